@@ -1,0 +1,17 @@
+# Everything that contactd links, all of it from Debian 12 (`./dev` installs the packages).
+
+find_package(Threads REQUIRED)
+find_package(Boost 1.81 CONFIG REQUIRED COMPONENTS json url)
+find_package(RocksDB CONFIG REQUIRED)
+find_package(OpenSSL 3 REQUIRED)
+find_package(CLI11 CONFIG REQUIRED)
+find_package(fmt CONFIG REQUIRED)
+find_package(spdlog CONFIG REQUIRED)
+find_package(prometheus-cpp CONFIG REQUIRED COMPONENTS core)
+
+# Asio and Beast are compiled once, into this library, and not again in each file that uses them.
+add_library(contactd_asio STATIC cmake/asio.cpp cmake/beast.cpp)
+target_compile_definitions(contactd_asio PUBLIC
+  BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION
+  BOOST_ASIO_NO_DEPRECATED)
+target_link_libraries(contactd_asio PUBLIC Boost::headers Threads::Threads)

@@ -1,0 +1,26 @@
+# How every target here is compiled and linked: warnings, sanitizers, ccache, a quick linker.
+
+find_program(CONTACTD_CCACHE ccache)
+if(CONTACTD_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CONTACTD_CCACHE})
+  set(CMAKE_C_COMPILER_LAUNCHER ${CONTACTD_CCACHE})
+endif()
+
+find_program(CONTACTD_MOLD mold)
+if(CONTACTD_MOLD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  add_link_options(-fuse-ld=mold)
+endif()
+
+if(CONTACTD_SANITIZE)
+  add_compile_options(-fsanitize=${CONTACTD_SANITIZE} -fno-omit-frame-pointer
+                      -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${CONTACTD_SANITIZE})
+endif()
+
+# The warnings of our own targets; what we include from elsewhere is SYSTEM and stays quiet.
+add_library(contactd_warnings INTERFACE)
+target_compile_options(contactd_warnings INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor
+  -Wold-style-cast -Woverloaded-virtual -Wnull-dereference -Werror=switch
+  $<$<BOOL:${CONTACTD_WERROR}>:-Werror>)
+target_include_directories(contactd_warnings INTERFACE ${PROJECT_SOURCE_DIR})
