@@ -1,0 +1,49 @@
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "domain/contact/contact.hpp"
+#include "domain/events.hpp"
+
+// What a client asked for. The shell brings everything that isn't a rule: ids, time, hashes.
+namespace contactd::domain {
+
+struct AnyVersion {};  // no If-Match, or `If-Match: *`
+struct OneOf {
+  std::vector<Version> versions;  // those that contactd could have issued; may be empty
+};
+using Precondition = std::variant<AnyVersion, OneOf>;
+
+struct CreateContact {
+  ContactId id;
+  ContactPatch values;
+};
+
+struct UpdateContact {
+  ContactId id;
+  ContactPatch patch;
+  Precondition if_match;
+};
+
+struct DeleteContact {
+  ContactId id;
+  Precondition if_match;
+};
+
+struct CreateApiKey {
+  KeyId key;
+  std::string name;
+  Scopes scopes;
+  Digest secret_hash{};
+};
+
+struct RevokeApiKey {
+  KeyId key;
+};
+
+using Command =
+    std::variant<CreateContact, UpdateContact, DeleteContact, CreateApiKey, RevokeApiKey>;
+
+}  // namespace contactd::domain

@@ -1,0 +1,119 @@
+#include "domain/contact/decide.hpp"
+
+#include <algorithm>
+
+namespace contactd::domain {
+namespace {
+
+FieldValue wanted(const FieldPatch& patch) {
+  if (const auto* value = std::get_if<FieldValue>(&patch.to)) return *value;
+  return unset_value(patch.field);
+}
+
+// What `patch` changes in `values`, in the order of the field table.
+std::vector<FieldChange> changes_of(const ContactPatch& patch,
+                                    const std::array<FieldValue, field_count>& values) {
+  std::vector<FieldChange> changes;
+  for (const FieldPatch& entry : patch) {
+    FieldValue after = wanted(entry);
+    const FieldValue& before = values[index_of(entry.field)];
+    if (before != after) changes.push_back({entry.field, before, std::move(after)});
+  }
+  std::sort(changes.begin(), changes.end(),
+            [](const FieldChange& a, const FieldChange& b) { return a.field < b.field; });
+  return changes;
+}
+
+std::array<FieldValue, field_count> unset_values() {
+  std::array<FieldValue, field_count> values;
+  values[index_of(Field::tags)] = unset_value(Field::tags);
+  return values;
+}
+
+std::optional<Rejection> refusal(const AnyVersion&, const Contact&) { return std::nullopt; }
+
+std::optional<Rejection> refusal(const OneOf& expected, const Contact& contact) {
+  const auto& versions = expected.versions;
+  if (std::find(versions.begin(), versions.end(), contact.version) != versions.end()) {
+    return std::nullopt;
+  }
+  const auto newest = std::max_element(versions.begin(), versions.end());
+  const Version since = newest == versions.end() ? 0 : *newest;
+  VersionMismatch mismatch{contact.version, {}};
+  for (const FieldSpec& spec : field_table) {
+    if (contact.changed_in[index_of(spec.field)] > since) mismatch.changed.push_back(spec.field);
+  }
+  return mismatch;
+}
+
+std::optional<Rejection> refusal(const Precondition& if_match, const Contact& contact) {
+  return std::visit([&](const auto& expected) { return refusal(expected, contact); }, if_match);
+}
+
+void apply(Contact& contact, const std::vector<FieldChange>& changes) {
+  for (const FieldChange& change : changes) {
+    contact.values[index_of(change.field)] = change.after;
+    contact.changed_in[index_of(change.field)] = contact.version;
+  }
+}
+
+}  // namespace
+
+Decision decide(const CreateContact& command, const ContactState&,
+                const std::optional<ContactId>& email_holder) {
+  if (email_holder) return Rejection{EmailTaken{*email_holder}};
+  ContactPatch values = command.values;
+  const bool has_status = std::any_of(values.begin(), values.end(), [](const FieldPatch& entry) {
+    return entry.field == Field::status;
+  });
+  if (!has_status) values.push_back({Field::status, FieldValue::text(status_active)});
+  return Event{ContactCreated{command.id, changes_of(values, unset_values())}};
+}
+
+Decision decide(const UpdateContact& command, const ContactState& state,
+                const std::optional<ContactId>& email_holder) {
+  const auto* contact = std::get_if<Contact>(&state);
+  if (contact == nullptr) return Rejection{ContactNotFound{}};
+  if (auto refused = refusal(command.if_match, *contact)) return *std::move(refused);
+  if (email_holder && *email_holder != command.id) return Rejection{EmailTaken{*email_holder}};
+  auto changes = changes_of(command.patch, contact->values);
+  if (changes.empty()) return NothingToDo{};
+  return Event{ContactUpdated{command.id, contact->version + 1, std::move(changes)}};
+}
+
+Decision decide(const DeleteContact& command, const ContactState& state,
+                const std::optional<ContactId>&) {
+  const auto* contact = std::get_if<Contact>(&state);
+  if (contact == nullptr) return Rejection{ContactNotFound{}};
+  if (auto refused = refusal(command.if_match, *contact)) return *std::move(refused);
+  return Event{ContactDeleted{command.id, contact->version + 1}};
+}
+
+std::optional<std::string_view> email_set_by(const ContactPatch& patch) {
+  for (const FieldPatch& entry : patch) {
+    const auto* value = std::get_if<FieldValue>(&entry.to);
+    if (entry.field == Field::email && value != nullptr && !value->is_null()) {
+      return value->unquoted();
+    }
+  }
+  return std::nullopt;
+}
+
+ContactState evolve(ContactState, const ContactCreated& event, Instant at) {
+  Contact contact{event.contact, 1, at, at, unset_values(), {}};
+  apply(contact, event.changes);
+  return contact;
+}
+
+ContactState evolve(ContactState state, const ContactUpdated& event, Instant at) {
+  auto* contact = std::get_if<Contact>(&state);
+  if (contact == nullptr) return state;
+  contact->version = event.version;
+  contact->updated_at = std::max(contact->updated_at, at);
+  apply(*contact, event.changes);
+  return state;
+}
+
+ContactState evolve(ContactState, const ContactDeleted&, Instant) { return Absent{}; }
+
+}  // namespace contactd::domain

@@ -1,0 +1,277 @@
+#include "domain/event_codec.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/monotonic_resource.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
+#include <stdexcept>
+
+namespace contactd::domain {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::string_view contact_created = "contactd.contact.created.v1";
+constexpr std::string_view contact_updated = "contactd.contact.updated.v1";
+constexpr std::string_view contact_deleted = "contactd.contact.deleted.v1";
+constexpr std::string_view api_key_created = "contactd.api_key.created.v1";
+constexpr std::string_view api_key_revoked = "contactd.api_key.revoked.v1";
+constexpr std::string_view request_answered = "contactd.request.answered.v1";
+constexpr std::string_view writer_claimed = "contactd.writer.claimed.v1";
+
+struct Unreadable : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// Readers: each takes what must be there, or says what is wrong.
+std::string_view text_at(const json::object& object, std::string_view name) {
+  const auto* value = object.if_contains(name);
+  const auto* text = value == nullptr ? nullptr : value->if_string();
+  if (text == nullptr) throw Unreadable("member '" + std::string{name} + "' is no string");
+  return {text->data(), text->size()};
+}
+
+std::uint64_t number_at(const json::object& object, std::string_view name) {
+  const auto* value = object.if_contains(name);
+  if (value != nullptr && value->is_int64() && value->as_int64() >= 0) {
+    return static_cast<std::uint64_t>(value->as_int64());
+  }
+  throw Unreadable("member '" + std::string{name} + "' is no whole number");
+}
+
+ContactId contact_at(const json::object& object, std::string_view name = "contact_id") {
+  const auto id = ContactId::parse(text_at(object, name));
+  if (!id) throw Unreadable("member '" + std::string{name} + "' is no contact id");
+  return *id;
+}
+
+FieldValue value_from(Field field, const json::value& value) {
+  const FieldKind kind = spec_of(field).kind;
+  if (value.is_null()) return FieldValue{};
+  if (const auto* text = value.if_string(); text != nullptr && kind != FieldKind::tags) {
+    return FieldValue::text({text->data(), text->size()});
+  }
+  if (const auto* array = value.if_array(); array != nullptr && kind == FieldKind::tags) {
+    std::vector<std::string> items;
+    items.reserve(array->size());
+    for (const json::value& item : *array) {
+      if (!item.is_string()) throw Unreadable("a tag is no string");
+      items.emplace_back(item.get_string().data(), item.get_string().size());
+    }
+    return FieldValue::list(items);
+  }
+  throw Unreadable("field '" + std::string{name_of(field)} + "' has a value of another type");
+}
+
+std::vector<FieldChange> changes_at(const json::object& object) {
+  const auto* value = object.if_contains("changes");
+  const auto* changes = value == nullptr ? nullptr : value->if_object();
+  if (changes == nullptr) throw Unreadable("member 'changes' is no object");
+  std::vector<FieldChange> out;
+  out.reserve(changes->size());
+  for (const auto& member : *changes) {
+    const auto field = field_named({member.key().data(), member.key().size()});
+    const auto* change = member.value().if_object();
+    if (!field || change == nullptr) throw Unreadable("member 'changes' has an unknown field");
+    const auto* before = change->if_contains("old");
+    const auto* after = change->if_contains("new");
+    if (before == nullptr || after == nullptr) throw Unreadable("a change lacks old or new");
+    out.push_back({*field, value_from(*field, *before), value_from(*field, *after)});
+  }
+  return out;
+}
+
+std::string_view name_of_scope(Scope scope) {
+  switch (scope) {
+    case Scope::none:
+      return "none";
+    case Scope::read:
+      return "read";
+    case Scope::write:
+      return "write";
+  }
+  throw std::logic_error("a scope that isn't one");
+}
+
+Scope scope_at(const json::object& object, std::string_view name) {
+  const std::string_view text = text_at(object, name);
+  for (const Scope scope : {Scope::none, Scope::read, Scope::write}) {
+    if (name_of_scope(scope) == text) return scope;
+  }
+  throw Unreadable("member '" + std::string{name} + "' is no scope");
+}
+
+// Writers.
+struct Encoder {
+  std::string out;
+
+  void contact(const ContactId& id, Version version) {
+    out += R"({"contact_id":")";
+    out += id.view();
+    out += R"(","version":)";
+    out += std::to_string(version);
+  }
+  void operator()(const ContactCreated& event) {
+    contact(event.contact, 1);
+    out += R"(,"changes":)";
+    append_changes(out, event.changes);
+    out += '}';
+  }
+  void operator()(const ContactUpdated& event) {
+    contact(event.contact, event.version);
+    out += R"(,"changes":)";
+    append_changes(out, event.changes);
+    out += '}';
+  }
+  void operator()(const ContactDeleted& event) {
+    contact(event.contact, event.version);
+    out += '}';
+  }
+  void operator()(const ApiKeyCreated& event) {
+    out += R"({"key_id":)" + json_string(event.key) + R"(,"name":)" + json_string(event.name) +
+           R"(,"scopes":{"contacts":")" + std::string{name_of_scope(event.scopes.contacts)} +
+           R"("},"secret_sha256":")" + to_hex(event.secret_hash) + R"("})";
+  }
+  void operator()(const ApiKeyRevoked& event) {
+    out += R"({"key_id":)" + json_string(event.key) + '}';
+  }
+  void operator()(const RequestAnswered& event) {
+    if (const auto* unchanged = std::get_if<ContactId>(&event.answer)) {
+      out += R"({"unchanged":")" + unchanged->str() + R"("})";
+    } else {
+      out += R"({"rejected":)";
+      append_rejection(out, std::get<Rejection>(event.answer));
+      out += '}';
+    }
+  }
+  void operator()(const WriterClaimed& event) {
+    out += R"({"writer":)" + json_string(event.writer) + '}';
+  }
+};
+
+RequestAnswered answered_from(const json::object& object) {
+  if (object.contains("unchanged")) return {contact_at(object, "unchanged")};
+  const auto* rejected = object.if_contains("rejected");
+  auto rejection = rejected == nullptr ? std::nullopt : read_rejection(*rejected);
+  if (!rejection) throw Unreadable("it is neither 'unchanged' nor 'rejected'");
+  return {*std::move(rejection)};
+}
+
+ApiKeyCreated key_created_from(const json::object& object) {
+  const auto* scopes = object.if_contains("scopes");
+  const auto hash = digest_from_hex(text_at(object, "secret_sha256"));
+  if (scopes == nullptr || !scopes->is_object() || !hash) {
+    throw Unreadable("member 'scopes' or 'secret_sha256' is wrong");
+  }
+  return {std::string{text_at(object, "key_id")}, std::string{text_at(object, "name")},
+          Scopes{scope_at(scopes->get_object(), "contacts")}, *hash};
+}
+
+Event event_from(std::string_view type, const json::object& data) {
+  if (type == contact_updated) {
+    return ContactUpdated{contact_at(data), number_at(data, "version"), changes_at(data)};
+  }
+  if (type == contact_created) return ContactCreated{contact_at(data), changes_at(data)};
+  if (type == contact_deleted) return ContactDeleted{contact_at(data), number_at(data, "version")};
+  if (type == api_key_created) return key_created_from(data);
+  if (type == api_key_revoked) return ApiKeyRevoked{std::string{text_at(data, "key_id")}};
+  if (type == request_answered) return answered_from(data);
+  if (type == writer_claimed) return WriterClaimed{std::string{text_at(data, "writer")}};
+  throw Unreadable("this release knows no such type; start one that does");
+}
+
+struct TypeName {
+  std::string_view operator()(const ContactCreated&) const { return contact_created; }
+  std::string_view operator()(const ContactUpdated&) const { return contact_updated; }
+  std::string_view operator()(const ContactDeleted&) const { return contact_deleted; }
+  std::string_view operator()(const ApiKeyCreated&) const { return api_key_created; }
+  std::string_view operator()(const ApiKeyRevoked&) const { return api_key_revoked; }
+  std::string_view operator()(const RequestAnswered&) const { return request_answered; }
+  std::string_view operator()(const WriterClaimed&) const { return writer_claimed; }
+};
+
+struct RejectionEncoder {
+  std::string& out;
+
+  void operator()(const ContactNotFound&) const { out += R"({"reason":"contact_not_found"})"; }
+  void operator()(const EmailTaken& taken) const {
+    out += R"({"reason":"email_taken","holder":")" + taken.holder.str() + R"("})";
+  }
+  void operator()(const VersionMismatch& mismatch) const {
+    out += R"({"reason":"version_mismatch","current":)" + std::to_string(mismatch.current) +
+           R"(,"changed":[)";
+    for (std::size_t i = 0; i < mismatch.changed.size(); ++i) {
+      out += (i == 0 ? "\"" : ",\"") + std::string{name_of(mismatch.changed[i])} + '"';
+    }
+    out += "]}";
+  }
+  void operator()(const ApiKeyNotFound&) const { out += R"({"reason":"api_key_not_found"})"; }
+};
+
+Rejection rejection_from(const json::object& object) {
+  const std::string_view reason = text_at(object, "reason");
+  if (reason == "contact_not_found") return ContactNotFound{};
+  if (reason == "email_taken") return EmailTaken{contact_at(object, "holder")};
+  if (reason == "api_key_not_found") return ApiKeyNotFound{};
+  if (reason != "version_mismatch") throw Unreadable("an unknown rejection");
+  VersionMismatch mismatch{number_at(object, "current"), {}};
+  for (const json::value& item : object.at("changed").as_array()) {
+    const auto field = field_named(json::value_to<std::string>(item));
+    if (!field) throw Unreadable("an unknown field");
+    mismatch.changed.push_back(*field);
+  }
+  return mismatch;
+}
+
+}  // namespace
+
+std::string_view type_of(const Event& event) { return std::visit(TypeName{}, event); }
+
+std::string encode_data(const Event& event) {
+  Encoder encoder;
+  encoder.out.reserve(512);
+  std::visit(encoder, event);
+  return std::move(encoder.out);
+}
+
+std::variant<Event, Undecodable> decode_data(std::string_view type, std::string_view data) {
+  unsigned char memory[4096];
+  json::monotonic_resource arena{memory};
+  json::error_code ec;
+  const json::value value = json::parse(json::string_view{data.data(), data.size()}, ec, &arena);
+  if (ec || !value.is_object()) return Undecodable{"its data is no JSON object"};
+  try {
+    return event_from(type, value.get_object());
+  } catch (const std::exception& problem) {
+    return Undecodable{problem.what()};
+  }
+}
+
+void append_changes(std::string& out, const std::vector<FieldChange>& changes) {
+  out += '{';
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    if (i > 0) out += ',';
+    out += '"';
+    out += name_of(changes[i].field);
+    out += R"(":{"old":)";
+    out += changes[i].before.json();
+    out += R"(,"new":)";
+    out += changes[i].after.json();
+    out += '}';
+  }
+  out += '}';
+}
+
+void append_rejection(std::string& out, const Rejection& rejection) {
+  std::visit(RejectionEncoder{out}, rejection);
+}
+
+std::optional<Rejection> read_rejection(const json::value& value) {
+  try {
+    return rejection_from(value.as_object());
+  } catch (const std::exception&) {
+    return std::nullopt;
+  }
+}
+
+}  // namespace contactd::domain

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <boost/json/value.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "domain/events.hpp"
+
+// The stored form of an event's data: a JSON object, and a type name beside it.
+// Stored for ever. Add a v2; never rename, never change a meaning. Frozen by tests/golden/events.
+namespace contactd::domain {
+
+// "contactd.contact.updated.v1" and its siblings.
+std::string_view type_of(const Event& event);
+
+// The event's data as JSON text; equal events give equal bytes.
+std::string encode_data(const Event& event);
+
+struct Undecodable {
+  std::string reason;  // a sentence for the operator; without contact data
+};
+
+// The event that `type` and `data` say. Total: on anything that encode_data() couldn't have
+// written, the reason.
+std::variant<Event, Undecodable> decode_data(std::string_view type, std::string_view data);
+
+// `{"first_name":{"old":null,"new":"Jane"},...}` in the order of the field table.
+void append_changes(std::string& out, const std::vector<FieldChange>& changes);
+
+// A rejection as JSON, and back; nothing if it isn't one.
+void append_rejection(std::string& out, const Rejection& rejection);
+std::optional<Rejection> read_rejection(const boost::json::value& json);
+
+}  // namespace contactd::domain

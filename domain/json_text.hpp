@@ -1,0 +1,22 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace contactd::domain {
+
+// contactd writes each string in one way only, its canonical JSON text: `"` and `\` escaped,
+// control characters as \b \t \n \f \r or \u00xx, everything else as it is (UTF-8). Hence two
+// strings are equal exactly when their canonical texts are, byte for byte.
+
+// Appends the canonical JSON text of `text`, quotes included.
+// REQUIRES: `text` is valid UTF-8.
+void append_json_string(std::string& out, std::string_view text);
+std::string json_string(std::string_view text);
+
+// The length of the JSON value that `json` starts with, if that is null, a string or an array of
+// strings in canonical text; nothing otherwise. Linear in that length; reads nothing past it.
+std::optional<std::size_t> canonical_value_length(std::string_view json);
+
+}  // namespace contactd::domain

@@ -1,0 +1,48 @@
+#include "domain/organization/email_registry.hpp"
+
+namespace contactd::domain {
+namespace {
+
+std::string key_of(const OrganizationId& organization, std::string_view email) {
+  std::string key = organization.str();
+  key += '\0';
+  key += email;
+  return key;
+}
+
+}  // namespace
+
+std::optional<ContactId> EmailRegistry::holder(const OrganizationId& organization,
+                                               std::string_view email) const {
+  if (!pending_.empty()) {
+    const auto pending = pending_.find(key_of(organization, email));
+    if (pending != pending_.end()) return pending->second;
+  }
+  return confirmed_(organization, email);
+}
+
+void EmailRegistry::apply(const OrganizationId& organization, const ContactState& before,
+                          const Event& event) {
+  const auto claim = [&](const ContactId& contact, const std::vector<FieldChange>& changes) {
+    for (const FieldChange& change : changes) {
+      if (change.field != Field::email) continue;
+      set(organization, change.before, std::nullopt);
+      set(organization, change.after, contact);
+    }
+  };
+  if (const auto* created = std::get_if<ContactCreated>(&event)) {
+    claim(created->contact, created->changes);
+  } else if (const auto* updated = std::get_if<ContactUpdated>(&event)) {
+    claim(updated->contact, updated->changes);
+  } else if (std::holds_alternative<ContactDeleted>(event)) {
+    const auto* contact = std::get_if<Contact>(&before);
+    if (contact != nullptr) set(organization, (*contact)[Field::email], std::nullopt);
+  }
+}
+
+void EmailRegistry::set(const OrganizationId& organization, const FieldValue& email,
+                        std::optional<ContactId> holder) {
+  if (!email.is_null()) pending_[key_of(organization, email.unquoted())] = holder;
+}
+
+}  // namespace contactd::domain

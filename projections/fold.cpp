@@ -1,0 +1,273 @@
+#include "projections/fold.hpp"
+
+#include <boost/json/array.hpp>
+#include <boost/json/parse.hpp>
+#include <set>
+
+#include "domain/contact/decide.hpp"
+#include "projections/api_key_record.hpp"
+#include "projections/binary.hpp"
+#include "projections/history.hpp"
+#include "projections/idempotency.hpp"
+
+namespace contactd::projections {
+
+using namespace domain;
+
+namespace {
+
+[[noreturn]] void broken(std::uint64_t offset, const std::string& what) {
+  throw BrokenLog("the event at offset " + std::to_string(offset) + " " + what);
+}
+
+const Contact* contact_of(const std::shared_ptr<const ContactView>& view) {
+  return view == nullptr ? nullptr : &view->contact;
+}
+
+bool is_active(const Contact& contact) {
+  return contact[Field::status].unquoted() == status_active;
+}
+
+std::string by_update_value(const Contact& contact) {
+  std::string value = contact.id.str();
+  value += is_active(contact) ? 'a' : 'i';
+  return value;
+}
+
+std::set<std::string> tags_of(const Contact* contact) {
+  std::set<std::string> tags;
+  if (contact == nullptr) return tags;
+  for (const auto& tag : boost::json::parse((*contact)[Field::tags].json()).as_array()) {
+    tags.emplace(tag.as_string().data(), tag.as_string().size());
+  }
+  return tags;
+}
+
+const std::vector<FieldChange>* changes_of(const ContactCreated& event) { return &event.changes; }
+const std::vector<FieldChange>* changes_of(const ContactUpdated& event) { return &event.changes; }
+const std::vector<FieldChange>* changes_of(const ContactDeleted&) { return nullptr; }
+
+template <class ContactEvent>
+void put_history(WriteSink& sink, HistoryEntry::Kind kind, const RecordedEvent& recorded,
+                 const ContactEvent& event, Version version) {
+  sink.put(Table::history, keys::history(recorded.organization, event.contact, version),
+           encode_history(kind, recorded, changes_of(event)));
+}
+
+}  // namespace
+
+FoldBatch::FoldBatch(std::uint32_t partition, const Checkpoint& from,
+                     const StateReader& confirmed, WriteSink& sink)
+    : partition_(partition), checkpoint_(from), confirmed_(confirmed), sink_(sink) {}
+
+FoldBatch::Result FoldBatch::apply(std::uint64_t offset, const RecordedEvent& event) {
+  const Context context{offset, event, checkpoint_.last_time};
+  const Admission admission = admit(checkpoint_, offset, event);
+  if (admission != Admission::current) return {admission, nullptr};
+  // The records of the days before yesterday have all expired.
+  const std::uint32_t day = keys::day_of(event.time);
+  if (day > keys::day_of(context.previous_time) && day > 1) {
+    sink_.remove_range(Table::idempotency, keys::idempotency_day(partition_, 0),
+                       keys::idempotency_day(partition_, day - 1));
+  }
+  View contact =
+      std::visit([&](const auto& fact) { return on(context, fact); }, event.event);
+  if (event.idempotency) put_idempotency(context, contact);
+  return {admission, std::move(contact)};
+}
+
+FoldBatch::View FoldBatch::on(const Context& context, const ContactCreated& event) {
+  const RecordedEvent& recorded = context.event;
+  if (find(recorded.organization, event.contact) != nullptr) {
+    broken(context.offset, "creates a contact that is there already");
+  }
+  ContactState state = evolve(ContactState{}, event, recorded.time);
+  auto after = std::make_shared<const ContactView>(
+      render(std::get<Contact>(std::move(state)), context.offset));
+  replace(context, nullptr, after);
+  put_history(sink_, HistoryEntry::Kind::created, recorded, event, 1);
+  return after;
+}
+
+FoldBatch::View FoldBatch::on(const Context& context, const ContactUpdated& event) {
+  const RecordedEvent& recorded = context.event;
+  const View before = find(recorded.organization, event.contact);
+  if (before == nullptr) broken(context.offset, "updates a contact that isn't there");
+  if (event.version != before->contact.version + 1) {
+    broken(context.offset, "gives a contact a version that isn't its next");
+  }
+  ContactState state = evolve(ContactState{before->contact}, event, recorded.time);
+  auto after = std::make_shared<const ContactView>(
+      render(std::get<Contact>(std::move(state)), context.offset));
+  replace(context, before, after);
+  put_history(sink_, HistoryEntry::Kind::updated, recorded, event, event.version);
+  return after;
+}
+
+FoldBatch::View FoldBatch::on(const Context& context, const ContactDeleted& event) {
+  const RecordedEvent& recorded = context.event;
+  const View before = find(recorded.organization, event.contact);
+  if (before == nullptr) broken(context.offset, "deletes a contact that isn't there");
+  if (event.version != before->contact.version + 1) {
+    broken(context.offset, "gives a contact a version that isn't its next");
+  }
+  replace(context, before, nullptr);
+  put_history(sink_, HistoryEntry::Kind::deleted, recorded, event, event.version);
+  return nullptr;
+}
+
+FoldBatch::View FoldBatch::on(const Context& context, const ApiKeyCreated& event) {
+  const ApiKey key{event.key,    context.event.organization, event.name, event.scopes,
+                   event.secret_hash, context.event.time,         {}};
+  put_api_key(key);
+  return nullptr;
+}
+
+FoldBatch::View FoldBatch::on(const Context& context, const ApiKeyRevoked& event) {
+  ApiKey key;
+  if (const auto touched = api_keys_.find(event.key); touched != api_keys_.end()) {
+    key = touched->second;
+  } else {
+    const auto row = confirmed_.get(Table::api_keys, event.key);
+    if (!row) broken(context.offset, "revokes an API key that isn't there");
+    key = read_api_key(event.key, *row);
+  }
+  if (!key.revoked_at) key.revoked_at = context.event.time;
+  put_api_key(key);
+  return nullptr;
+}
+
+void FoldBatch::put_api_key(const ApiKey& key) {
+  sink_.put(Table::api_keys, key.id, encode(key));
+  api_keys_[key.id] = key;
+}
+
+FoldBatch::View FoldBatch::on(const Context& context, const RequestAnswered& event) {
+  const auto* unchanged = std::get_if<ContactId>(&event.answer);
+  if (unchanged == nullptr) return nullptr;
+  View contact = find(context.event.organization, *unchanged);
+  if (contact == nullptr) broken(context.offset, "answers with a contact that isn't there");
+  return contact;
+}
+
+FoldBatch::View FoldBatch::on(const Context&, const WriterClaimed&) { return nullptr; }
+
+FoldBatch::View FoldBatch::find(const OrganizationId& organization, const ContactId& contact) {
+  const auto touched = contacts_.find(keys::contact(organization, contact));
+  if (touched != contacts_.end()) return touched->second;
+  return confirmed_.contact(organization, contact);
+}
+
+void FoldBatch::replace(const Context& context, const View& before, const View& after) {
+  const OrganizationId& organization = context.event.organization;
+  const Contact* old = contact_of(before);
+  const Contact* now = contact_of(after);
+  std::string key = keys::contact(organization, now == nullptr ? old->id : now->id);
+  if (old != nullptr) {
+    sink_.remove_once(Table::by_update,
+                      keys::by_update(organization, old->updated_at, before->offset));
+  }
+  if (now == nullptr) {
+    sink_.remove(Table::contacts, key);
+  } else {
+    sink_.put(Table::contacts, key, after->row);
+    sink_.put(Table::by_update, keys::by_update(organization, now->updated_at, after->offset),
+              by_update_value(*now));
+  }
+  replace_email(context, old, now);
+  replace_tags(context, old, now);
+  replace_count(context, old, now);
+  contacts_[std::move(key)] = after;
+}
+
+void FoldBatch::replace_email(const Context& context, const Contact* before,
+                              const Contact* after) {
+  const FieldValue none;
+  const FieldValue& from = before == nullptr ? none : (*before)[Field::email];
+  const FieldValue& to = after == nullptr ? none : (*after)[Field::email];
+  if (from == to) return;
+  const OrganizationId& organization = context.event.organization;
+  if (!from.is_null()) {
+    sink_.remove(Table::emails, keys::email(organization, from.unquoted()));
+  }
+  if (!to.is_null()) {
+    sink_.put(Table::emails, keys::email(organization, to.unquoted()), after->id.view());
+  }
+}
+
+void FoldBatch::replace_tags(const Context& context, const Contact* before,
+                             const Contact* after) {
+  const bool same = before != nullptr && after != nullptr &&
+                    (*before)[Field::tags] == (*after)[Field::tags];
+  if (same) return;
+  const OrganizationId& organization = context.event.organization;
+  const ContactId& contact = after == nullptr ? before->id : after->id;
+  const std::set<std::string> from = tags_of(before);
+  const std::set<std::string> to = tags_of(after);
+  for (const std::string& tag : from) {
+    if (!to.contains(tag)) sink_.remove(Table::tags, keys::tag(organization, tag, contact));
+  }
+  for (const std::string& tag : to) {
+    if (!from.contains(tag)) sink_.put(Table::tags, keys::tag(organization, tag, contact), {});
+  }
+}
+
+void FoldBatch::replace_count(const Context& context, const Contact* before,
+                              const Contact* after) {
+  const bool same = before != nullptr && after != nullptr &&
+                    is_active(*before) == is_active(*after);
+  if (same) return;
+  Counts& counts = counts_of(context.event.organization);
+  if (before != nullptr) --(is_active(*before) ? counts.active : counts.inactive);
+  if (after != nullptr) ++(is_active(*after) ? counts.active : counts.inactive);
+}
+
+FoldBatch::Counts& FoldBatch::counts_of(const OrganizationId& organization) {
+  std::string key = keys::counts(organization);
+  auto found = counts_.find(key);
+  if (found == counts_.end()) {
+    const ContactCounts stored = read_counts(confirmed_.get(Table::counts, key));
+    found = counts_.emplace(std::move(key), Counts{stored.active, stored.inactive}).first;
+  }
+  return found->second;
+}
+
+void FoldBatch::put_idempotency(const Context& context, const View& contact) {
+  const RecordedEvent& recorded = context.event;
+  IdempotencyRecord record{recorded.idempotency->request, recorded.time, DeletedAnswer{}};
+  const auto* answered = std::get_if<RequestAnswered>(&recorded.event);
+  if (contact != nullptr) {
+    const bool created = std::holds_alternative<ContactCreated>(recorded.event);
+    record.answer =
+        ContactAnswer{created, contact->contact.version, std::string{contact->json()}};
+  } else if (const auto* deleted = std::get_if<ContactDeleted>(&recorded.event)) {
+    record.answer = DeletedAnswer{deleted->contact};
+  } else if (answered != nullptr) {
+    record.answer = std::get<Rejection>(answered->answer);
+  } else {
+    broken(context.offset, "has an idempotency key, which events of its type can't");
+  }
+  sink_.put(Table::idempotency,
+            keys::idempotency(partition_, keys::day_of(recorded.time),
+                              recorded.idempotency->key),
+            encode(record));
+}
+
+void FoldBatch::finish() {
+  for (const auto& [key, counts] : counts_) {
+    std::string record;
+    append_number(record, counts.active);
+    append_number(record, counts.inactive);
+    sink_.put(Table::counts, key, record);
+  }
+  sink_.put(Table::meta, keys::checkpoint(partition_), encode(checkpoint_));
+}
+
+ContactCounts read_counts(const std::optional<std::string>& record) {
+  if (!record) return {};
+  BinaryReader reader{*record};
+  const auto active = reader.number<std::uint64_t>();
+  return {active, reader.number<std::uint64_t>()};
+}
+
+}  // namespace contactd::projections

@@ -1,0 +1,127 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "domain/events.hpp"
+#include "domain/organization/api_key.hpp"
+#include "projections/checkpoint.hpp"
+#include "projections/contact_view.hpp"
+#include "projections/key_layout.hpp"
+
+namespace contactd::projections {
+
+// The log says something that no writer could have decided: an update of a contact that isn't
+// there, a version that isn't the next. The fold stops; it never guesses.
+struct BrokenLog : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+// The confirmed read models, as the fold and the writer read them.
+// Threads: as the implementation says.
+class StateReader {
+ public:
+  virtual ~StateReader() = default;
+
+  // Null where there is no such contact.
+  virtual std::shared_ptr<const ContactView> contact(const domain::OrganizationId& organization,
+                                                     const domain::ContactId& contact) const = 0;
+  virtual std::optional<std::string> get(Table table, std::string_view key) const = 0;
+};
+
+// Takes the writes of a fold; all of a batch's become visible and durable together.
+class WriteSink {
+ public:
+  virtual ~WriteSink() = default;
+
+  virtual void put(Table table, std::string_view key, std::string_view value) = 0;
+  virtual void remove(Table table, std::string_view key) = 0;
+  // For a key that was put exactly once since it was last removed; cheaper than remove().
+  virtual void remove_once(Table table, std::string_view key) = 0;
+  // Removes the keys from `begin` up to, without, `end`.
+  virtual void remove_range(Table table, std::string_view begin, std::string_view end) = 0;
+};
+
+// Folds a run of one partition's log into writes. The log is its only input beside what it folded
+// before: the same log gives the same bytes in every table, however it is cut into batches.
+//
+// Threads: one at a time. `confirmed` must not change while a FoldBatch lives.
+class FoldBatch {
+ public:
+  struct Result {
+    Admission admission = Admission::current;
+    // The contact that the event touched, right after it; null where it touched or left none.
+    std::shared_ptr<const ContactView> contact;
+  };
+
+  FoldBatch(std::uint32_t partition, const Checkpoint& from, const StateReader& confirmed,
+            WriteSink& sink);
+
+  // Folds the event at `offset`. Throws BrokenLog, or CorruptRecord from what was folded before;
+  // the batch must then be dropped whole.
+  Result apply(std::uint64_t offset, const domain::RecordedEvent& event);
+
+  // Passes over a record that is no event of this log's. The caller has counted it.
+  void skip(std::uint64_t offset) { checkpoint_.next_offset = offset + 1; }
+
+  // Writes what the batch holds back until its end: counts and checkpoint. Nothing may be applied
+  // afterwards.
+  void finish();
+
+  const Checkpoint& checkpoint() const { return checkpoint_; }
+
+ private:
+  struct Counts {
+    std::uint64_t active = 0;
+    std::uint64_t inactive = 0;
+  };
+  struct Context {
+    std::uint64_t offset;
+    const domain::RecordedEvent& event;
+    domain::Instant previous_time;  // of the last event applied before this one
+  };
+  using View = std::shared_ptr<const ContactView>;
+
+  View on(const Context& context, const domain::ContactCreated& event);
+  View on(const Context& context, const domain::ContactUpdated& event);
+  View on(const Context& context, const domain::ContactDeleted& event);
+  View on(const Context& context, const domain::ApiKeyCreated& event);
+  View on(const Context& context, const domain::ApiKeyRevoked& event);
+  View on(const Context& context, const domain::RequestAnswered& event);
+  View on(const Context& context, const domain::WriterClaimed& event);
+
+  View find(const domain::OrganizationId& organization, const domain::ContactId& contact);
+  // Brings every table from `before` to `after`; either may be null.
+  void replace(const Context& context, const View& before, const View& after);
+  void replace_email(const Context& context, const domain::Contact* before,
+                     const domain::Contact* after);
+  void replace_tags(const Context& context, const domain::Contact* before,
+                    const domain::Contact* after);
+  void replace_count(const Context& context, const domain::Contact* before,
+                     const domain::Contact* after);
+  void put_idempotency(const Context& context, const View& contact);
+  Counts& counts_of(const domain::OrganizationId& organization);
+  void put_api_key(const domain::ApiKey& key);
+
+  const std::uint32_t partition_;
+  Checkpoint checkpoint_;
+  const StateReader& confirmed_;
+  WriteSink& sink_;
+  std::unordered_map<std::string, View> contacts_;  // touched in this batch; null: deleted
+  std::unordered_map<std::string, Counts> counts_;  // by key
+  std::unordered_map<domain::KeyId, domain::ApiKey> api_keys_;  // touched in this batch
+};
+
+// Reads table `counts`.
+struct ContactCounts {
+  std::uint64_t active = 0;
+  std::uint64_t inactive = 0;
+};
+ContactCounts read_counts(const std::optional<std::string>& record);
+
+}  // namespace contactd::projections

@@ -1,0 +1,111 @@
+#include "projections/key_layout.hpp"
+
+#include <array>
+
+#include "projections/binary.hpp"
+
+namespace contactd::projections {
+
+std::string_view name_of(Table table) {
+  static constexpr std::array<std::string_view, table_count> names = {
+      "meta", "contacts", "emails", "history",    "by_update",
+      "tags", "counts",   "idempotency", "api_keys"};
+  return names[static_cast<std::size_t>(table)];
+}
+
+namespace keys {
+
+std::string organization(const OrganizationId& organization) {
+  std::string key;
+  key.reserve(organization.str().size() + 32);
+  key += organization.str();
+  key += '\0';
+  return key;
+}
+
+std::string contact(const OrganizationId& organization, const ContactId& contact) {
+  std::string key = keys::organization(organization);
+  key += contact.view();
+  return key;
+}
+
+std::string email(const OrganizationId& organization, std::string_view email) {
+  std::string key = keys::organization(organization);
+  key += email;
+  return key;
+}
+
+std::string history(const OrganizationId& organization, const ContactId& contact,
+                    domain::Version version) {
+  std::string key = keys::contact(organization, contact);
+  append_number(key, version);
+  return key;
+}
+
+std::string by_update(const OrganizationId& organization, Instant updated_at,
+                      std::uint64_t offset) {
+  std::string key = keys::organization(organization);
+  append_number(key, updated_at.unix_ms);
+  append_number(key, offset);
+  return key;
+}
+
+std::string tag_prefix(const OrganizationId& organization, std::string_view tag) {
+  std::string key = keys::organization(organization);
+  key += tag;
+  key += '\0';
+  return key;
+}
+
+std::string tag(const OrganizationId& organization, std::string_view tag,
+                const ContactId& contact) {
+  std::string key = tag_prefix(organization, tag);
+  key += contact.view();
+  return key;
+}
+
+std::string counts(const OrganizationId& organization) { return keys::organization(organization); }
+
+std::string idempotency_day(std::uint32_t partition, std::uint32_t day) {
+  std::string key;
+  append_number(key, partition);
+  append_number(key, day);
+  return key;
+}
+
+std::string idempotency(std::uint32_t partition, std::uint32_t day, const domain::Digest& key) {
+  std::string bytes = idempotency_day(partition, day);
+  for (const std::uint8_t byte : key) bytes += static_cast<char>(byte);
+  return bytes;
+}
+
+std::string checkpoint(std::uint32_t partition) {
+  std::string key = "checkpoint";
+  append_number(key, partition);
+  return key;
+}
+
+std::uint32_t day_of(Instant instant) {
+  constexpr std::int64_t day_ms = 24LL * 60 * 60 * 1000;
+  return static_cast<std::uint32_t>(instant.unix_ms / day_ms);
+}
+
+UpdatePosition update_position(std::string_view by_update_key) {
+  constexpr std::size_t tail = 16;
+  if (by_update_key.size() < tail) throw CorruptRecord("a key of by_update is too short");
+  BinaryReader reader{by_update_key.substr(by_update_key.size() - tail)};
+  const Instant updated_at{reader.number<std::int64_t>()};
+  return {updated_at, reader.number<std::uint64_t>()};
+}
+
+ContactId tagged_contact(std::string_view tag_key) {
+  const std::size_t length = ContactId::length;
+  const auto id = tag_key.size() < length
+                      ? std::nullopt
+                      : ContactId::parse(tag_key.substr(tag_key.size() - length));
+  if (!id) throw CorruptRecord("a key of tags names no contact");
+  return *id;
+}
+
+}  // namespace keys
+}  // namespace contactd::projections
