@@ -37,7 +37,8 @@ std::string by_update_value(const Contact& contact) {
 std::set<std::string> tags_of(const Contact* contact) {
   std::set<std::string> tags;
   if (contact == nullptr) return tags;
-  for (const auto& tag : boost::json::parse((*contact)[Field::tags].json()).as_array()) {
+  const boost::json::value json = boost::json::parse((*contact)[Field::tags].json());
+  for (const auto& tag : json.as_array()) {
     tags.emplace(tag.as_string().data(), tag.as_string().size());
   }
   return tags;

@@ -1,0 +1,192 @@
+#include "infra/batch_decider.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+#include "domain/contact/decide.hpp"
+#include "infra/random.hpp"
+
+namespace contactd::infra {
+
+using namespace domain;
+using projections::ContactAnswer;
+using projections::ContactView;
+using projections::DeletedAnswer;
+
+namespace {
+
+// The contact that a command is about, or null for one about something else.
+const ContactId* contact_of(const Command& command) {
+  return std::visit(
+      [](const auto& c) -> const ContactId* {
+        if constexpr (requires { c.id; }) {
+          return &c.id;
+        } else {
+          return nullptr;
+        }
+      },
+      command);
+}
+
+Outcome contact_outcome(const ContactView& view, bool created) {
+  return {ContactAnswer{created, view.contact.version, std::string{view.json()}}};
+}
+
+}  // namespace
+
+BatchDecider::BatchDecider(std::uint32_t partition, const Claim& claim,
+                           const Projector& projector, const ReadStore& store,
+                           const Clock& clock)
+    : partition_(partition),
+      claim_(claim),
+      confirmed_(projector.confirmed()),
+      store_(store),
+      // The log's times never go backwards, whatever the clock does.
+      now_(std::max(clock(), projector.checkpoint().last_time)),
+      next_sequence_(projector.checkpoint().next_sequence),
+      emails_([&store](const OrganizationId& organization, std::string_view email) {
+        return store.email_holder(organization, email);
+      }) {}
+
+void BatchDecider::decide(const Submission& submission) {
+  if (auto earlier = earlier_answer(submission)) {
+    settled_.push_back({std::move(earlier)});
+    return;
+  }
+  Decision decision = std::visit(
+      [&](const auto& command) { return decide_on(submission, command); }, submission.command);
+  settled_.push_back(settle(submission, std::move(decision)));
+}
+
+std::optional<Outcome> BatchDecider::earlier_answer(const Submission& submission) const {
+  if (!submission.idempotency) return std::nullopt;
+  auto record = store_.idempotency(partition_, submission.idempotency->key, now_);
+  if (!record) return std::nullopt;
+  if (record->request != submission.idempotency->request) return Outcome{IdempotencyKeyReused{}};
+  return std::visit(
+      [](auto&& answer) { return Outcome{std::move(answer), true}; }, std::move(record->answer));
+}
+
+Decision BatchDecider::decide_on(const Submission& submission, const CreateContact& command) {
+  return domain::decide(command, pending(submission.organization, command.id).state,
+                        holder_of(submission, command.values));
+}
+
+Decision BatchDecider::decide_on(const Submission& submission, const UpdateContact& command) {
+  return domain::decide(command, pending(submission.organization, command.id).state,
+                        holder_of(submission, command.patch));
+}
+
+Decision BatchDecider::decide_on(const Submission& submission, const DeleteContact& command) {
+  return domain::decide(command, pending(submission.organization, command.id).state, {});
+}
+
+Decision BatchDecider::decide_on(const Submission&, const CreateApiKey& command) {
+  return domain::decide(command);
+}
+
+Decision BatchDecider::decide_on(const Submission&, const RevokeApiKey& command) {
+  return domain::decide(command, store_.api_key(command.key));
+}
+
+BatchDecider::Settled BatchDecider::settle(const Submission& submission, Decision decision) {
+  if (auto* event = std::get_if<Event>(&decision)) return accept(submission, std::move(*event));
+  if (auto* no = std::get_if<Rejection>(&decision)) return reject(submission, std::move(*no));
+  return nothing_to_do(submission);
+}
+
+BatchDecider::Settled BatchDecider::accept(const Submission& submission, Event event) {
+  const std::size_t index = events_.size();
+  const bool created = std::holds_alternative<ContactCreated>(event);
+  record(submission, std::move(event));
+  evolve(submission, events_.back(), index);
+  const Event& fact = events_.back().event;
+  if (const auto* deleted = std::get_if<ContactDeleted>(&fact)) {
+    return {Outcome{DeletedAnswer{deleted->contact}}};
+  }
+  if (const auto* key = std::get_if<ApiKeyCreated>(&fact)) {
+    return {Outcome{ApiKeyCreatedAnswer{{key->key, submission.organization, key->name,
+                                         key->scopes, key->secret_hash, now_, {}}}}};
+  }
+  if (const auto* key = std::get_if<ApiKeyRevoked>(&fact)) {
+    return {Outcome{ApiKeyRevokedAnswer{key->key}}};
+  }
+  return {std::nullopt, index, created};
+}
+
+BatchDecider::Settled BatchDecider::nothing_to_do(const Submission& submission) {
+  const ContactId* contact = contact_of(submission.command);
+  if (contact == nullptr) {
+    return {Outcome{ApiKeyRevokedAnswer{std::get<RevokeApiKey>(submission.command).key}}};
+  }
+  if (submission.idempotency) {
+    record(submission, RequestAnswered{*contact});
+    return {std::nullopt, events_.size() - 1, false};
+  }
+  const std::size_t event = pending(submission.organization, *contact).event;
+  if (event != no_event) return {std::nullopt, event, false};
+  return {contact_outcome(*confirmed_.contact(submission.organization, *contact), false)};
+}
+
+BatchDecider::Settled BatchDecider::reject(const Submission& submission, Rejection rejection) {
+  if (submission.idempotency) record(submission, RequestAnswered{rejection});
+  return {Outcome{std::move(rejection)}};
+}
+
+void BatchDecider::record(const Submission& submission, Event event) {
+  events_.push_back({new_event_id(now_), now_, submission.organization, submission.actor,
+                     submission.request_id, submission.idempotency,
+                     Stamp{claim_.epoch, next_sequence_++}, std::move(event)});
+}
+
+void BatchDecider::evolve(const Submission& submission, const RecordedEvent& event,
+                          std::size_t index) {
+  const ContactId* contact = contact_of(submission.command);
+  if (contact == nullptr) return;
+  Pending& entry = pending(submission.organization, *contact);
+  emails_.apply(submission.organization, entry.state, event.event);
+  std::visit(
+      [&](const auto& fact) {
+        if constexpr (requires { domain::evolve(entry.state, fact, event.time); }) {
+          entry.state = domain::evolve(std::move(entry.state), fact, event.time);
+        }
+      },
+      event.event);
+  entry.event = index;
+}
+
+std::optional<ContactId> BatchDecider::holder_of(const Submission& submission,
+                                                 const ContactPatch& patch) const {
+  const auto email = email_set_by(patch);
+  if (!email) return std::nullopt;
+  return emails_.holder(submission.organization, *email);
+}
+
+BatchDecider::Pending& BatchDecider::pending(const OrganizationId& organization,
+                                             const ContactId& contact) {
+  std::string key = projections::keys::contact(organization, contact);
+  const auto found = contacts_.find(key);
+  if (found != contacts_.end()) return found->second;
+  Pending entry;
+  if (const auto view = confirmed_.contact(organization, contact)) entry.state = view->contact;
+  return contacts_.emplace(std::move(key), std::move(entry)).first->second;
+}
+
+void BatchDecider::confirm(const projections::FoldBatch::Result& result) {
+  results_.push_back(result);
+}
+
+std::vector<Outcome> BatchDecider::outcomes() const {
+  assert(results_.size() == events_.size());
+  std::vector<Outcome> all;
+  all.reserve(settled_.size());
+  for (const Settled& settled : settled_) all.push_back(outcome_of(settled));
+  return all;
+}
+
+Outcome BatchDecider::outcome_of(const Settled& settled) const {
+  if (settled.outcome) return *settled.outcome;
+  return contact_outcome(*results_[settled.event].contact, settled.created);
+}
+
+}  // namespace contactd::infra

@@ -1,0 +1,159 @@
+#include "infra/embedded_event_log.hpp"
+
+#include <cassert>
+#include <condition_variable>
+#include <mutex>
+
+#include "infra/errors.hpp"
+#include "infra/record_codec.hpp"
+#include "infra/rocksdb_open.hpp"
+#include "projections/binary.hpp"
+
+namespace contactd::infra {
+namespace {
+
+constexpr std::uint32_t only_partition = 0;
+constexpr std::size_t write_buffer_bytes = 16U << 20U;
+constexpr int write_buffers_max = 3;
+// Written over again instead of made anew: syncing a file that doesn't grow is cheaper.
+constexpr std::size_t recycled_wal_files = 2;
+
+rocksdb::DBOptions database_options() {
+  rocksdb::DBOptions options;
+  options.create_if_missing = true;
+  options.paranoid_checks = true;
+  // What follows a torn record was never acknowledged; what precedes it was.
+  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
+  options.recycle_log_file_num = recycled_wal_files;
+  options.max_background_jobs = 2;
+  options.allow_concurrent_memtable_write = false;  // one thread writes
+  options.info_log_level = rocksdb::WARN_LEVEL;
+  options.keep_log_file_num = 2;
+  return options;
+}
+
+rocksdb::ColumnFamilyOptions record_options() {
+  rocksdb::ColumnFamilyOptions options;
+  options.write_buffer_size = write_buffer_bytes;
+  options.max_write_buffer_number = write_buffers_max;
+  options.compression = rocksdb::kNoCompression;
+  options.bottommost_compression = rocksdb::kLZ4Compression;
+  return options;
+}
+
+std::string key_of(std::uint64_t offset) {
+  std::string key;
+  projections::append_number(key, offset);
+  return key;
+}
+
+std::uint64_t offset_of(const rocksdb::Slice& key) {
+  return projections::BinaryReader{view(key)}.number<std::uint64_t>();
+}
+
+class EmbeddedEventLog final : public EventLog {
+ public:
+  explicit EmbeddedEventLog(const std::filesystem::path& directory)
+      : db_(directory, database_options(), {{"default", record_options()}}) {
+    const std::unique_ptr<rocksdb::Iterator> last{db_->NewIterator({})};
+    last->SeekToLast();
+    if (last->Valid()) end_ = offset_of(last->key()) + 1;
+    if (!last->status().ok()) throw LogUnavailable(failed("read", last->status()));
+  }
+
+  std::uint32_t partition_count() const override { return 1; }
+
+  Claim claim(std::uint32_t partition, const domain::RecordedEvent& proposal) override {
+    assert(partition == only_partition);
+    const std::lock_guard lock{append_mutex_};
+    const std::uint64_t epoch = end_offset(partition);
+    const auto status = write({&proposal, 1});
+    if (!status.ok()) throw LogUnavailable(failed("claim", status));
+    claimed_ = epoch;
+    return {partition, epoch};
+  }
+
+  AppendResult append(const Claim& claim,
+                      std::span<const domain::RecordedEvent> batch) override {
+    assert(!batch.empty());
+    const std::lock_guard lock{append_mutex_};
+    if (claim.epoch != claimed_) return AppendResult::fenced;
+    if (write(batch).ok()) return AppendResult::committed;
+    // RocksDB can't say what of it reached the disk. No more under this claim.
+    claimed_ = no_claim;
+    return AppendResult::unknown;
+  }
+
+  LogSlice read(std::uint32_t, std::uint64_t from, std::size_t count_max) override {
+    LogSlice slice{{}, from};
+    const std::uint64_t end = end_offset(only_partition);
+    if (from >= end) return slice;
+    slice.entries.reserve(std::min<std::uint64_t>(count_max, end - from));
+    rocksdb::ReadOptions options;
+    options.fill_cache = false;
+    const std::unique_ptr<rocksdb::Iterator> at{db_->NewIterator(options)};
+    for (at->Seek(key_of(from)); at->Valid() && slice.entries.size() < count_max; at->Next()) {
+      const std::uint64_t offset = offset_of(at->key());
+      if (offset >= end) break;  // written, but not yet known to be synced
+      if (offset != slice.next_offset) {
+        throw LogUnavailable("the embedded log lacks the record at offset " +
+                             std::to_string(slice.next_offset) + "; restore it from a backup");
+      }
+      slice.entries.push_back({offset, decode_record(view(at->value()))});
+      slice.next_offset = offset + 1;
+    }
+    if (!at->status().ok()) throw LogUnavailable(failed("read", at->status()));
+    return slice;
+  }
+
+  bool wait(std::uint32_t, std::uint64_t from, std::chrono::milliseconds patience) override {
+    std::unique_lock lock{end_mutex_};
+    return grown_.wait_for(lock, patience, [&] { return from < end_; });
+  }
+
+  std::uint64_t end_offset(std::uint32_t) override {
+    const std::lock_guard lock{end_mutex_};
+    return end_;
+  }
+
+ private:
+  static constexpr std::uint64_t no_claim = static_cast<std::uint64_t>(-1);
+
+  static std::string failed(std::string_view what, const rocksdb::Status& status) {
+    return "the embedded log failed to " + std::string{what} + ": " + status.ToString() +
+           "; check the disk, then restart";
+  }
+
+  // Guarded by append_mutex_. Returns once the records are on the disk.
+  rocksdb::Status write(std::span<const domain::RecordedEvent> events) {
+    std::uint64_t offset = end_offset(only_partition);
+    rocksdb::WriteBatch batch;
+    for (const auto& event : events) batch.Put(key_of(offset++), encode_record(event));
+    rocksdb::WriteOptions options;
+    options.sync = true;
+    const auto status = db_->Write(options, &batch);
+    if (status.ok()) {
+      const std::lock_guard lock{end_mutex_};
+      end_ = offset;
+      grown_.notify_all();
+    }
+    return status;
+  }
+
+  RocksDb db_;
+  // Guarded by append_mutex_.
+  std::mutex append_mutex_;
+  std::uint64_t claimed_ = no_claim;
+  // Guarded by end_mutex_: one past the last record known to be synced.
+  std::mutex end_mutex_;
+  std::condition_variable grown_;
+  std::uint64_t end_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<EventLog> open_embedded_event_log(const std::filesystem::path& directory) {
+  return std::make_unique<EmbeddedEventLog>(directory);
+}
+
+}  // namespace contactd::infra

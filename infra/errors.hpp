@@ -1,0 +1,22 @@
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+namespace contactd::infra {
+
+// The world broke: a disk, a broker, a file. The message says what failed, on what, and what to
+// do. Caught at one place for each thread of work: the writer's loop, a request, main.
+struct Unavailable : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+struct LogUnavailable : Unavailable {
+  using Unavailable::Unavailable;
+};
+
+struct StoreUnavailable : Unavailable {
+  using Unavailable::Unavailable;
+};
+
+}  // namespace contactd::infra

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "domain/events.hpp"
+
+namespace contactd::infra {
+
+// The right to append to a partition. Its epoch is the offset of its WriterClaimed record; a later
+// claim fences every earlier one.
+struct Claim {
+  std::uint32_t partition = 0;
+  std::uint64_t epoch = 0;
+};
+
+enum class AppendResult {
+  committed,  // all of the batch is durable and will be read by every reader
+  fenced,     // none of it is; the claim is no longer ours: claim again
+  unknown,    // it may be, now or later: claim again, fold up to the claim, and look
+};
+
+// A record that is no event that this release can read.
+struct UnreadableRecord {
+  std::string reason;  // without contact data
+};
+// A record that isn't one of contactd's at all.
+struct ForeignRecord {
+  std::string reason;
+};
+
+struct LogEntry {
+  std::uint64_t offset = 0;
+  std::variant<domain::RecordedEvent, UnreadableRecord, ForeignRecord> record;
+};
+
+struct LogSlice {
+  std::vector<LogEntry> entries;  // committed, by offset; offsets may have gaps
+  std::uint64_t next_offset = 0;  // where to read on
+};
+
+// The ordered, durable truth, in partitions. Everything that every implementation must do is in
+// tests/infra/event_log_conformance.hpp.
+//
+// Threads: one thread at a time appends to and claims a partition; reads may be concurrent with
+// that and with each other.
+// Errors: a world that broke is LogUnavailable, except in append(), which says `unknown`.
+class EventLog {
+ public:
+  virtual ~EventLog() = default;
+
+  virtual std::uint32_t partition_count() const = 0;
+
+  // Takes the partition: appends a WriterClaimed record (with `proposal`'s id, time and writer)
+  // and returns once it is committed. From then on nothing under an earlier claim is committed.
+  virtual Claim claim(std::uint32_t partition, const domain::RecordedEvent& proposal) = 0;
+
+  // Appends all of `batch`, in order, or none of it. Blocks until its fate is known, or for the
+  // implementation's bound.
+  // REQUIRES: `batch` isn't empty; each event's stamp carries `claim`'s epoch.
+  virtual AppendResult append(const Claim& claim,
+                              std::span<const domain::RecordedEvent> batch) = 0;
+
+  // The committed records from offset `from` on, at most `count_max` of them; none if there are
+  // none yet.
+  virtual LogSlice read(std::uint32_t partition, std::uint64_t from, std::size_t count_max) = 0;
+
+  // Waits until a record at or after `from` is committed, or for `patience`. Returns whether one
+  // is. A wake-up may be spurious.
+  virtual bool wait(std::uint32_t partition, std::uint64_t from,
+                    std::chrono::milliseconds patience) = 0;
+
+  // One past the last committed record, as far as is known: for progress and lag, never to decide
+  // that everything was read.
+  virtual std::uint64_t end_offset(std::uint32_t partition) = 0;
+};
+
+}  // namespace contactd::infra

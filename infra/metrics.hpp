@@ -1,0 +1,52 @@
+#pragma once
+
+#include <prometheus/counter.h>
+#include <prometheus/family.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+#include <memory>
+#include <string>
+
+namespace contactd::infra {
+
+// Everything that contactd counts, for /metrics. The names and labels are public: README lists
+// them. No label holds contact data, a key or an id that a client chose.
+// Threads: any.
+class Metrics {
+ public:
+  Metrics();
+
+  // The Prometheus text format, version 0.0.4.
+  std::string text() const;
+
+ private:
+  std::shared_ptr<prometheus::Registry> registry_ = std::make_shared<prometheus::Registry>();
+
+ public:
+  prometheus::Family<prometheus::Counter>& http_requests;  // method, route, status
+  prometheus::Family<prometheus::Histogram>& http_seconds;  // route
+  prometheus::Gauge& http_connections;
+  prometheus::Counter& http_connections_refused;
+
+  prometheus::Gauge& queue_commands;
+  prometheus::Counter& queue_full;
+  prometheus::Histogram& batch_commands;
+
+  prometheus::Counter& log_events;
+  prometheus::Histogram& log_append_seconds;
+  prometheus::Counter& log_fenced;
+  prometheus::Counter& log_unknown;
+  prometheus::Counter& log_claims;
+
+  prometheus::Counter& fold_events;
+  prometheus::Histogram& fold_seconds;
+  prometheus::Counter& fold_stale_claim;
+  prometheus::Counter& fold_out_of_sequence;
+  prometheus::Counter& fold_foreign;
+  prometheus::Gauge& fold_offset;
+  prometheus::Gauge& partition_serving;
+};
+
+}  // namespace contactd::infra

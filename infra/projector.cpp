@@ -1,0 +1,108 @@
+#include "infra/projector.hpp"
+
+#include <chrono>
+
+#include "infra/errors.hpp"
+#include "infra/log.hpp"
+
+namespace contactd::infra {
+namespace {
+
+using namespace projections;
+
+// How many records are read and folded as one write; bounds the memory of a catch-up.
+constexpr std::size_t slice_records_max = 1024;
+constexpr std::chrono::milliseconds read_back_wait_max{10'000};
+constexpr std::chrono::milliseconds stop_check_interval{200};
+
+}  // namespace
+
+std::shared_ptr<const ContactView> ConfirmedState::contact(
+    const domain::OrganizationId& organization, const domain::ContactId& contact) const {
+  std::string key = keys::contact(organization, contact);
+  const auto known = contacts_.find(key);
+  if (known != contacts_.end()) return known->second;
+  return contacts_[std::move(key)] = store_.contact(organization, contact);
+}
+
+Projector::Projector(std::uint32_t partition, EventLog& log, ReadStore& store, Metrics& metrics)
+    : partition_(partition),
+      log_(log),
+      store_(store),
+      metrics_(metrics),
+      checkpoint_(store.checkpoint(partition)),
+      confirmed_(store) {}
+
+bool Projector::fold_until(const Until& done, const OnFolded& on_folded, std::stop_token stop) {
+  auto waited = std::chrono::milliseconds::zero();
+  while (!done(checkpoint_)) {
+    if (stop.stop_requested()) return false;
+    const LogSlice slice = log_.read(partition_, checkpoint_.next_offset, slice_records_max);
+    if (slice.next_offset > checkpoint_.next_offset) {
+      fold(slice, on_folded);
+      waited = std::chrono::milliseconds::zero();
+      continue;
+    }
+    if (waited >= read_back_wait_max) {
+      throw LogUnavailable("partition " + std::to_string(partition_) +
+                           " doesn't show what was committed to it; check the log's health");
+    }
+    if (!log_.wait(partition_, checkpoint_.next_offset, stop_check_interval)) {
+      waited += stop_check_interval;
+    }
+  }
+  return true;
+}
+
+void Projector::fold(const LogSlice& slice, const OnFolded& on_folded) {
+  const auto started = std::chrono::steady_clock::now();
+  const auto batch = store_.begin();
+  FoldBatch fold{partition_, checkpoint_, confirmed_, *batch};
+  std::vector<std::pair<const domain::RecordedEvent*, FoldBatch::Result>> folded;
+  folded.reserve(slice.entries.size());
+  for (const LogEntry& entry : slice.entries) {
+    if (const auto* unreadable = std::get_if<UnreadableRecord>(&entry.record)) {
+      throw BrokenLog("the record at offset " + std::to_string(entry.offset) +
+                      " can't be read: " + unreadable->reason);
+    }
+    if (const auto* foreign = std::get_if<ForeignRecord>(&entry.record)) {
+      spdlog::warn("partition {}: passed over offset {}: {}", partition_, entry.offset,
+                   foreign->reason);
+      metrics_.fold_foreign.Increment();
+      fold.skip(entry.offset);
+      continue;
+    }
+    const auto& event = std::get<domain::RecordedEvent>(entry.record);
+    folded.emplace_back(&event, fold.apply(entry.offset, event));
+    count(folded.back().second.admission, entry.offset);
+  }
+  fold.finish();
+  batch->commit();
+  checkpoint_ = fold.checkpoint();
+  confirmed_.forget();
+  metrics_.fold_offset.Set(static_cast<double>(checkpoint_.next_offset));
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
+  metrics_.fold_seconds.Observe(took.count());
+  for (const auto& [event, result] : folded) on_folded(*event, result);
+}
+
+void Projector::count(Admission admission, std::uint64_t offset) {
+  switch (admission) {
+    case Admission::current:
+      metrics_.fold_events.Increment();
+      return;
+    case Admission::stale_claim:
+      metrics_.fold_stale_claim.Increment();
+      spdlog::warn("partition {}: offset {} is of a writer that was fenced; not applied",
+                   partition_, offset);
+      return;
+    case Admission::out_of_sequence:
+      metrics_.fold_out_of_sequence.Increment();
+      spdlog::warn("partition {}: offset {} isn't its writer's next event; not applied",
+                   partition_, offset);
+      return;
+  }
+  std::abort();
+}
+
+}  // namespace contactd::infra

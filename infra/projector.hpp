@@ -1,0 +1,68 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <unordered_map>
+
+#include "infra/event_log.hpp"
+#include "infra/metrics.hpp"
+#include "infra/read_store.hpp"
+#include "projections/fold.hpp"
+
+namespace contactd::infra {
+
+// The confirmed state, remembering each contact that it was asked for until the state changes: a
+// contact is read once to decide and once more to fold, moments apart.
+class ConfirmedState final : public projections::StateReader {
+ public:
+  explicit ConfirmedState(const ReadStore& store) : store_(store) {}
+
+  std::shared_ptr<const projections::ContactView> contact(
+      const domain::OrganizationId& organization,
+      const domain::ContactId& contact) const override;
+  std::optional<std::string> get(projections::Table table, std::string_view key) const override {
+    return store_.get(table, key);
+  }
+  void forget() { contacts_.clear(); }
+
+ private:
+  const ReadStore& store_;
+  mutable std::unordered_map<std::string, std::shared_ptr<const projections::ContactView>>
+      contacts_;
+};
+
+// Reads one partition of the log and folds it into the store.
+// Threads: one; the partition's.
+class Projector {
+ public:
+  using OnFolded =
+      std::function<void(const domain::RecordedEvent&, const projections::FoldBatch::Result&)>;
+  using Until = std::function<bool(const projections::Checkpoint&)>;
+
+  Projector(std::uint32_t partition, EventLog& log, ReadStore& store, Metrics& metrics);
+
+  // Folds what the log has committed, from the checkpoint on, until `done` holds of the checkpoint
+  // of what was stored. Calls `on_folded` for each event, applied or not, once what it did is
+  // stored and visible. Returns false if stopped before.
+  // Throws LogUnavailable if the log shows nothing new for `read_back_wait_max`; StoreUnavailable;
+  // and, for a log that must not be folded further, projections::BrokenLog.
+  bool fold_until(const Until& done, const OnFolded& on_folded, std::stop_token stop);
+
+  const projections::Checkpoint& checkpoint() const { return checkpoint_; }
+  const projections::StateReader& confirmed() const { return confirmed_; }
+
+ private:
+  void fold(const LogSlice& slice, const OnFolded& on_folded);
+  void count(projections::Admission admission, std::uint64_t offset);
+
+  const std::uint32_t partition_;
+  EventLog& log_;
+  ReadStore& store_;
+  Metrics& metrics_;
+  projections::Checkpoint checkpoint_;
+  ConfirmedState confirmed_;
+};
+
+}  // namespace contactd::infra

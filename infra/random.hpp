@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "domain/ids.hpp"
+#include "domain/instant.hpp"
+
+// Random numbers and hashes, from OpenSSL. Every function may be called from any thread.
+namespace contactd::infra {
+
+// Fills `words` from OpenSSL's generator. Ends the process if the system gives no randomness.
+void fill_random(std::span<std::uint64_t> words);
+
+domain::ContactId new_contact_id();
+domain::EventId new_event_id(domain::Instant now);
+// 128 random bits as 32 hexadecimal digits.
+std::string new_request_id();
+// `length` random characters of [A-Za-z0-9_-]: 6 bits each.
+std::string random_text(std::size_t length);
+
+domain::Digest sha256(std::string_view bytes);
+// Takes the same time wherever the two differ.
+bool equal_in_constant_time(const domain::Digest& a, const domain::Digest& b);
+
+}  // namespace contactd::infra

@@ -1,0 +1,90 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "domain/contact/contact.hpp"
+#include "domain/organization/api_key.hpp"
+#include "projections/checkpoint.hpp"
+#include "projections/fold.hpp"
+#include "projections/idempotency.hpp"
+
+namespace contactd::infra {
+
+// One page of an organization's contacts in the order of their last update, oldest first.
+struct ListQuery {
+  std::size_t page_size = 0;
+  std::uint64_t skip = 0;                                  // page mode: the contacts before it
+  std::optional<projections::keys::UpdatePosition> after;  // cursor mode: what was seen last
+  bool count = false;                                      // whether to count all that match
+
+  // Filters; what isn't given lets everything pass.
+  bool active = true;
+  bool inactive = true;
+  std::optional<std::string> email;  // normalized
+  std::optional<std::string> tag;
+  std::optional<domain::Instant> updated_from;  // inclusive
+  std::optional<domain::Instant> updated_to;    // inclusive
+};
+
+struct ListPage {
+  std::vector<std::string> contacts;                      // each its JSON
+  std::uint64_t total = 0;                                // all that match; if asked for
+  std::optional<projections::keys::UpdatePosition> last;  // of the page; where a next one begins
+  bool more = false;                                      // whether something follows the page
+};
+
+// The projections' database: what was folded, and how far.
+//
+// The reads see whole batches only. Threads: reads from any; begin() and a StoreBatch from one
+// thread a partition.
+// Errors: a database that can't be read or written is StoreUnavailable; a row that isn't as this
+// release writes it is projections::CorruptRecord.
+class ReadStore : public projections::StateReader {
+ public:
+  // The writes of one fold. Nothing is visible before commit(), which shows all of it at once; a
+  // batch that isn't committed leaves no trace.
+  class Batch : public projections::WriteSink {
+   public:
+    virtual void commit() = 0;
+  };
+  virtual std::unique_ptr<Batch> begin() = 0;
+
+  virtual projections::Checkpoint checkpoint(std::uint32_t partition) const = 0;
+
+  // The row of a contact (contact_view.hpp); nothing if there is no such contact.
+  virtual std::optional<std::string> contact_row(const domain::OrganizationId& organization,
+                                                 const domain::ContactId& contact) const = 0;
+  virtual std::optional<domain::ContactId> email_holder(
+      const domain::OrganizationId& organization, std::string_view email) const = 0;
+  // What a request with that key was told, if that was within the last 24 hours before `now`.
+  virtual std::optional<projections::IdempotencyRecord> idempotency(
+      std::uint32_t partition, const domain::Digest& key, domain::Instant now) const = 0;
+  virtual std::optional<domain::ApiKey> api_key(const domain::KeyId& id) const = 0;
+  // At most `count_max` keys by id, those after `after`; of one organization if it is given.
+  virtual std::vector<domain::ApiKey> api_keys(
+      const std::optional<domain::OrganizationId>& organization, const domain::KeyId& after,
+      std::size_t count_max) const = 0;
+  // Costs what it skips, counts and reads: a cursor's page costs the page.
+  virtual ListPage list(const domain::OrganizationId& organization,
+                        const ListQuery& query) const = 0;
+
+  // Calls `visit` with every table, key and value, in order.
+  using Visitor = std::function<void(projections::Table, std::string_view, std::string_view)>;
+  virtual void visit_all(const Visitor& visit) const = 0;
+
+  // Makes all that was committed durable, so that the next start needs to fold nothing again.
+  virtual void flush() = 0;
+};
+
+// Opens, or creates, the database in `directory`. One of another format is removed and made anew:
+// the log has all that was in it. Throws StoreUnavailable.
+std::unique_ptr<ReadStore> open_read_store(const std::filesystem::path& directory);
+
+}  // namespace contactd::infra

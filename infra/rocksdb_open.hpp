@@ -1,0 +1,43 @@
+#pragma once
+
+#include <rocksdb/db.h>
+#include <rocksdb/options.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+// Included by the .cpp files of infra that talk to RocksDB, and by nothing else.
+namespace contactd::infra {
+
+// A database and its column families; closes the handles first, which RocksDB insists on.
+class RocksDb {
+ public:
+  struct Family {
+    std::string name;
+    rocksdb::ColumnFamilyOptions options;
+  };
+
+  // Opens, or creates, the database with exactly `families`, of which the first is "default".
+  // Throws StoreUnavailable.
+  RocksDb(const std::filesystem::path& directory, const rocksdb::DBOptions& options,
+          const std::vector<Family>& families);
+  ~RocksDb();
+  RocksDb(const RocksDb&) = delete;
+  RocksDb& operator=(const RocksDb&) = delete;
+
+  rocksdb::DB& operator*() const { return *db_; }
+  rocksdb::DB* operator->() const { return db_.get(); }
+  rocksdb::ColumnFamilyHandle* family(std::size_t index) const { return handles_[index]; }
+  const std::vector<rocksdb::ColumnFamilyHandle*>& families() const { return handles_; }
+
+ private:
+  std::unique_ptr<rocksdb::DB> db_;
+  std::vector<rocksdb::ColumnFamilyHandle*> handles_;
+};
+
+inline rocksdb::Slice slice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
+inline std::string_view view(const rocksdb::Slice& bytes) { return {bytes.data(), bytes.size()}; }
+
+}  // namespace contactd::infra
