@@ -1,0 +1,78 @@
+#include "tests/support/server_process.hpp"
+
+#include <signal.h>
+
+#include <charconv>
+#include <cstdlib>
+#include <optional>
+#include <stdexcept>
+#include <string_view>
+#include <utility>
+
+namespace contactd::test {
+namespace {
+
+constexpr std::string_view ready_prefix = "contactd ready http://127.0.0.1:";
+constexpr std::size_t log_bytes_shown = 4000;
+
+std::optional<std::uint16_t> port_in(std::string_view line) {
+  if (!line.starts_with(ready_prefix)) return std::nullopt;
+  line.remove_prefix(ready_prefix.size());
+  std::uint16_t port = 0;
+  const auto [end, ec] = std::from_chars(line.data(), line.data() + line.size(), port);
+  if (ec != std::errc{} || end != line.data() + line.size() || port == 0) return std::nullopt;
+  return port;
+}
+
+std::string end_of(const std::string& text) {
+  return text.size() <= log_bytes_shown ? text : text.substr(text.size() - log_bytes_shown);
+}
+
+}  // namespace
+
+std::string contactd_binary() {
+  const char* const path = std::getenv("CONTACTD_BINARY");
+  return path != nullptr && *path != '\0' ? path : CONTACTD_BINARY_DEFAULT;
+}
+
+ServerProcess::ServerProcess(ServerSettings settings) : settings_(std::move(settings)) { start(); }
+
+void ServerProcess::start() {
+  std::vector<std::string> arguments = {contactd_binary(), "serve",      "--listen",
+                                        "127.0.0.1:0",     "--data-dir", data_dir_.string()};
+  arguments.insert(arguments.end(), settings_.flags.begin(), settings_.flags.end());
+  process_ = std::make_unique<ChildProcess>(
+      ChildProcess::Options{std::move(arguments), settings_.environment, log_file_, {}});
+  const auto line = process_->read_line(start_wait_max);
+  const auto port = line ? port_in(*line) : std::nullopt;
+  if (!port) {
+    throw std::runtime_error{"the server didn't say that it is ready, but: " +
+                             line.value_or("nothing") + "\n" + end_of(log())};
+  }
+  port_ = *port;
+}
+
+void ServerProcess::start(ServerSettings settings) {
+  settings_ = std::move(settings);
+  start();
+}
+
+std::string ServerProcess::admin_key() const {
+  const auto given = settings_.environment.find("CONTACTD_ADMIN_KEY");
+  if (given != settings_.environment.end()) return given->second;
+  std::string key = read_whole_file(data_dir_ / "admin.key");
+  while (!key.empty() && key.back() == '\n') key.pop_back();
+  return key;
+}
+
+ExitStatus ServerProcess::stop() {
+  process_->send_signal(SIGTERM);
+  return wait();
+}
+
+void ServerProcess::kill() {
+  process_->send_signal(SIGKILL);
+  wait();
+}
+
+}  // namespace contactd::test

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <string>
+
+// Finds the test material that other projects wrote; tests read it from where it is.
+namespace contactd::test {
+
+inline std::filesystem::path suites_dir() {
+  const char* const given = std::getenv("CONTACTD_SUITES");
+  return given != nullptr ? given : CONTACTD_SUITES_DEFAULT;
+}
+
+// Where the suite's folder or file is; says on standard output that it didn't run where it isn't
+// there, and returns an empty path.
+inline std::filesystem::path find_suite(const std::string& name) {
+  const std::filesystem::path path = suites_dir() / name;
+  if (!suites_dir().empty() && std::filesystem::exists(path)) return path;
+  std::cout << "SUITE NOT RUN: " << name << ": it isn't in "
+            << (suites_dir().empty() ? "any folder (CONTACTD_SUITES is empty)"
+                                     : "'" + suites_dir().string() + "'")
+            << '\n';
+  return {};
+}
+
+}  // namespace contactd::test
