@@ -47,7 +47,7 @@ ContactId contact_at(const json::object& object, std::string_view name = "contac
 
 FieldValue value_from(Field field, const json::value& value) {
   const FieldKind kind = spec_of(field).kind;
-  if (value.is_null()) return FieldValue{};
+  if (value.is_null() && kind != FieldKind::tags) return FieldValue{};
   if (const auto* text = value.if_string(); text != nullptr && kind != FieldKind::tags) {
     return FieldValue::text({text->data(), text->size()});
   }
@@ -171,7 +171,10 @@ Event event_from(std::string_view type, const json::object& data) {
   if (type == contact_updated) {
     return ContactUpdated{contact_at(data), number_at(data, "version"), changes_at(data)};
   }
-  if (type == contact_created) return ContactCreated{contact_at(data), changes_at(data)};
+  if (type == contact_created) {
+    if (number_at(data, "version") != 1) throw Unreadable("a contact is created in version 1");
+    return ContactCreated{contact_at(data), changes_at(data)};
+  }
   if (type == contact_deleted) return ContactDeleted{contact_at(data), number_at(data, "version")};
   if (type == api_key_created) return key_created_from(data);
   if (type == api_key_revoked) return ApiKeyRevoked{std::string{text_at(data, "key_id")}};
@@ -216,7 +219,8 @@ Rejection rejection_from(const json::object& object) {
   if (reason != "version_mismatch") throw Unreadable("an unknown rejection");
   VersionMismatch mismatch{number_at(object, "current"), {}};
   for (const json::value& item : object.at("changed").as_array()) {
-    const auto field = field_named(json::value_to<std::string>(item));
+    const json::string& name = item.as_string();
+    const auto field = field_named({name.data(), name.size()});
     if (!field) throw Unreadable("an unknown field");
     mismatch.changed.push_back(*field);
   }
