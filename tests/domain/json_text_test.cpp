@@ -1,0 +1,108 @@
+#include "domain/json_text.hpp"
+
+#include <gtest/gtest.h>
+
+#include <boost/json/parse.hpp>
+#include <vector>
+
+#include "domain/contact/contact.hpp"
+#include "tests/domain/samples.hpp"
+
+namespace contactd::domain {
+namespace {
+
+using namespace contactd::test;
+
+TEST(JsonText, WritesAStringInOneWayOnly) {
+  const std::vector<std::pair<std::string, std::string>> rows = {
+      {"", R"("")"},
+      {"Ann", R"("Ann")"},
+      {"a\"b", R"("a\"b")"},
+      {"a\\b", R"("a\\b")"},
+      {"a/b", R"("a/b")"},
+      {"\b\t\n\f\r", R"("\b\t\n\f\r")"},
+      {"\x01\x0b\x1f", R"("\u0001\u000b\u001f")"},
+      {"\x7f", "\"\x7f\""},
+      {"é漢😀\u2028", "\"é漢😀\u2028\""},
+      {std::string("\0", 1), R"("\u0000")"},
+      {"\"\"", R"("\"\"")"},
+      {"end\\", R"("end\\")"},
+  };
+  for (const auto& [text, json] : rows) {
+    EXPECT_EQ(json_string(text), json);
+    std::string out = "x";
+    append_json_string(out, text);
+    EXPECT_EQ(out, "x" + json);
+  }
+}
+
+TEST(JsonText, EveryByteBelow128ReadsBack) {
+  for (char c = 0; c < 127; ++c) {
+    const std::string text{'<', c, '>'};
+    const boost::json::value read = boost::json::parse(json_string(text));
+    EXPECT_EQ(read.as_string(), boost::json::string_view{text}) << static_cast<int>(c);
+  }
+}
+
+struct LengthRow {
+  std::string json;
+  std::optional<std::size_t> length;
+};
+
+TEST(JsonText, MeasuresTheValueThatATextStartsWith) {
+  const std::vector<LengthRow> rows = {
+      {"null", 4},
+      {"null,\"x\":1", 4},
+      {R"("")", 2},
+      {R"("a")", 3},
+      {R"("a","b")", 3},
+      {R"("a\"b"}")", 6},
+      {R"("a\\"x)", 5},
+      {"[]", 2},
+      {"[]]", 2},
+      {R"(["a"])", 5},
+      {R"(["a","b]"],1)", 10},
+      {R"(["\"]"])", 7},
+      {"", {}},
+      {"nul", {}},
+      {"true", {}},
+      {"1", {}},
+      {"{}", {}},
+      {" null", {}},
+      {"\"", {}},
+      {"\"a", {}},
+      {"\"a\\", {}},
+      {"\"a\\\"", {}},
+      {"[", {}},
+      {"[\"a\"", {}},
+      {"[\"a\",", {}},
+      {"[\"a\",]", {}},
+      {"[\"a\" ]", {}},
+      {"[null]", {}},
+      {"[[]]", {}},
+      {"[\"a]", {}},
+  };
+  for (const LengthRow& row : rows) {
+    EXPECT_EQ(canonical_value_length(row.json), row.length) << row.json;
+  }
+}
+
+TEST(JsonText, RandomStringsReadBackAndAreMeasuredWhole) {
+  const std::uint64_t seed = test_seed();
+  SCOPED_TRACE(seed_note(seed));
+  Random random{seed};
+  for (int i = 0; i < 2'000; ++i) {
+    const std::string text = random.text(12);
+    const std::string json = json_string(text);
+    ASSERT_EQ(boost::json::parse(json).as_string(), boost::json::string_view{text});
+    ASSERT_EQ(canonical_value_length(json + "]\""), json.size());
+    const std::string list = FieldValue::list({text, random.text(3), text}).json();
+    ASSERT_EQ(canonical_value_length(list + ",\"x\":\"]\""), list.size());
+    for (std::size_t cut = 0; cut < list.size(); ++cut) {
+      ASSERT_EQ(canonical_value_length(std::string_view{list}.substr(0, cut)), std::nullopt);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace contactd::domain
