@@ -1,0 +1,40 @@
+#include "api/auth.hpp"
+
+#include "infra/random.hpp"
+
+namespace contactd::api {
+namespace {
+
+constexpr std::string_view prefix = "ck_";
+constexpr std::size_t id_length = 16;
+constexpr std::size_t secret_length = 43;
+constexpr std::size_t key_length = prefix.size() + id_length + 1 + secret_length;
+
+}  // namespace
+
+NewApiKey make_api_key() {
+  NewApiKey key;
+  key.id = infra::new_contact_id().str().substr(0, id_length);
+  key.text = std::string{prefix} + key.id + '_' + infra::random_text(secret_length);
+  key.hash = infra::sha256(key.text);
+  return key;
+}
+
+Authenticator::Authenticator(const infra::ReadStore& store, const std::string& admin_key)
+    : store_(store), admin_hash_(infra::sha256(admin_key)) {}
+
+std::optional<domain::ApiKey> Authenticator::api_key(std::string_view presented) const {
+  if (presented.size() != key_length || !presented.starts_with(prefix)) return std::nullopt;
+  auto key = store_.api_key(std::string{presented.substr(prefix.size(), id_length)});
+  if (!key || key->revoked_at ||
+      !infra::equal_in_constant_time(infra::sha256(presented), key->secret_hash)) {
+    return std::nullopt;
+  }
+  return key;
+}
+
+bool Authenticator::is_admin(std::string_view presented) const {
+  return infra::equal_in_constant_time(infra::sha256(presented), admin_hash_);
+}
+
+}  // namespace contactd::api

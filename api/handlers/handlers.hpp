@@ -1,0 +1,43 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "api/http_message.hpp"
+#include "api/problem.hpp"
+#include "api/query.hpp"
+#include "api/services.hpp"
+#include "domain/organization/api_key.hpp"
+
+// One function an endpoint. Each is called after the router has checked the method, the rate, the
+// key, its scope and the media type. None blocks, but for the SlowRead that it may hand back.
+namespace contactd::api {
+
+struct Call {
+  const Services& services;
+  const Request& request;
+  const Target& target;
+  ErrorFormat format;
+  std::optional<domain::ApiKey> key;  // where the route wants an organization's key
+  std::string id;                     // what stands in the path for {id}
+};
+
+Handled get_contact(const Call& call);
+Handled list_contacts(const Call& call);
+Handled create_contact(const Call& call);
+Handled update_contact(const Call& call);
+Handled delete_contact(const Call& call);
+
+Handled create_key(const Call& call);
+Handled list_keys(const Call& call);
+Handled revoke_key(const Call& call);
+
+Handled openapi(const Call& call);
+Handled healthz(const Call& call);
+Handled readyz(const Call& call);
+Handled metrics(const Call& call);
+
+// A 400 that names the first query parameter, if there is one; for endpoints that take none.
+std::optional<Response> refuse_params(const Call& call);
+
+}  // namespace contactd::api

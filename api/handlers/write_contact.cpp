@@ -1,0 +1,163 @@
+#include <boost/json/monotonic_resource.hpp>
+
+#include "api/handlers/handlers.hpp"
+#include "api/limits.hpp"
+#include "api/preconditions.hpp"
+#include "domain/contact/patch_reader.hpp"
+#include "domain/strict_json.hpp"
+#include "infra/random.hpp"
+
+// POST, PATCH and DELETE of a contact: a command for the writer, and the words for its outcome.
+namespace contactd::api {
+namespace {
+
+using domain::ContactId;
+using domain::ContactPatch;
+
+template <class Value>
+using OrResponse = std::variant<Value, Response>;
+
+OrResponse<ContactPatch> read_body(const Call& call) {
+  unsigned char memory[4096];
+  boost::json::monotonic_resource arena{memory};
+  const auto parsed = domain::parse_strict_json(call.request.body, &arena);
+  if (const auto* error = std::get_if<domain::JsonError>(&parsed)) {
+    const int status = error->kind == domain::JsonError::Kind::too_deep ? 413 : 400;
+    return bad_json(call.format, status, error->message, error->duplicate_key);
+  }
+  auto patch = domain::read_patch(std::get<boost::json::value>(parsed));
+  if (const auto* errors = std::get_if<domain::ValidationErrors>(&patch)) {
+    return validation_error(call.format, *errors);
+  }
+  return std::get<ContactPatch>(std::move(patch));
+}
+
+OrResponse<domain::Precondition> read_if_match(const Call& call) {
+  const auto value = call.request.joined_field("If-Match");
+  if (!value) return domain::Precondition{domain::AnyVersion{}};
+  auto parsed = parse_if_match(*value);
+  if (const auto* sentence = std::get_if<std::string>(&parsed)) {
+    return error_response(call.format, 400, *sentence);
+  }
+  return std::get<domain::Precondition>(std::move(parsed));
+}
+
+// The key as the client means it: `"abc"` and `abc` are the same.
+std::string_view unquoted(std::string_view value) {
+  if (value.size() >= 2 && value.front() == '"' && value.back() == '"') {
+    return value.substr(1, value.size() - 2);
+  }
+  return value;
+}
+
+OrResponse<std::optional<domain::IdempotencyStamp>> read_idempotency(const Call& call) {
+  const auto value = call.request.field("Idempotency-Key");
+  if (!value) return std::optional<domain::IdempotencyStamp>{};
+  const std::string_view key = unquoted(*value);
+  if (key.empty() || key.size() > limits::idempotency_key_length_max) {
+    return error_response(call.format, 400,
+                          "Idempotency-Key must have 1 to " +
+                              std::to_string(limits::idempotency_key_length_max) + " characters");
+  }
+  std::string request{call.request.method};
+  request += '\n';
+  request += call.request.target;
+  request += '\n';
+  request += call.request.body;
+  std::string scoped = call.key->id;
+  scoped += '\n';
+  scoped += key;
+  return std::optional{
+      domain::IdempotencyStamp{infra::sha256(scoped), infra::sha256(request)}};
+}
+
+// What an outcome of any of the three is told as.
+struct OutcomeToResponse {
+  ErrorFormat format;
+
+  Response operator()(const projections::ContactAnswer& answer) const {
+    Response response;
+    response.status = answer.created ? 201 : 200;
+    response.body.reserve(answer.json.size() + 16);
+    response.body = R"({"data":)";
+    response.body += answer.json;
+    response.body += '}';
+    response.with("ETag", etag_of(answer.version));
+    if (answer.created) {
+      constexpr std::size_t id_at = std::string_view{R"({"id":")"}.size();
+      response.with("Location",
+                    "/api/v1/contacts/" + answer.json.substr(id_at, ContactId::length));
+    }
+    return response;
+  }
+  Response operator()(const projections::DeletedAnswer& answer) const {
+    Response response;
+    response.body = R"({"deleted":true,"id":")" + answer.contact.str() + R"("})";
+    return response;
+  }
+  Response operator()(const domain::Rejection& rejection) const {
+    return rejection_response(format, rejection);
+  }
+  Response operator()(const infra::IdempotencyKeyReused&) const {
+    return idempotency_key_reused(format);
+  }
+  Response operator()(const infra::NotTaken&) const { return not_taken(format); }
+  Response operator()(const infra::OutcomeUnknown&) const { return unknown_outcome(format); }
+  Response operator()(const infra::ApiKeyCreatedAnswer&) const { return internal_error(format); }
+  Response operator()(const infra::ApiKeyRevokedAnswer&) const { return internal_error(format); }
+};
+
+Handled submit(const Call& call, domain::Command command) {
+  auto idempotency = read_idempotency(call);
+  if (auto* refused = std::get_if<Response>(&idempotency)) return std::move(*refused);
+  const domain::OrganizationId& organization = call.key->organization;
+  Write write;
+  write.writer = &call.services.partitions.writer_of(organization);
+  write.submission.organization = organization;
+  write.submission.command = std::move(command);
+  write.submission.actor = call.key->id;
+  write.submission.request_id = call.request.request_id;
+  write.submission.idempotency = std::get<0>(idempotency);
+  const ErrorFormat format = call.format;
+  write.render = [format](const infra::Outcome& outcome) {
+    Response response = std::visit(OutcomeToResponse{format}, outcome.answer);
+    if (outcome.replayed) response.with("Idempotent-Replay", "true");
+    return response;
+  };
+  write.refuse = [format](infra::Refusal refusal) { return refusal_response(format, refusal); };
+  return write;
+}
+
+}  // namespace
+
+Handled create_contact(const Call& call) {
+  if (auto refused = refuse_params(call)) return *std::move(refused);
+  auto values = read_body(call);
+  if (auto* refused = std::get_if<Response>(&values)) return std::move(*refused);
+  return submit(call, domain::CreateContact{infra::new_contact_id(),
+                                            std::get<ContactPatch>(std::move(values))});
+}
+
+Handled update_contact(const Call& call) {
+  if (auto refused = refuse_params(call)) return *std::move(refused);
+  auto patch = read_body(call);
+  if (auto* refused = std::get_if<Response>(&patch)) return std::move(*refused);
+  auto if_match = read_if_match(call);
+  if (auto* refused = std::get_if<Response>(&if_match)) return std::move(*refused);
+  const auto id = ContactId::parse(call.id);
+  if (!id) return rejection_response(call.format, domain::ContactNotFound{});
+  return submit(call, domain::UpdateContact{*id, std::get<ContactPatch>(std::move(patch)),
+                                            std::get<domain::Precondition>(std::move(if_match))});
+}
+
+Handled delete_contact(const Call& call) {
+  if (auto refused = refuse_params(call)) return *std::move(refused);
+  auto if_match = read_if_match(call);
+  if (auto* refused = std::get_if<Response>(&if_match)) return std::move(*refused);
+  const auto id = ContactId::parse(call.id);
+  if (!id) return rejection_response(call.format, domain::ContactNotFound{});
+  return submit(call, domain::DeleteContact{
+                          *id, std::get<domain::Precondition>(std::move(if_match))});
+}
+
+}  // namespace contactd::api

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "infra/writer.hpp"
+
+// Requests and responses as the handlers see them, without Beast.
+namespace contactd::api {
+
+bool equal_ignoring_case(std::string_view a, std::string_view b);
+
+// A request that was read whole. Its views live as long as the session's parser: through
+// App::handle(), not longer.
+struct Request {
+  std::string_view method;
+  std::string_view target;
+  std::vector<std::pair<std::string_view, std::string_view>> fields;
+  std::string_view body;
+  bool has_body = false;  // a Content-Length or chunks, be it of nothing
+  std::string_view client_address;
+  std::string request_id;  // the client's, if it sent a good one, or a new one
+
+  // The value of the first field of that name; nothing if there is none.
+  std::optional<std::string_view> field(std::string_view name) const;
+  // All fields of that name as one list, as RFC 9110, section 5.3 has it.
+  std::optional<std::string> joined_field(std::string_view name) const;
+};
+
+struct Response {
+  int status = 200;
+  std::string_view content_type = "application/json";  // none where the body must have none
+  std::string body;
+  std::vector<std::pair<std::string_view, std::string>> fields;  // names are literals
+  bool close = false;  // the connection can't be used further
+  bool head = false;   // the answer to a HEAD: the body's length is told, the body isn't sent
+
+  Response& with(std::string_view name, std::string value) & {
+    fields.emplace_back(name, std::move(value));
+    return *this;
+  }
+  Response with(std::string_view name, std::string value) && {
+    fields.emplace_back(name, std::move(value));
+    return std::move(*this);
+  }
+};
+
+// A command for the writer, and how its outcome is told. `render` is called in the session.
+struct Write {
+  infra::Writer* writer = nullptr;
+  infra::Submission submission;
+  std::function<Response(const infra::Outcome&)> render;
+  std::function<Response(infra::Refusal)> refuse;
+};
+
+// A read that may take long: run on another thread than the sessions'.
+struct SlowRead {
+  std::function<Response()> run;
+};
+
+using Handled = std::variant<Response, Write, SlowRead>;
+
+// Appends the response as HTTP/1.`minor_version` bytes. `date` is the value of the Date field.
+void append_response(std::string& out, const Response& response, int minor_version,
+                     bool keep_alive, std::string_view date, std::string_view request_id);
+
+}  // namespace contactd::api

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+
+// Every bound of the HTTP side that isn't a flag; README lists them.
+namespace contactd::api::limits {
+
+inline constexpr std::size_t target_bytes_max = 4096;
+inline constexpr std::size_t header_bytes_max = 16'384;  // request line and header fields
+inline constexpr std::size_t body_bytes_max = 262'144;
+inline constexpr std::size_t read_bytes = 16'384;  // what is read from a socket at once
+
+inline constexpr std::size_t idempotency_key_length_max = 255;
+inline constexpr std::size_t request_id_length_max = 128;
+inline constexpr std::size_t etags_max = 32;  // in one If-Match or If-None-Match
+inline constexpr std::size_t key_name_characters_max = 100;
+
+inline constexpr std::size_t page_size_default = 50;
+inline constexpr std::size_t page_size_max = 200;
+inline constexpr std::size_t keys_page_size_max = 1000;
+
+// How long a request waits for its command's outcome before it says that it doesn't know.
+inline constexpr std::chrono::milliseconds outcome_wait_max{15'000};
+// How often connections past a deadline are looked for.
+inline constexpr std::chrono::milliseconds deadline_check_interval{100};
+// A connection that is being closed reads this much for so long, so that its last answer arrives.
+inline constexpr std::size_t linger_bytes_max = 1U << 20U;
+inline constexpr std::chrono::milliseconds linger_max{1'000};
+// After the drain's time is over, how long the cut connections have to go.
+inline constexpr std::chrono::milliseconds abort_max{2'000};
+
+// Addresses that the rate limiter remembers; past that it forgets those whose window is over, and
+// lets in, uncounted, those it can't remember.
+inline constexpr std::size_t rate_limited_addresses_max = 100'000;
+// Threads for reads that may take long (lists), and how many of those may wait.
+inline constexpr std::size_t slow_read_threads = 2;
+inline constexpr std::size_t slow_reads_waiting_max = 1024;
+
+inline constexpr int retry_after_seconds = 1;
+
+}  // namespace contactd::api::limits

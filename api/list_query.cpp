@@ -1,0 +1,147 @@
+#include "api/list_query.hpp"
+
+#include <charconv>
+#include <set>
+
+#include "api/limits.hpp"
+#include "domain/contact/fields.hpp"
+#include "domain/email_address.hpp"
+#include "domain/instant.hpp"
+
+namespace contactd::api {
+namespace {
+
+using projections::keys::UpdatePosition;
+using Problem = std::optional<std::string>;
+
+constexpr std::uint64_t cursor_format = 1;
+constexpr std::size_t cursor_length = 2 + 16 + 16;
+constexpr std::string_view bad_paging = "Invalid pagination parameters";
+constexpr std::uint64_t page_max = 1'000'000'000;
+
+std::optional<std::uint64_t> whole_number(std::string_view text, int base) {
+  std::uint64_t value = 0;
+  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+  if (ec != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+std::optional<std::uint64_t> number_between(std::string_view text, std::uint64_t low,
+                                            std::uint64_t high) {
+  const auto value = whole_number(text, 10);
+  return value && *value >= low && *value <= high ? value : std::nullopt;
+}
+
+void append_hex(std::string& out, std::uint64_t value, int digits) {
+  constexpr std::string_view hex = "0123456789abcdef";
+  for (int i = digits - 1; i >= 0; --i) out += hex[(value >> (4 * i)) & 0x0FU];
+}
+
+std::optional<UpdatePosition> position_from(std::string_view text) {
+  if (text.size() != cursor_length) return std::nullopt;
+  const auto format = whole_number(text.substr(0, 2), 16);
+  const auto updated_at = whole_number(text.substr(2, 16), 16);
+  const auto offset = whole_number(text.substr(18), 16);
+  if (format != cursor_format || !updated_at || !offset) return std::nullopt;
+  return UpdatePosition{{static_cast<std::int64_t>(*updated_at)}, *offset};
+}
+
+Problem read_status(ListRequest& request, std::string_view value) {
+  request.query.active = request.query.inactive = false;
+  for (;;) {
+    const std::size_t comma = value.find(',');
+    const std::string_view status = value.substr(0, comma);
+    if (status == domain::status_active) {
+      request.query.active = true;
+    } else if (status == domain::status_inactive) {
+      request.query.inactive = true;
+    } else {
+      return "Invalid query parameter 'status': give active, inactive, or both with a comma";
+    }
+    if (comma == std::string_view::npos) return std::nullopt;
+    value.remove_prefix(comma + 1);
+  }
+}
+
+Problem read_time(std::optional<domain::Instant>& time, const std::string& name,
+                  std::string_view value) {
+  time = domain::parse_iso8601(value);
+  if (time && time->unix_ms >= 0) return std::nullopt;
+  return "Invalid query parameter '" + name +
+         "': give a time such as 2025-07-15T10:30:00.000Z (a + in it is written %2B)";
+}
+
+Problem read_email(ListRequest& request, std::string_view value) {
+  const auto email = domain::EmailAddress::parse(value);
+  if (!email) return "Invalid query parameter 'email': give a valid email address";
+  request.query.email = email->str();
+  return std::nullopt;
+}
+
+Problem read_tag(ListRequest& request, const std::string& value) {
+  // Neither would be found, and a NUL would end the tag within the index's key.
+  if (value.find('\0') != std::string::npos) {
+    return "Invalid query parameter 'tag': it must not contain a NUL character";
+  }
+  request.query.tag = value;
+  return std::nullopt;
+}
+
+Problem read_cursor(ListRequest& request, std::string_view value) {
+  request.by_cursor = true;
+  if (value.empty()) return std::nullopt;  // from the beginning
+  request.query.after = position_from(value);
+  if (request.query.after) return std::nullopt;
+  return "Invalid query parameter 'cursor': send next_cursor of an earlier answer as it came";
+}
+
+Problem read_param(ListRequest& request, const std::string& name, const std::string& value) {
+  if (name == "page") {
+    const auto page = number_between(value, 1, page_max);
+    if (!page) return std::string{bad_paging};
+    request.page = *page;
+    return std::nullopt;
+  }
+  if (name == "page_size") {
+    const auto size = number_between(value, 1, limits::page_size_max);
+    if (!size) return std::string{bad_paging};
+    request.query.page_size = *size;
+    return std::nullopt;
+  }
+  if (name == "cursor") return read_cursor(request, value);
+  if (name == "status") return read_status(request, value);
+  if (name == "email") return read_email(request, value);
+  if (name == "tag") return read_tag(request, value);
+  if (name == "updated_from") return read_time(request.query.updated_from, name, value);
+  if (name == "updated_to") return read_time(request.query.updated_to, name, value);
+  return "Unknown query parameter '" + name +
+         "'; known are page, page_size, cursor, status, email, tag, updated_from, updated_to";
+}
+
+}  // namespace
+
+std::variant<ListRequest, std::string> read_list_request(const Target& target) {
+  ListRequest request;
+  request.query.page_size = limits::page_size_default;
+  std::set<std::string> names;
+  for (const auto& [name, value] : target.params) {
+    if (auto problem = read_param(request, name, value)) return *std::move(problem);
+    if (!names.insert(name).second) return "Query parameter '" + name + "' came more than once";
+  }
+  if (request.by_cursor && names.contains("page")) return std::string{bad_paging};
+  if (!request.by_cursor) {
+    request.query.count = true;
+    request.query.skip = (request.page - 1) * request.query.page_size;
+  }
+  return request;
+}
+
+std::string cursor_text(const UpdatePosition& position) {
+  std::string text;
+  append_hex(text, cursor_format, 2);
+  append_hex(text, static_cast<std::uint64_t>(position.updated_at.unix_ms), 16);
+  append_hex(text, position.offset, 16);
+  return text;
+}
+
+}  // namespace contactd::api

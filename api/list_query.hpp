@@ -1,0 +1,27 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "api/query.hpp"
+#include "infra/read_store.hpp"
+
+namespace contactd::api {
+
+// A list's query string, understood.
+struct ListRequest {
+  infra::ListQuery query;
+  bool by_cursor = false;
+  std::uint64_t page = 1;
+};
+
+// Reads the query string of GET /contacts, or gives the sentence that says which parameter is
+// wrong. A parameter may come once.
+std::variant<ListRequest, std::string> read_list_request(const Target& target);
+
+// The opaque text of a position in the list: format:1 (= 1), the update time and the log's offset,
+// 8 bytes each, in hexadecimal. It names no organization: it is used within the caller's only.
+std::string cursor_text(const projections::keys::UpdatePosition& position);
+
+}  // namespace contactd::api

@@ -1,0 +1,237 @@
+#include "api/router.hpp"
+
+#include <array>
+#include <span>
+
+#include "api/handlers/handlers.hpp"
+#include "api/limits.hpp"
+#include "infra/errors.hpp"
+#include "infra/log.hpp"
+
+namespace contactd::api {
+namespace {
+
+enum class Access { open, admin, read_contacts, write_contacts };
+
+struct Endpoint {
+  std::string_view method;
+  Access access;
+  bool takes_body;
+  Handled (*handle)(const Call&);
+};
+
+struct Route {
+  std::string_view name;
+  std::array<std::string_view, 4> path;  // segments; "{id}" takes any; unused ones are empty
+  std::span<const Endpoint> endpoints;
+};
+
+constexpr Endpoint contact_endpoints[] = {
+    {"GET", Access::read_contacts, false, get_contact},
+    {"PATCH", Access::write_contacts, true, update_contact},
+    {"DELETE", Access::write_contacts, false, delete_contact},
+};
+constexpr Endpoint contacts_endpoints[] = {
+    {"GET", Access::read_contacts, false, list_contacts},
+    {"POST", Access::write_contacts, true, create_contact},
+};
+constexpr Endpoint keys_endpoints[] = {
+    {"GET", Access::admin, false, list_keys},
+    {"POST", Access::admin, true, create_key},
+};
+constexpr Endpoint key_endpoints[] = {{"DELETE", Access::admin, false, revoke_key}};
+constexpr Endpoint openapi_endpoints[] = {{"GET", Access::open, false, openapi}};
+constexpr Endpoint healthz_endpoints[] = {{"GET", Access::open, false, healthz}};
+constexpr Endpoint readyz_endpoints[] = {{"GET", Access::open, false, readyz}};
+constexpr Endpoint metrics_endpoints[] = {{"GET", Access::open, false, metrics}};
+
+constexpr std::array routes = {
+    Route{"contact", {"api", "v1", "contacts", "{id}"}, contact_endpoints},
+    Route{"contacts", {"api", "v1", "contacts"}, contacts_endpoints},
+    Route{"admin_key", {"admin", "v1", "keys", "{id}"}, key_endpoints},
+    Route{"admin_keys", {"admin", "v1", "keys"}, keys_endpoints},
+    Route{"openapi", {"openapi.json"}, openapi_endpoints},
+    Route{"healthz", {"healthz"}, healthz_endpoints},
+    Route{"readyz", {"readyz"}, readyz_endpoints},
+    Route{"metrics", {"metrics"}, metrics_endpoints},
+};
+
+bool matches(const Route& route, const Target& target, std::string& id) {
+  const auto& segments = target.segments;
+  if (segments.size() > route.path.size()) return false;
+  for (std::size_t i = 0; i < route.path.size(); ++i) {
+    const std::string_view segment = i < segments.size() ? segments[i] : std::string_view{};
+    if (route.path[i] == "{id}") {
+      if (segment.empty()) return false;
+      id = segment;
+    } else if (segment != route.path[i] || (segment.empty() && i < segments.size())) {
+      return false;
+    }
+  }
+  return true;
+}
+
+const Route* find_route(const Target& target, std::string& id) {
+  for (const Route& candidate : routes) {
+    if (matches(candidate, target, id)) return &candidate;
+  }
+  return nullptr;
+}
+
+std::string allowed_methods(const Route& route) {
+  std::string methods;
+  for (const Endpoint& endpoint : route.endpoints) {
+    if (!methods.empty()) methods += ", ";
+    methods += endpoint.method;
+    if (endpoint.method == "GET") methods += ", HEAD";
+  }
+  return methods + ", OPTIONS";
+}
+
+bool takes_patch(const Route& route) { return route.endpoints.data() == contact_endpoints; }
+
+Response options_response(const Route& route) {
+  Response response;
+  response.status = 204;
+  response.content_type = {};
+  response.with("Allow", allowed_methods(route));
+  if (takes_patch(route)) response.with("Accept-Patch", std::string{accepted_patches});
+  return response;
+}
+
+// `application/json`, `application/merge-patch+json`, or no type at all; in UTF-8 if it says so.
+bool is_json(std::string_view content_type) {
+  const std::size_t semicolon = content_type.find(';');
+  std::string_view type = content_type.substr(0, semicolon);
+  while (type.ends_with(' ')) type.remove_suffix(1);
+  if (!equal_ignoring_case(type, "application/json") &&
+      !equal_ignoring_case(type, "application/merge-patch+json")) {
+    return false;
+  }
+  if (semicolon == std::string_view::npos) return true;
+  std::string_view parameter = content_type.substr(semicolon + 1);
+  while (parameter.starts_with(' ')) parameter.remove_prefix(1);
+  constexpr std::string_view name = "charset=";
+  if (parameter.size() < name.size() ||
+      !equal_ignoring_case(parameter.substr(0, name.size()), name)) {
+    return true;
+  }
+  const std::string_view charset = parameter.substr(name.size());
+  return equal_ignoring_case(charset, "utf-8") || equal_ignoring_case(charset, "\"utf-8\"");
+}
+
+std::optional<Response> refuse_access(Call& call, Access access) {
+  if (access == Access::open) return std::nullopt;
+  const auto presented = call.request.field("X-API-KEY");
+  if (!presented || presented->empty()) return missing_key(call.format);
+  const Authenticator& authenticator = call.services.authenticator;
+  if (access == Access::admin) {
+    if (authenticator.is_admin(*presented)) return std::nullopt;
+    return invalid_key(call.format);
+  }
+  call.key = authenticator.api_key(*presented);
+  if (!call.key) return invalid_key(call.format);
+  const bool write = access == Access::write_contacts;
+  const domain::Scope needed = write ? domain::Scope::write : domain::Scope::read;
+  if (call.key->scopes.contacts >= needed) return std::nullopt;
+  return insufficient_scope(call.format, write ? "contacts:write" : "contacts:read");
+}
+
+std::optional<Response> refuse_body(const Call& call, const Endpoint& endpoint) {
+  if (!endpoint.takes_body) return std::nullopt;
+  if (!call.request.has_body) {
+    return error_response(call.format, 411,
+                          "Send the body's length in Content-Length, or the body in chunks");
+  }
+  const auto content_type = call.request.field("Content-Type");
+  if (content_type && !is_json(*content_type)) return unsupported_media_type(call.format);
+  return std::nullopt;
+}
+
+Handled dispatch(Call& call, const Route& route, std::string_view method) {
+  for (const Endpoint& endpoint : route.endpoints) {
+    if (endpoint.method != method) continue;
+    if (auto refused = refuse_access(call, endpoint.access)) return *std::move(refused);
+    if (auto refused = refuse_body(call, endpoint)) return *std::move(refused);
+    return endpoint.handle(call);
+  }
+  if (method == "OPTIONS") return options_response(route);
+  return error_response(call.format, 405,
+                        "This resource has no such method; Allow lists those it has")
+      .with("Allow", allowed_methods(route));
+}
+
+void tell_rate(Handled& handled, const RateLimiter& limiter,
+               const RateLimiter::Verdict& verdict) {
+  // RateLimit header fields for HTTP, draft-ietf-httpapi-ratelimit-headers-10.
+  std::string limit = R"("default";r=)" + std::to_string(verdict.remaining) +
+                      ";t=" + std::to_string(verdict.reset_seconds);
+  std::string policy = R"("default";q=)" + std::to_string(limiter.requests_max()) +
+                       ";w=" + std::to_string(limiter.window().count());
+  const auto add = [limit = std::move(limit), policy = std::move(policy)](Response response) {
+    response.with("RateLimit", limit).with("RateLimit-Policy", policy);
+    return response;
+  };
+  if (auto* response = std::get_if<Response>(&handled)) {
+    *response = add(std::move(*response));
+  } else if (auto* read = std::get_if<SlowRead>(&handled)) {
+    read->run = [add, run = std::move(read->run)] { return add(run()); };
+  } else {
+    auto& write = std::get<Write>(handled);
+    write.render = [add, render = std::move(write.render)](const infra::Outcome& outcome) {
+      return add(render(outcome));
+    };
+    write.refuse = [add, refuse = std::move(write.refuse)](infra::Refusal refusal) {
+      return add(refuse(refusal));
+    };
+  }
+}
+
+Handled limited_dispatch(Call& call, const Route& route, std::string_view method) {
+  RateLimiter& limiter = call.services.rate_limiter;
+  const bool counted = limiter.enabled() && route.path[0] == "api";
+  if (!counted) return dispatch(call, route, method);
+  const auto verdict =
+      limiter.count(call.request.client_address, std::chrono::steady_clock::now());
+  Handled handled =
+      verdict.allowed
+          ? dispatch(call, route, method)
+          : error_response(call.format, 429, "Rate limit exceeded. Try again shortly.")
+                .with("Retry-After", std::to_string(verdict.reset_seconds));
+  tell_rate(handled, limiter, verdict);
+  return handled;
+}
+
+Routed route_or_throw(const Services& services, const Request& request) {
+  const ErrorFormat format = error_format(request);
+  const auto target = parse_target(request.target);
+  if (!target) {
+    return {error_response(format, 400, "The request target is no valid path and query"), "none"};
+  }
+  Call call{services, request, *target, format, {}, {}};
+  const Route* found = find_route(*target, call.id);
+  if (found == nullptr) {
+    return {error_response(format, 404, "No such resource; /openapi.json lists what there is"),
+            "none"};
+  }
+  const bool head = request.method == "HEAD";
+  Handled handled = limited_dispatch(call, *found, head ? "GET" : request.method);
+  return {std::move(handled), found->name};
+}
+
+}  // namespace
+
+Routed route(const Services& services, const Request& request) {
+  try {
+    return route_or_throw(services, request);
+  } catch (const infra::Unavailable& problem) {
+    spdlog::error("request {}: {}", request.request_id, problem.what());
+    return {overloaded(error_format(request), "The database can't be read at present; try again"),
+            "none"};
+  } catch (const std::exception& problem) {
+    spdlog::error("request {}: {}", request.request_id, problem.what());
+    return {internal_error(error_format(request)), "none"};
+  }
+}
+
+}  // namespace contactd::api

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string_view>
+
+#include "api/http_message.hpp"
+#include "api/services.hpp"
+
+namespace contactd::api {
+
+// A request's answer, or what is to be done for it; and its route's name, for the metrics.
+struct Routed {
+  Handled handled;
+  std::string_view route;  // a literal; "none" where no route matched
+};
+
+// Finds the endpoint and checks, in this order: target, path (404), method (405, OPTIONS), rate
+// (429), key (401), scope (403), length (411), media type (415); then hands over to the endpoint.
+// Never throws: what a handler throws is logged and answered. Threads: any.
+Routed route(const Services& services, const Request& request);
+
+}  // namespace contactd::api
