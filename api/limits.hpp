@@ -10,6 +10,12 @@ inline constexpr std::size_t target_bytes_max = 4096;
 inline constexpr std::size_t header_bytes_max = 16'384;  // request line and header fields
 inline constexpr std::size_t body_bytes_max = 262'144;
 inline constexpr std::size_t read_bytes = 16'384;  // what is read from a socket at once
+// Answers to pipelined requests are collected up to this size before they are sent.
+inline constexpr std::size_t pipelined_answer_bytes_max = 65'536;
+// Connections beyond --max-connections that are told so at once; further ones are just closed.
+inline constexpr std::size_t refused_connections_max = 256;
+// After a failed accept, such as for want of file descriptors.
+inline constexpr std::chrono::milliseconds accept_retry_pause{100};
 
 inline constexpr std::size_t idempotency_key_length_max = 255;
 inline constexpr std::size_t request_id_length_max = 128;

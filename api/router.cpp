@@ -122,6 +122,9 @@ bool is_json(std::string_view content_type) {
 
 std::optional<Response> refuse_access(Call& call, Access access) {
   if (access == Access::open) return std::nullopt;
+  if (!call.services.partitions.caught_up()) {
+    return overloaded(call.format, "Still folding the log; /readyz tells how far. Try again");
+  }
   const auto presented = call.request.field("X-API-KEY");
   if (!presented || presented->empty()) return missing_key(call.format);
   const Authenticator& authenticator = call.services.authenticator;

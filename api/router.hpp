@@ -14,7 +14,7 @@ struct Routed {
 };
 
 // Finds the endpoint and checks, in this order: target, path (404), method (405, OPTIONS), rate
-// (429), key (401), scope (403), length (411), media type (415); then hands over to the endpoint.
+// (429), readiness (503), key (401), scope (403), length (411), media type (415); then hands over to the endpoint.
 // Never throws: what a handler throws is logged and answered. Threads: any.
 Routed route(const Services& services, const Request& request);
 

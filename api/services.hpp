@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -27,6 +28,11 @@ class Partitions {
       hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211U;
     }
     return *writers_[hash % writers_.size()];
+  }
+  // Whether every partition's projections may be read (Writer::caught_up).
+  bool caught_up() const {
+    return std::all_of(writers_.begin(), writers_.end(),
+                       [](const auto& writer) { return writer->caught_up(); });
   }
   const std::vector<std::unique_ptr<infra::Writer>>& all() const { return writers_; }
 

@@ -87,6 +87,7 @@ void Writer::run(std::stop_token stop) {
     try {
       claim_and_catch_up(stop);
       if (stop.stop_requested()) break;
+      caught_up_.store(true, std::memory_order_release);
       set_status(Status::State::serving, {});
       pause = retry_pause_first;
       serve(stop);

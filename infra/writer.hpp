@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -111,6 +112,9 @@ class Writer {
   std::optional<Refusal> submit(Submission submission);
 
   Status status() const;
+  // Whether it has once folded all of the log up to a claim of its own. Before that the projections
+  // may lack what was acknowledged earlier, and must not be read.
+  bool caught_up() const { return caught_up_.load(std::memory_order_acquire); }
 
  private:
   using Clocked = std::chrono::steady_clock;
@@ -135,6 +139,8 @@ class Writer {
   // Touched by the thread only.
   Projector projector_;
   Claim claim_;
+
+  std::atomic<bool> caught_up_{false};
 
   // Guarded by mutex_.
   mutable std::mutex mutex_;

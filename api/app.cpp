@@ -1,0 +1,177 @@
+#include "api/app.hpp"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <thread>
+
+#include "api/server.hpp"
+#include "infra/embedded_event_log.hpp"
+#include "infra/errors.hpp"
+#include "infra/log.hpp"
+#include "infra/random.hpp"
+
+namespace contactd::api {
+namespace {
+
+constexpr std::size_t admin_key_length = 43;
+// How often it is looked whether all partitions serve, to print the ready line, or a signal came.
+constexpr timespec ready_check_interval{0, 20'000'000};
+
+// Blocks SIGTERM and SIGINT in this and every later thread, to be taken by wait() alone.
+class Signals {
+ public:
+  Signals() {
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&set_);
+    sigaddset(&set_, SIGTERM);
+    sigaddset(&set_, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+  }
+  void wait() const {
+    int taken = 0;
+    sigwait(&set_, &taken);
+  }
+  // Whether one came within the interval.
+  bool came_within(const timespec& interval) const {
+    return sigtimedwait(&set_, nullptr, &interval) > 0;
+  }
+
+ private:
+  sigset_t set_{};
+};
+
+std::string make_admin_key(const std::filesystem::path& file) {
+  const std::string key = infra::random_text(admin_key_length);
+  const int descriptor = open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  const std::string line = key + '\n';
+  const bool written =
+      descriptor >= 0 &&
+      write(descriptor, line.data(), line.size()) == static_cast<ssize_t>(line.size()) &&
+      fsync(descriptor) == 0;
+  if (descriptor >= 0) close(descriptor);
+  if (!written) {
+    throw infra::Unavailable("can't write the admin key to " + file.string() + ": " +
+                             std::strerror(errno));
+  }
+  return key;
+}
+
+std::string admin_key(const ServeConfig& config) {
+  if (!config.admin_key.empty()) return config.admin_key;
+  const std::filesystem::path file = config.data_dir / "admin.key";
+  if (!std::filesystem::exists(file)) return make_admin_key(file);
+  std::ifstream stream{file};
+  std::string key;
+  if (!std::getline(stream, key) || key.empty()) {
+    throw infra::Unavailable("can't read the admin key from " + file.string() +
+                             "; remove the file to have a new one made");
+  }
+  return key;
+}
+
+void create_data_dir(const std::filesystem::path& directory) {
+  std::error_code ec;
+  std::filesystem::create_directories(directory, ec);
+  if (ec) {
+    throw infra::Unavailable("can't create the data directory " + directory.string() + ": " +
+                             ec.message());
+  }
+}
+
+// Everything that serves, in the order of what needs what; destroyed in the opposite one.
+class App {
+ public:
+  explicit App(const ServeConfig& config)
+      : config_(config),
+        log_((create_data_dir(config.data_dir),
+              infra::open_embedded_event_log(config.data_dir / "log"))),
+        store_(infra::open_read_store(config.data_dir / "projections")),
+        partitions_(make_writers()),
+        authenticator_(*store_, admin_key(config)),
+        rate_limiter_(config.rate_limit, config.rate_window),
+        services_{*store_,        partitions_,   metrics_,
+                  authenticator_, rate_limiter_, infra::system_time},
+        server_(settings(config), services_) {}
+
+  void start() {
+    server_.start();
+    for (const auto& writer : partitions_.all()) writer->start();
+  }
+  bool ready() const { return partitions_.caught_up(); }
+  std::string url() const { return server_.url(); }
+
+  void shut_down() {
+    if (!server_.drain(config_.drain_timeout)) {
+      spdlog::warn("some requests didn't finish within the drain's {} ms and were cut",
+                   config_.drain_timeout.count());
+    }
+    for (const auto& writer : partitions_.all()) writer->stop();
+    server_.stop();
+    store_->flush();
+  }
+
+ private:
+  static Server::Settings settings(const ServeConfig& config) {
+    const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
+    return {config.host,
+            config.port,
+            config.io_threads == 0 ? cores : config.io_threads,
+            config.connections_max,
+            config.header_timeout,
+            config.request_timeout,
+            config.idle_timeout};
+  }
+
+  std::vector<std::unique_ptr<infra::Writer>> make_writers() {
+    infra::Writer::Limits limits;
+    limits.queue_commands_max = config_.queue_commands_max;
+    std::vector<std::unique_ptr<infra::Writer>> writers;
+    for (std::uint32_t partition = 0; partition < log_->partition_count(); ++partition) {
+      writers.push_back(std::make_unique<infra::Writer>(partition, limits, *log_, *store_,
+                                                        metrics_, infra::system_time));
+    }
+    return writers;
+  }
+
+  const ServeConfig config_;
+  infra::Metrics metrics_;
+  std::unique_ptr<infra::EventLog> log_;
+  std::unique_ptr<infra::ReadStore> store_;
+  Partitions partitions_;
+  Authenticator authenticator_;
+  RateLimiter rate_limiter_;
+  Services services_;
+  Server server_;
+};
+
+}  // namespace
+
+int serve(const ServeConfig& config) {
+  infra::configure_log(config.log_level, config.log_format);
+  const Signals signals;
+  try {
+    App app{config};
+    app.start();
+    bool stopping = false;
+    while (!app.ready() && !stopping) stopping = signals.came_within(ready_check_interval);
+    if (!stopping) {
+      std::printf("contactd ready %s\n", app.url().c_str());
+      std::fflush(stdout);
+      signals.wait();
+    }
+    spdlog::info("stopping");
+    app.shut_down();
+    return 0;
+  } catch (const std::exception& problem) {
+    spdlog::critical("{}", problem.what());
+    return 1;
+  }
+}
+
+}  // namespace contactd::api

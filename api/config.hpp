@@ -1,0 +1,60 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <variant>
+
+namespace contactd::api {
+
+// `contactd serve`: every member is a flag, a CONTACTD_* variable and a line of the config file.
+struct ServeConfig {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 8080;
+  std::filesystem::path data_dir = "./contactd-data";
+  std::string log = "embedded";
+  std::string admin_key;  // empty: kept in <data-dir>/admin.key
+
+  unsigned io_threads = 0;  // 0: one for each core
+  std::size_t connections_max = 10'000;
+  std::size_t queue_commands_max = 4096;
+  std::uint64_t rate_limit = 0;
+  std::chrono::seconds rate_window{10};
+
+  std::chrono::milliseconds header_timeout{10'000};
+  std::chrono::milliseconds request_timeout{30'000};
+  std::chrono::milliseconds idle_timeout{60'000};
+  std::chrono::milliseconds drain_timeout{10'000};
+
+  std::string log_level = "info";
+  std::string log_format = "plain";
+};
+
+// `contactd keys ...`: a client of a running server.
+struct KeysConfig {
+  enum class Action { create, list, revoke };
+
+  Action action = Action::list;
+  std::string host = "127.0.0.1";
+  std::string port = "8080";
+  std::string admin_key;
+  std::string organization;
+  std::string name;
+  std::string contacts_scope = "write";
+  std::string id;
+  bool json = false;
+};
+
+// The command line was answered by itself (--help, --version) or is wrong: what to print, where to,
+// and the status to exit with.
+struct ExitNow {
+  int status = 0;
+  std::string output;  // to standard output where status is 0, else to standard error
+};
+
+// Reads the command line, the environment and the config file; in this order of precedence.
+std::variant<ServeConfig, KeysConfig, ExitNow> read_config(int argc, const char* const* argv);
+
+}  // namespace contactd::api

@@ -1,0 +1,133 @@
+#pragma once
+
+#include <atomic>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/basic_waitable_timer.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <condition_variable>
+#include <list>
+#include <map>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <unordered_map>
+
+#include "api/http_message.hpp"
+#include "api/server.hpp"
+
+// Shared by server.cpp and session.cpp, and included by nothing else.
+namespace contactd::api {
+
+namespace asio = boost::asio;
+
+using Executor = asio::io_context::executor_type;
+using Socket = asio::basic_stream_socket<asio::ip::tcp, Executor>;
+using SteadyTime = std::chrono::steady_clock::time_point;
+using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
+                                         asio::wait_traits<std::chrono::steady_clock>, Executor>;
+template <class Value>
+using Awaitable = asio::awaitable<Value, Executor>;
+// Errors come as values: auto [ec, ...] = co_await ...(await)
+inline constexpr auto await = asio::as_tuple(asio::use_awaitable_t<Executor>{});
+
+class Session;
+
+// What all lanes share; owned by Server::Impl.
+struct ServerState {
+  ServerState(const Server::Settings& with, const Services& of, asio::thread_pool& pool)
+      : settings(with), services(of), slow_reads(pool) {}
+
+  const Server::Settings& settings;
+  const Services& services;
+  asio::thread_pool& slow_reads;
+  std::atomic<std::size_t> slow_reads_waiting{0};
+
+  std::atomic<std::size_t> connections{0};
+  std::atomic<bool> draining{false};
+  // Woken when the last connection has gone.
+  std::mutex gone_mutex;
+  std::condition_variable gone;
+};
+
+// A thread, its event loop, and the sessions on it. Everything but deliver() and post() is called
+// on the lane's own thread.
+class Lane final : public infra::ReplySink {
+ public:
+  explicit Lane(ServerState& state);
+
+  Executor executor() { return io_.get_executor(); }
+  asio::io_context& io() { return io_; }
+  ServerState& state() { return state_; }
+
+  void start();
+  void join();
+  void stop() { io_.stop(); }
+
+  void add(Session& session);
+  void remove(Session& session);
+  // Closes what is idle, and, if `all`, everything.
+  void close_sessions(bool all);
+
+  // Promises `session` what will be delivered under the token.
+  std::uint64_t expect(Session& session);
+  void forget(std::uint64_t token) { waiting_.erase(token); }
+
+  // From the writer: one wake-up for all replies of a batch.
+  void deliver(std::vector<infra::Reply> replies) override;
+  // From the thread pool.
+  void deliver(std::uint64_t token, Response response);
+
+  // The Date field's value, made once a second.
+  const std::string& date();
+  // Counts an answered request.
+  void count(std::string_view method, std::string_view route, int status,
+             std::chrono::steady_clock::duration took);
+
+ private:
+  Awaitable<void> watch_deadlines();
+
+  ServerState& state_;
+  asio::io_context io_{1};
+  asio::executor_work_guard<Executor> work_{io_.get_executor()};
+  std::list<Session*> sessions_;
+  std::unordered_map<std::uint64_t, Session*> waiting_;
+  std::uint64_t next_token_ = 1;
+  std::time_t date_second_ = 0;
+  std::string date_;
+  std::map<std::tuple<std::string_view, std::string_view, int>, prometheus::Counter*> counters_;
+  std::map<std::string_view, prometheus::Histogram*> histograms_;
+  std::thread thread_;
+};
+
+// A connection. Lives in the frame of run().
+class Session {
+ public:
+  Session(Socket socket, Lane& lane, std::string client_address);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // Serves requests until the connection ends.
+  Awaitable<void> run();
+  // Sends `response`, unasked, and closes.
+  Awaitable<void> refuse(Response response);
+
+  // Called by the lane, between the session's steps.
+  void check_deadline(SteadyTime now);
+  void close_if_idle();
+  void cut();
+  void deliver(infra::Outcome outcome);
+  void deliver(Response response);
+
+  std::list<Session*>::iterator place;  // in the lane's list
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace contactd::api

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+namespace contactd::api {
+
+struct GuardRefusal {
+  int status = 400;
+  std::string_view sentence;  // a literal
+};
+
+// Refuses what must not reach a handler although a lenient parser takes it: most of all what two
+// servers in a row could read as different requests. `header` is a request's header section as it
+// came, from the request line to the empty line, both included.
+//
+// Wanted (RFC 9112): lines that end in CRLF, none folded; a target of visible ASCII in origin
+// form; HTTP/1.0 or 1.1; exactly one Host that is one (in 1.0: at most one); Transfer-Encoding
+// absent or exactly `chunked`, never beside Content-Length, never in 1.0; Content-Length once, in
+// digits; X-API-KEY, Content-Type and Idempotency-Key at most once; Expect only `100-continue`.
+std::optional<GuardRefusal> guard_header(std::string_view header);
+
+}  // namespace contactd::api
