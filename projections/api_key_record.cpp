@@ -33,6 +33,7 @@ domain::ApiKey read_api_key(std::string_view id, std::string_view row) {
   key.organization = *organization;
   key.name = reader.bytes();
   key.scopes.contacts = static_cast<domain::Scope>(reader.number<std::uint8_t>());
+  if (key.scopes.contacts > domain::Scope::write) throw CorruptRecord("a key row of no scope");
   const std::string_view hash = reader.take(key.secret_hash.size());
   std::copy(hash.begin(), hash.end(), key.secret_hash.begin());
   key.created_at.unix_ms = reader.number<std::int64_t>();

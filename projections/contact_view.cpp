@@ -9,6 +9,9 @@ using namespace domain;
 
 constexpr std::uint8_t row_format = 1;
 constexpr std::string_view id_opening = R"({"id":")";
+constexpr std::size_t times_length =
+    std::string_view{R"(,"created_at":"2025-07-15T10:30:00.000Z")"}.size() +
+    std::string_view{R"(,"updated_at":"2025-07-15T10:30:00.000Z"})"}.size();
 
 void require(bool holds) {
   if (!holds) throw CorruptRecord("a row of contacts isn't as this release writes it");
@@ -59,7 +62,7 @@ ContactView render(Contact contact, std::uint64_t offset) {
 ContactView read_contact(std::string row) {
   BinaryReader reader{row};
   require(reader.number<std::uint8_t>() == row_format);
-  reader.number<std::uint16_t>();
+  const auto json_at = reader.number<std::uint16_t>();
   ContactView view;
   Contact& contact = view.contact;
   contact.version = reader.number<Version>();
@@ -69,6 +72,7 @@ ContactView read_contact(std::string row) {
   for (Version& version : contact.changed_in) version = reader.varint();
 
   std::string_view json = reader.rest();
+  require(json_at + json.size() == row.size());
   require(json.starts_with(id_opening) && json.size() > id_opening.size() + ContactId::length);
   const auto id = ContactId::parse(json.substr(id_opening.size(), ContactId::length));
   require(id.has_value());
@@ -77,6 +81,7 @@ ContactView read_contact(std::string row) {
   for (const FieldSpec& spec : field_table) {
     contact.values[index_of(spec.field)] = take_member(json, spec.name);
   }
+  require(json.size() == times_length);
   view.row = std::move(row);
   return view;
 }

@@ -33,6 +33,9 @@ HistoryEntry read_history(std::string_view row) {
   if (reader.number<std::uint8_t>() != row_format) throw CorruptRecord("an unknown history row");
   HistoryEntry entry;
   entry.kind = static_cast<HistoryEntry::Kind>(reader.number<std::uint8_t>());
+  if (entry.kind < HistoryEntry::Kind::created || entry.kind > HistoryEntry::Kind::deleted) {
+    throw CorruptRecord("a history row of an unknown kind");
+  }
   const std::string_view id = reader.take(entry.event.bytes.size());
   std::copy(id.begin(), id.end(), entry.event.bytes.begin());
   entry.time.unix_ms = reader.number<std::int64_t>();
