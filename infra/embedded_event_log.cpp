@@ -153,7 +153,11 @@ class EmbeddedEventLog final : public EventLog {
 }  // namespace
 
 std::unique_ptr<EventLog> open_embedded_event_log(const std::filesystem::path& directory) {
-  return std::make_unique<EmbeddedEventLog>(directory);
+  try {
+    return std::make_unique<EmbeddedEventLog>(directory);
+  } catch (const StoreUnavailable& problem) {
+    throw LogUnavailable(problem.what());
+  }
 }
 
 }  // namespace contactd::infra

@@ -44,12 +44,15 @@ domain::RecordedEvent decode(std::string_view bytes) {
   }
   event.actor = reader.bytes();
   event.request_id = reader.bytes();
-  if (reader.number<std::uint8_t>() != 0) {
+  const auto stamped = reader.number<std::uint8_t>();
+  if (stamped > 1) throw CorruptRecord("it neither has an idempotency stamp nor lacks one");
+  if (stamped == 1) {
     domain::IdempotencyStamp& stamp = event.idempotency.emplace();
     take_array(reader, stamp.key);
     take_array(reader, stamp.request);
   }
   auto decoded = domain::decode_data(type, reader.bytes());
+  if (!reader.rest().empty()) throw CorruptRecord("it goes on past its end");
   if (const auto* problem = std::get_if<domain::Undecodable>(&decoded)) {
     throw CorruptRecord("of type " + std::string{type} + ": " + problem->reason);
   }

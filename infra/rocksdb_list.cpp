@@ -154,19 +154,25 @@ class Lister {
     return (query_.active ? counts.active : 0) + (query_.inactive ? counts.inactive : 0);
   }
 
+  // The first key of `time`. No contact is older than 1970, whose times would sort last.
+  std::string key_at(Instant time) const {
+    return keys::by_update(organization_, std::max(time, Instant{}), 0);
+  }
+
   std::string first_key() const {
-    if (query_.after) {
+    const Instant from = query_.updated_from.value_or(Instant{});
+    if (query_.after && query_.after->updated_at >= from) {
       return keys::by_update(organization_, query_.after->updated_at,
                              query_.after->offset + 1);
     }
-    return keys::by_update(organization_, query_.updated_from.value_or(Instant{}), 0);
+    return key_at(from);
   }
 
   std::string key_past_the_last() const {
     if (!query_.updated_to) {
-      return keys::by_update(organization_, Instant{std::numeric_limits<std::int64_t>::max()}, 0);
+      return key_at(Instant{std::numeric_limits<std::int64_t>::max()});
     }
-    return keys::by_update(organization_, Instant{query_.updated_to->unix_ms + 1}, 0);
+    return key_at(Instant{query_.updated_to->unix_ms + 1});
   }
 
   ListPage from_update_order() const {
@@ -177,11 +183,7 @@ class Lister {
     options.iterate_upper_bound = &bound;
     const std::unique_ptr<rocksdb::Iterator> at{
         db_.NewIterator(options, family_(Table::by_update))};
-    const bool from_is_later = query_.after && query_.updated_from &&
-                               query_.after->updated_at < *query_.updated_from;
-    const std::string from =
-        from_is_later ? keys::by_update(organization_, *query_.updated_from, 0) : first_key();
-    for (at->Seek(from); at->Valid() && page.wants_more(); at->Next()) {
+    for (at->Seek(first_key()); at->Valid() && page.wants_more(); at->Next()) {
       const std::string_view value = view(at->value());
       if (value.size() != ContactId::length + 1) throw CorruptRecord("a row of by_update");
       if (!status_passes(value.back() == 'a')) continue;

@@ -3,6 +3,8 @@
 #include <rocksdb/table.h>
 
 #include <array>
+#include <shared_mutex>
+#include <unordered_map>
 
 #include "infra/errors.hpp"
 #include "infra/log.hpp"
@@ -23,6 +25,7 @@ constexpr std::size_t block_cache_bytes = 96U << 20U;
 constexpr std::size_t all_write_buffers_bytes = 96U << 20U;
 constexpr std::size_t write_buffer_bytes = 48U << 20U;
 constexpr double filter_bits_per_key = 10;
+constexpr std::size_t cached_api_keys_max = 16'384;
 
 rocksdb::DBOptions database_options() {
   rocksdb::DBOptions options;
@@ -84,6 +87,40 @@ std::vector<RocksDb::Family> families() {
   }
   return all;
 }
+
+// The records of API keys, which every request asks for. What is remembered is what is stored: a
+// commit that touches a key forgets all of them before anybody is told of it.
+class ApiKeyCache {
+ public:
+  template <class Load>
+  std::optional<domain::ApiKey> find(const domain::KeyId& id, const Load& load) const {
+    std::uint64_t generation = 0;
+    {
+      const std::shared_lock lock{mutex_};
+      if (const auto known = keys_.find(id); known != keys_.end()) return known->second;
+      generation = generation_;
+    }
+    auto key = load();
+    if (!key) return key;
+    const std::unique_lock lock{mutex_};
+    // Read before a commit that has happened since: not to be remembered.
+    if (generation != generation_) return key;
+    if (keys_.size() >= cached_api_keys_max) keys_.clear();
+    keys_.emplace(id, *key);
+    return key;
+  }
+  void forget_all() {
+    const std::unique_lock lock{mutex_};
+    ++generation_;
+    keys_.clear();
+  }
+
+ private:
+  // Guarded by mutex_.
+  mutable std::shared_mutex mutex_;
+  mutable std::unordered_map<domain::KeyId, domain::ApiKey> keys_;
+  std::uint64_t generation_ = 0;
+};
 
 [[noreturn]] void fail(std::string_view what, const rocksdb::Status& status) {
   throw StoreUnavailable("the projections' database failed to " + std::string{what} + ": " +
@@ -157,9 +194,11 @@ class RocksDbReadStore final : public ReadStore {
   }
 
   std::optional<domain::ApiKey> api_key(const domain::KeyId& id) const override {
-    const auto row = get(Table::api_keys, id);
-    if (!row) return std::nullopt;
-    return read_api_key(id, *row);
+    return api_keys_.find(id, [&]() -> std::optional<domain::ApiKey> {
+      const auto row = get(Table::api_keys, id);
+      if (!row) return std::nullopt;
+      return read_api_key(id, *row);
+    });
   }
 
   std::vector<domain::ApiKey> api_keys(const std::optional<OrganizationId>& organization,
@@ -206,6 +245,7 @@ class RocksDbReadStore final : public ReadStore {
     explicit WriteBatchSink(RocksDbReadStore& store) : store_(store) {}
 
     void put(Table table, std::string_view key, std::string_view value) override {
+      touches_api_keys_ = touches_api_keys_ || table == Table::api_keys;
       require(batch_.Put(store_.family(table), slice(key), slice(value)));
     }
     void remove(Table table, std::string_view key) override {
@@ -221,6 +261,7 @@ class RocksDbReadStore final : public ReadStore {
       rocksdb::WriteOptions options;
       options.disableWAL = true;
       require(store_.db_->Write(options, &batch_));
+      if (touches_api_keys_) store_.api_keys_.forget_all();
     }
 
    private:
@@ -230,6 +271,7 @@ class RocksDbReadStore final : public ReadStore {
 
     RocksDbReadStore& store_;
     rocksdb::WriteBatch batch_;
+    bool touches_api_keys_ = false;
   };
 
   rocksdb::ColumnFamilyHandle* family(Table table) const {
@@ -237,6 +279,7 @@ class RocksDbReadStore final : public ReadStore {
   }
 
   RocksDb db_;
+  ApiKeyCache api_keys_;
 };
 
 }  // namespace

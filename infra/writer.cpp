@@ -1,5 +1,7 @@
 #include "infra/writer.hpp"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <map>
 
@@ -41,7 +43,10 @@ Writer::Writer(std::uint32_t partition, Limits limits, EventLog& log, ReadStore&
 Writer::~Writer() { stop(); }
 
 void Writer::start() {
-  thread_ = std::jthread{[this](std::stop_token stop) { run(std::move(stop)); }};
+  thread_ = std::jthread{[this](std::stop_token stop) {
+    pthread_setname_np(pthread_self(), "writer");  // for top, perf and gdb
+    run(std::move(stop));
+  }};
 }
 
 void Writer::stop() {
