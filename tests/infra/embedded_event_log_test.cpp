@@ -1,0 +1,77 @@
+#include "infra/embedded_event_log.hpp"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "infra/errors.hpp"
+#include "tests/infra/event_log_conformance.hpp"
+#include "tests/support/temporary_directory.hpp"
+
+namespace contactd::test {
+namespace {
+
+class EmbeddedLogUnderTest {
+ public:
+  infra::EventLog& log() { return *log_; }
+  infra::EventLog& rival() { return *log_; }
+  void reopen() {
+    log_.reset();
+    log_ = infra::open_embedded_event_log(directory_.path() / "log");
+  }
+
+ private:
+  TemporaryDirectory directory_;
+  std::unique_ptr<infra::EventLog> log_ =
+      infra::open_embedded_event_log(directory_.path() / "log");
+};
+
+using Embedded = testing::Types<EmbeddedLogUnderTest>;
+INSTANTIATE_TYPED_TEST_SUITE_P(Embedded, EventLogConformance, Embedded);
+
+domain::RecordedEvent claim_proposal() {
+  domain::RecordedEvent event;
+  event.event = domain::WriterClaimed{"w"};
+  return event;
+}
+
+TEST(EmbeddedEventLog, CountsOffsetsWithoutGaps) {
+  EmbeddedLogUnderTest embedded;
+  EXPECT_EQ(embedded.log().partition_count(), 1U);
+  EXPECT_EQ(embedded.log().claim(0, claim_proposal()).epoch, 0U);
+  const infra::Claim claim = embedded.log().claim(0, claim_proposal());
+  EXPECT_EQ(claim.epoch, 1U);
+  const std::vector<domain::RecordedEvent> batch(3, claim_proposal());
+  ASSERT_EQ(embedded.log().append(claim, batch), infra::AppendResult::committed);
+  EXPECT_EQ(embedded.log().end_offset(0), 5U);
+  embedded.reopen();
+  EXPECT_EQ(embedded.log().end_offset(0), 5U);
+  const infra::LogSlice slice = embedded.log().read(0, 0, 100);
+  for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(slice.entries.at(i).offset, i);
+  EXPECT_EQ(slice.next_offset, 5U);
+}
+
+TEST(EmbeddedEventLog, FencesEveryClaimOfAnEarlierProcess) {
+  EmbeddedLogUnderTest embedded;
+  const infra::Claim claim = embedded.log().claim(0, claim_proposal());
+  embedded.reopen();
+  EXPECT_EQ(embedded.log().append(claim, std::vector{claim_proposal()}),
+            infra::AppendResult::fenced);
+  EXPECT_EQ(embedded.log().end_offset(0), 1U);
+}
+
+TEST(EmbeddedEventLog, RefusesADirectoryThatAnotherProcessHas) {
+  const TemporaryDirectory directory;
+  const auto log = infra::open_embedded_event_log(directory.path());
+  EXPECT_THROW(infra::open_embedded_event_log(directory.path()), infra::LogUnavailable);
+}
+
+TEST(EmbeddedEventLog, RefusesADirectoryThatCannotBe) {
+  const TemporaryDirectory directory;
+  std::ofstream{directory.path() / "file"} << "x";
+  EXPECT_THROW(infra::open_embedded_event_log(directory.path() / "file" / "log"),
+               infra::LogUnavailable);
+}
+
+}  // namespace
+}  // namespace contactd::test

@@ -1,0 +1,197 @@
+#include "infra/read_store.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "infra/errors.hpp"
+#include "projections/binary.hpp"
+#include "tests/infra/stored.hpp"
+#include "tests/support/temporary_directory.hpp"
+
+namespace contactd::infra {
+namespace {
+
+using namespace contactd::test;
+using namespace projections;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+const domain::ContactId ann = contact_id("ann");
+const domain::ContactId bob = contact_id("bob");
+
+class ReadStoreTest : public testing::Test {
+ protected:
+  void reopen() {
+    store_.reset();
+    store_ = open_read_store(path());
+  }
+  std::filesystem::path path() const { return directory_.path() / "projections"; }
+
+  const TemporaryDirectory directory_;
+  std::unique_ptr<ReadStore> store_ = open_read_store(path());
+};
+
+TEST_F(ReadStoreTest, BeginsEmpty) {
+  EXPECT_EQ(store_->checkpoint(0), Checkpoint{});
+  EXPECT_THAT(lines_of(*store_), IsEmpty());
+  EXPECT_EQ(store_->contact(org("a"), ann), nullptr);
+  EXPECT_EQ(store_->contact_row(org("a"), ann), std::nullopt);
+  EXPECT_EQ(store_->email_holder(org("a"), "ann@x.io"), std::nullopt);
+  EXPECT_EQ(store_->api_key("k"), std::nullopt);
+  ListQuery query;
+  query.page_size = 10;
+  EXPECT_THAT(store_->list(org("a"), query).contacts, IsEmpty());
+}
+
+TEST_F(ReadStoreTest, ShowsABatchWholeOrNotAtAll) {
+  const auto batch = store_->begin();
+  batch->put(Table::tags, "a", "1");
+  batch->put(Table::emails, "b", "2");
+  EXPECT_THAT(lines_of(*store_), IsEmpty());
+  batch->commit();
+  EXPECT_THAT(lines_of(*store_), ElementsAre("emails: b = 2", "tags: a = 1"));
+  {
+    const auto dropped = store_->begin();
+    dropped->remove(Table::tags, "a");
+  }
+  EXPECT_EQ(store_->get(Table::tags, "a"), "1");
+}
+
+TEST_F(ReadStoreTest, RemovesKeysAndRanges) {
+  const auto batch = store_->begin();
+  for (const char* key : {"a", "b", "c", "d", "e"}) batch->put(Table::tags, key, "x");
+  batch->remove(Table::tags, "a");
+  batch->remove_once(Table::tags, "b");
+  batch->remove_range(Table::tags, "c", "e");
+  batch->commit();
+  EXPECT_THAT(lines_of(*store_), ElementsAre("tags: e = x"));
+}
+
+// The database after a random log is the plain maps after it, key by key.
+TEST_F(ReadStoreTest, HoldsWhatTheFoldWrites) {
+  const std::uint64_t seed = test_seed();
+  SCOPED_TRACE(seed_note(seed));
+  Random random{seed};
+  RandomLog source{random};
+  source.run(600);
+  Tables tables;
+  fold_rest(tables, source.log());
+  for (std::size_t left = source.log().size(); left > 0;) {
+    const std::size_t count = std::min(left, 1 + random.below(60));
+    fold_some(*store_, source.log(), count);
+    left -= count;
+    if (random.one_in(6)) store_->flush();
+    if (random.one_in(12)) reopen();
+  }
+  EXPECT_EQ(lines_of(*store_), tables.lines());
+  for (const auto& [key, state] : source.states()) {
+    const auto view = store_->contact(key.first, key.second);
+    const auto* contact = std::get_if<domain::Contact>(&state);
+    ASSERT_EQ(view != nullptr, contact != nullptr);
+    if (contact == nullptr) continue;
+    EXPECT_EQ(view->contact, *contact);
+    EXPECT_EQ(store_->contact_row(key.first, key.second), view->row);
+    const domain::FieldValue& email = (*contact)[domain::Field::email];
+    if (!email.is_null()) {
+      EXPECT_EQ(store_->email_holder(key.first, email.unquoted()), key.second);
+    }
+  }
+}
+
+TEST_F(ReadStoreTest, FlushesAndKeeps) {
+  LogBuilder builder;
+  builder.then(created(ann, "ann@x.io"));
+  fold_rest(*store_, builder.log);
+  const auto before = lines_of(*store_);
+  store_->flush();
+  reopen();
+  EXPECT_EQ(lines_of(*store_), before);
+  EXPECT_EQ(store_->checkpoint(0).next_offset, 2U);
+}
+
+TEST_F(ReadStoreTest, IsMadeAnewForAnotherFormat) {
+  LogBuilder builder;
+  builder.then(created(ann, "ann@x.io"));
+  fold_rest(*store_, builder.log);
+  std::string format;
+  append_number(format, format_version + 1);
+  const auto batch = store_->begin();
+  batch->put(Table::meta, keys::format, format);
+  batch->commit();
+  store_->flush();
+  reopen();
+  EXPECT_THAT(lines_of(*store_), IsEmpty());
+  EXPECT_EQ(store_->checkpoint(0), Checkpoint{});
+  fold_rest(*store_, builder.log);
+  const auto before = lines_of(*store_);
+  reopen();
+  EXPECT_EQ(lines_of(*store_), before);
+}
+
+TEST_F(ReadStoreTest, RefusesADirectoryThatAnotherHasOrThatCannotBe) {
+  EXPECT_THROW(open_read_store(path()), StoreUnavailable);
+  std::ofstream{directory_.path() / "file"} << "x";
+  EXPECT_THROW(open_read_store(directory_.path() / "file" / "p"), StoreUnavailable);
+}
+
+TEST_F(ReadStoreTest, SaysThatARowIsDamaged) {
+  const auto batch = store_->begin();
+  batch->put(Table::contacts, keys::contact(org("a"), ann), "\x09rubbish");
+  batch->put(Table::emails, keys::email(org("a"), "ann@x.io"), "nobody");
+  batch->put(Table::meta, keys::checkpoint(0), "short");
+  batch->commit();
+  EXPECT_THROW(store_->contact(org("a"), ann), CorruptRecord);
+  EXPECT_THROW(store_->email_holder(org("a"), "ann@x.io"), CorruptRecord);
+  EXPECT_THROW(store_->checkpoint(0), CorruptRecord);
+}
+
+TEST_F(ReadStoreTest, ListsApiKeysById) {
+  LogBuilder builder;
+  for (const char* id : {"k3", "k1", "k5"}) {
+    builder.in("a").then(domain::ApiKeyCreated{id, "n", {domain::Scope::read}, digest(1)});
+  }
+  for (const char* id : {"k2", "k4"}) {
+    builder.in("ab").then(domain::ApiKeyCreated{id, "n", {domain::Scope::read}, digest(2)});
+  }
+  builder.then(domain::ApiKeyRevoked{"k2"});
+  fold_rest(*store_, builder.log);
+  const auto ids = [&](const std::optional<domain::OrganizationId>& of, const std::string& after,
+                       std::size_t count_max) {
+    std::string out;
+    for (const auto& key : store_->api_keys(of, after, count_max)) out += key.id + ' ';
+    return out;
+  };
+  EXPECT_EQ(ids({}, "", 10), "k1 k2 k3 k4 k5 ");
+  EXPECT_EQ(ids({}, "", 2), "k1 k2 ");
+  EXPECT_EQ(ids({}, "k2", 2), "k3 k4 ");
+  EXPECT_EQ(ids({}, "k25", 10), "k3 k4 k5 ");
+  EXPECT_EQ(ids({}, "k5", 10), "");
+  EXPECT_EQ(ids(org("a"), "", 2), "k1 k3 ");
+  EXPECT_EQ(ids(org("ab"), "k2", 10), "k4 ");
+  EXPECT_EQ(ids(org("b"), "", 10), "");
+  EXPECT_EQ(store_->api_key("k2")->revoked_at, noon);
+  EXPECT_EQ(store_->api_key("k3")->revoked_at, std::nullopt);
+  EXPECT_EQ(store_->api_key("k"), std::nullopt);
+}
+
+TEST_F(ReadStoreTest, RemembersIdempotencyKeysForADay) {
+  LogBuilder builder;
+  builder.with_key(1, 5).then(created(ann));
+  fold_rest(*store_, builder.log);
+  const auto found = [&](std::int64_t ms, std::uint8_t key = 1, std::uint32_t partition = 0) {
+    return store_->idempotency(partition, digest(key), after(ms)).has_value();
+  };
+  EXPECT_TRUE(found(0));
+  EXPECT_TRUE(found(20 * hour_ms));  // the next day
+  EXPECT_TRUE(found(day_ms - 1));
+  EXPECT_FALSE(found(day_ms));
+  EXPECT_FALSE(found(2 * day_ms));
+  EXPECT_FALSE(found(0, 2));
+  EXPECT_FALSE(found(0, 1, 1));
+  EXPECT_EQ(store_->idempotency(0, digest(1), noon)->request, digest(5));
+}
+
+}  // namespace
+}  // namespace contactd::infra
