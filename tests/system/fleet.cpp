@@ -1,0 +1,171 @@
+#include "tests/system/fleet.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <cstdlib>
+#include <iostream>
+#include <map>
+#include <random>
+#include <thread>
+
+namespace contactd::test {
+namespace {
+
+namespace json = boost::json;
+
+constexpr int client_count = 12;
+constexpr std::size_t deleted_looked_up_max = 10;  // the last of each client
+
+std::string make_api_key(const ServerProcess& server) {
+  HttpClient http{server.port()};
+  const Response response =
+      http.request("POST", "/admin/v1/keys", {{"X-API-KEY", server.admin_key()}},
+                   R"({"organization":"crash","name":"crash test","scopes":{"contacts":"write"}})");
+  return std::string{response.json().at("data").at("key").as_string()};
+}
+
+}  // namespace
+
+Fleet::Fleet(ServerProcess& server, std::uint64_t seed)
+    : server_(server), api_key_(make_api_key(server)) {
+  for (int number = 0; number < client_count; ++number) clients_.emplace_back(number, seed);
+}
+
+void Fleet::load(std::uint64_t answers, const std::function<void()>& disturb) {
+  Progress progress;
+  std::vector<std::jthread> threads;
+  for (Client& client : clients_) {
+    threads.emplace_back(
+        [&client, &progress, this] { client.run(server_.port(), api_key_, progress); });
+  }
+  EXPECT_TRUE(progress.wait_for_answers(answers)) << "no answers for too long";
+  disturb();
+  progress.stop();
+}
+
+void Fleet::settle() {
+  for (Client& client : clients_) client.settle(server_.port(), api_key_);
+}
+
+void Fleet::expect_no_complaints() const {
+  for (const Client& client : clients_) {
+    EXPECT_THAT(client.complaints(), testing::IsEmpty());
+  }
+}
+
+void Fleet::expect_promises_kept() {
+  expect_no_complaints();
+  HttpClient http{server_.port()};
+  expect_list(http);
+  expect_contacts(http);
+  expect_emails(http);
+}
+
+void Fleet::expect_list(HttpClient& http) {
+  std::map<std::string, json::value> expected;
+  for (const Client& client : clients_) {
+    for (const auto& [id, held] : client.ledger().held()) expected[id] = json::parse(held.json);
+  }
+  std::map<std::string, json::value> listed;
+  for (std::string cursor;;) {
+    const json::value page = http.request("GET", "/api/v1/contacts?page_size=200&cursor=" + cursor,
+                                          {{"X-API-KEY", api_key_}})
+                                 .json();
+    for (const json::value& contact : page.at("data").as_array()) {
+      const std::string id{contact.at("id").as_string()};
+      EXPECT_TRUE(listed.emplace(id, contact).second) << id << " is listed twice";
+    }
+    if (page.at("next_cursor").is_null()) break;
+    cursor = page.at("next_cursor").as_string();
+  }
+  for (const auto& [id, contact] : expected) {
+    const auto found = listed.find(id);
+    if (found == listed.end()) {
+      ADD_FAILURE() << id << " isn't listed";
+    } else {
+      EXPECT_EQ(json::serialize(found->second), json::serialize(contact));
+    }
+  }
+  for (const auto& [id, contact] : listed) {
+    EXPECT_TRUE(expected.contains(id)) << "nobody made " << json::serialize(contact);
+  }
+}
+
+void Fleet::expect_contacts(HttpClient& http) {
+  const auto get = [&](const std::string& id) {
+    return http.request("GET", "/api/v1/contacts/" + id, {{"X-API-KEY", api_key_}});
+  };
+  for (const Client& client : clients_) {
+    for (const auto& [id, held] : client.ledger().held()) {
+      const Response response = get(id);
+      EXPECT_EQ(response.body, R"({"data":)" + held.json + '}');
+      EXPECT_EQ(response.header("ETag"), '"' + std::to_string(held.version) + '"') << held.json;
+    }
+    const auto& deleted = client.ledger().deleted();
+    const std::size_t count = std::min(deleted.size(), deleted_looked_up_max);
+    for (std::size_t i = deleted.size() - count; i < deleted.size(); ++i) {
+      EXPECT_EQ(get(deleted[i]).status, 404U) << deleted[i];
+    }
+  }
+}
+
+void Fleet::expect_emails(HttpClient& http) {
+  std::map<std::string, std::string> holders;  // empty: nobody's
+  for (int number = 0; number < contested_emails; ++number) holders[contested_email(number)] = "";
+  for (const Client& client : clients_) {
+    for (const auto& [id, held] : client.ledger().held()) {
+      const json::value contact = json::parse(held.json);
+      std::string& holder = holders[std::string{contact.at("email").as_string()}];
+      EXPECT_EQ(holder, "") << "shares its email: " << held.json;
+      holder = id;
+    }
+  }
+  for (const auto& [email, holder] : holders) {
+    const json::value list =
+        http.request("GET", "/api/v1/contacts?email=" + email, {{"X-API-KEY", api_key_}}).json();
+    std::string found;
+    for (const json::value& contact : list.at("data").as_array()) {
+      found += contact.at("id").as_string();
+    }
+    EXPECT_EQ(found, holder) << "has " << email;
+  }
+}
+
+void Fleet::expect_log_agrees(Ended ended) {
+  const Replay replayed = replay(server_.data_dir(), ended);
+  EXPECT_EQ(replayed.difference.value_or("none"), "none");
+  std::map<std::string, LoggedChange> by_request;
+  for (const LoggedChange& change : replayed.changes) {
+    EXPECT_TRUE(by_request.emplace(change.request_id, change).second)
+        << change.request_id << " is in the log twice";
+  }
+  for (const Client& client : clients_) {
+    for (const auto& [request, expected] : client.ledger().logged()) {
+      const auto found = by_request.find(request);
+      if (found == by_request.end()) {
+        ADD_FAILURE() << request << " was answered and isn't in the log";
+        continue;
+      }
+      EXPECT_EQ(found->second.version, expected.version) << request;
+      if (expected.version > 0) {
+        EXPECT_EQ(found->second.contact, expected.contact) << request;
+      }
+    }
+    for (const std::string& request : client.ledger().not_logged()) {
+      EXPECT_FALSE(by_request.contains(request)) << request << " changed nothing but is logged";
+    }
+  }
+}
+
+std::uint64_t crash_seed() {
+  const char* const given = std::getenv("CONTACTD_CRASH_SEED");
+  const std::uint64_t seed =
+      given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
+  std::cout << "CONTACTD_CRASH_SEED=" << seed << '\n';
+  return seed;
+}
+
+}  // namespace contactd::test

@@ -1,0 +1,159 @@
+#include "tests/system/replay.hpp"
+
+#include <map>
+#include <memory>
+#include <stop_token>
+#include <string_view>
+#include <tuple>
+#include <utility>
+#include <variant>
+
+#include "infra/embedded_event_log.hpp"
+#include "infra/metrics.hpp"
+#include "infra/projector.hpp"
+#include "infra/read_store.hpp"
+#include "projections/contact_view.hpp"
+#include "projections/key_layout.hpp"
+#include "tests/support/temporary_directory.hpp"
+
+namespace contactd::test {
+namespace {
+
+using projections::Table;
+
+constexpr std::uint32_t partition = 0;
+constexpr std::size_t records_read_at_once = 1024;
+constexpr std::size_t bytes_shown_max = 200;
+
+using Rows = std::vector<std::tuple<Table, std::string, std::string>>;
+
+Rows rows_of(const infra::ReadStore& store) {
+  Rows rows;
+  store.visit_all([&](Table table, std::string_view key, std::string_view value) {
+    rows.emplace_back(table, key, value);
+  });
+  return rows;
+}
+
+std::string shown(std::string_view bytes) {
+  std::string text;
+  for (const char byte : bytes.substr(0, bytes_shown_max)) {
+    const auto code = static_cast<unsigned char>(byte);
+    constexpr std::string_view hex = "0123456789abcdef";
+    if (code >= 0x20 && code < 0x7F) {
+      text += byte;
+    } else {
+      text += {'\\', 'x', hex[code >> 4U], hex[code & 0x0FU]};
+    }
+  }
+  return bytes.size() > bytes_shown_max ? text + "..." : text;
+}
+
+std::string shown(const Rows& rows, std::size_t index) {
+  if (index >= rows.size()) return "no more rows";
+  const auto& [table, key, value] = rows[index];
+  return std::string{projections::name_of(table)} + " '" + shown(key) + "' = '" + shown(value) +
+         '\'';
+}
+
+std::optional<std::string> first_difference(const Rows& live, const Rows& replayed) {
+  for (std::size_t i = 0; i < live.size() || i < replayed.size(); ++i) {
+    if (i < live.size() && i < replayed.size() && live[i] == replayed[i]) continue;
+    return "live has " + shown(live, i) + ", the replay has " + shown(replayed, i);
+  }
+  return std::nullopt;
+}
+
+// Folds all that the log has. Returns what must not be in a log that one process wrote.
+std::optional<std::string> fold_all(infra::EventLog& log, infra::ReadStore& store) {
+  infra::Metrics metrics;
+  infra::Projector projector{partition, log, store, metrics};
+  const std::uint64_t end = log.end_offset(partition);
+  std::optional<std::string> problem;
+  projector.fold_until(
+      [&](const projections::Checkpoint& at) { return at.next_offset >= end; },
+      [&](const domain::RecordedEvent& event, const projections::FoldBatch::Result& result) {
+        if (result.admission == projections::Admission::current) return;
+        problem = "the log has an event that isn't applied: claim " +
+                  std::to_string(event.stamp.claim) + ", sequence " +
+                  std::to_string(event.stamp.sequence);
+      },
+      {});
+  return problem;
+}
+
+std::optional<LoggedChange> change_of(const domain::RecordedEvent& recorded) {
+  LoggedChange change{recorded.request_id, {}, 0};
+  const domain::Event& event = recorded.event;
+  if (const auto* created = std::get_if<domain::ContactCreated>(&event)) {
+    change.contact = created->contact.str();
+    change.version = 1;
+  } else if (const auto* updated = std::get_if<domain::ContactUpdated>(&event)) {
+    change.contact = updated->contact.str();
+    change.version = updated->version;
+  } else if (const auto* deleted = std::get_if<domain::ContactDeleted>(&event)) {
+    change.contact = deleted->contact.str();
+    change.version = deleted->version;
+  } else if (!std::holds_alternative<domain::RequestAnswered>(event)) {
+    return std::nullopt;
+  }
+  return change;
+}
+
+std::vector<LoggedChange> changes_in(infra::EventLog& log) {
+  std::vector<LoggedChange> changes;
+  for (std::uint64_t from = 0;;) {
+    const infra::LogSlice slice = log.read(partition, from, records_read_at_once);
+    if (slice.entries.empty()) return changes;
+    for (const infra::LogEntry& entry : slice.entries) {
+      const auto change = change_of(std::get<domain::RecordedEvent>(entry.record));
+      if (change) changes.push_back(*change);
+    }
+    from = slice.next_offset;
+  }
+}
+
+// Every contact's email, and nothing else, must be in the index.
+std::optional<std::string> email_disagreement(const Rows& rows) {
+  std::map<std::string, std::string> of_contacts;
+  std::map<std::string, std::string> of_index;
+  for (const auto& [table, key, value] : rows) {
+    if (table == Table::emails) of_index.emplace(key, value);
+    if (table != Table::contacts) continue;
+    const auto organization = domain::OrganizationId::parse(key.substr(0, key.find('\0')));
+    const auto view = projections::read_contact(value);
+    const auto& email = view.contact[domain::Field::email];
+    if (email.is_null()) continue;
+    const std::string indexed = projections::keys::email(organization.value(), email.unquoted());
+    if (!of_contacts.emplace(indexed, view.contact.id.str()).second) {
+      return "two contacts have the email of '" + shown(indexed) + '\'';
+    }
+  }
+  if (of_contacts == of_index) return std::nullopt;
+  return "the email index has " + std::to_string(of_index.size()) + " entries, which aren't the " +
+         std::to_string(of_contacts.size()) + " emails of the contacts";
+}
+
+}  // namespace
+
+Replay replay(const std::filesystem::path& data_dir, Ended ended) {
+  const TemporaryDirectory scratch;
+  const auto copy = scratch.path() / "copy";
+  std::filesystem::copy(data_dir, copy, std::filesystem::copy_options::recursive);
+
+  Replay result;
+  const auto log = infra::open_embedded_event_log(copy / "log");
+  result.changes = changes_in(*log);
+
+  const auto live = infra::open_read_store(copy / "projections");
+  const auto replayed = infra::open_read_store(scratch.path() / "replayed");
+  result.difference = fold_all(*log, *replayed);
+  if (!result.difference && ended == Ended::by_kill) result.difference = fold_all(*log, *live);
+  if (result.difference) return result;
+  const Rows rows = rows_of(*replayed);
+  result.difference = first_difference(rows_of(*live), rows);
+  if (!result.difference) result.difference = email_disagreement(rows);
+  return result;
+}
+
+}  // namespace contactd::test
