@@ -118,10 +118,11 @@ class App {
 
  private:
   static Server::Settings settings(const ServeConfig& config) {
-    const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
+    // One core is the writer's: with a lane on every core, each slows the other down.
+    const unsigned cores = std::max(2U, std::thread::hardware_concurrency());
     return {config.host,
             config.port,
-            config.io_threads == 0 ? cores : config.io_threads,
+            config.io_threads == 0 ? cores - 1 : config.io_threads,
             config.connections_max,
             config.header_timeout,
             config.request_timeout,

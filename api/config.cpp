@@ -72,7 +72,7 @@ void add_serve(CLI::App& app, Raw& raw) {
   app.add_option("--admin-key", serve.admin_key,
                  "Key of the admin API; without one, <data-dir>/admin.key, made if absent")
       ->envname("CONTACTD_ADMIN_KEY");
-  option(app, "io-threads", serve.io_threads, "Threads for connections; 0 is one for each core")
+  option(app, "io-threads", serve.io_threads, "Threads for connections; 0 is one for each core but the writer's")
       ->check(CLI::Range(0U, 256U));
   option(app, "max-connections", serve.connections_max,
          "Connections at once; more are answered 503")

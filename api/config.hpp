@@ -17,7 +17,7 @@ struct ServeConfig {
   std::string log = "embedded";
   std::string admin_key;  // empty: kept in <data-dir>/admin.key
 
-  unsigned io_threads = 0;  // 0: one for each core
+  unsigned io_threads = 0;  // 0: one for each core but one, the writer's
   std::size_t connections_max = 10'000;
   std::size_t queue_commands_max = 4096;
   std::uint64_t rate_limit = 0;

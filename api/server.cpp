@@ -1,5 +1,7 @@
 #include "api/server.hpp"
 
+#include <pthread.h>
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
@@ -44,7 +46,10 @@ Lane::Lane(ServerState& state) : state_(state) {}
 
 void Lane::start() {
   asio::co_spawn(io_, watch_deadlines(), asio::detached);
-  thread_ = std::thread{[this] { io_.run(); }};
+  thread_ = std::thread{[this] {
+    pthread_setname_np(pthread_self(), "lane");  // for top, perf and gdb
+    io_.run();
+  }};
 }
 
 void Lane::join() {

@@ -15,3 +15,8 @@ target_compile_definitions(contactd_asio PUBLIC
   BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION
   BOOST_ASIO_NO_DEPRECATED)
 target_link_libraries(contactd_asio PUBLIC Boost::headers Threads::Threads)
+
+# The allocator: glibc's took a fifth of a PATCH's time. A sanitizer brings its own.
+if(NOT CONTACTD_SANITIZE)
+  find_library(CONTACTD_JEMALLOC jemalloc REQUIRED)
+endif()
