@@ -123,6 +123,12 @@ void Writer::claim_and_catch_up(std::stop_token stop) {
   claim_ = log_.claim(partition_, claim_proposal(now));
   metrics_.log_claims.Increment();
   const std::uint64_t from = projector_.checkpoint().next_offset;
+  if (claim_.epoch < from) {
+    throw BrokenLog("the projections have folded " + std::to_string(from) +
+                    " records, but the log ended at offset " + std::to_string(claim_.epoch) +
+                    ": it has lost records, or it is another one. If this log is the right one, "
+                    "remove the projections' directory, which is then made anew");
+  }
   auto told = Clocked::now();
   const auto caught_up = [&](const Checkpoint& checkpoint) {
     if (Clocked::now() - told >= progress_interval) {
