@@ -38,7 +38,7 @@ const answer = {
 
 const database = new pg.Pool({ max: Number(process.env.POOL ?? 32) });
 
-// ---- statements -------------------------------------------------------------------------------------
+// ---- statements ---------------------------------------------------------------------------------
 
 // A prepared statement for each set of fields, made when it is first met.
 const statements = new Map();
@@ -81,7 +81,7 @@ async function write(id, organization, actor, patch) {
   return database.query({ ...statementFor(names), values });
 }
 
-// ---- keys -------------------------------------------------------------------------------------------
+// ---- keys ---------------------------------------------------------------------------------------
 
 const organizations = new Map();  // hash of a key → its organization
 
@@ -108,7 +108,7 @@ async function authenticate(request, reply) {
   }
 }
 
-// ---- the route --------------------------------------------------------------------------------------
+// ---- the route ----------------------------------------------------------------------------------
 
 const app = fastify({
   bodyLimit: 262144,
