@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <boost/json.hpp>
+#include <concepts>
 #include <cstdint>
 #include <optional>
 #include <source_location>
@@ -15,6 +16,9 @@
 
 // What tests of the HTTP contract are written in: users of the API, and what they are answered.
 namespace contactd::test {
+
+// A JSON string.
+inline boost::json::value text(std::string_view value) { return boost::json::string{value}; }
 
 // A response and what a test expects of it. Each expectation that isn't met is a failure at the
 // line of the test; the rest is still looked at.
@@ -31,6 +35,14 @@ class Answer {
   // Of the body.
   const Answer& with_member(std::string_view name, const boost::json::value& expected,
                             Where where = Where::current()) const;
+  const Answer& with_field(std::string_view name, const std::same_as<std::string> auto& expected,
+                           Where where = Where::current()) const {
+    return with_field(name, text(expected), where);
+  }
+  const Answer& with_member(std::string_view name, const std::same_as<std::string> auto& expected,
+                            Where where = Where::current()) const {
+    return with_member(name, text(expected), where);
+  }
   const Answer& with_error(std::string_view sentence, Where where = Where::current()) const;
   const Answer& with_error_naming(std::string_view part, Where where = Where::current()) const;
   const Answer& with_form_error(std::string_view sentence, Where where = Where::current()) const;

@@ -1,0 +1,102 @@
+#include <boost/json.hpp>
+#include <vector>
+
+#include "tests/support/api_fixture.hpp"
+
+// `contactd keys create|list|revoke`, which calls a running server.
+namespace contactd::test {
+namespace {
+
+namespace json = boost::json;
+
+class KeysCommand : public ::testing::Test {
+ protected:
+  // Runs `contactd keys` with the shared server's address and admin key.
+  Finished keys(std::vector<std::string> arguments) const {
+    arguments.insert(arguments.begin(), {contactd_binary(), "keys"});
+    arguments.insert(arguments.end(), {"--server", shared_server().url(), "--admin-key-file",
+                                       (shared_server().data_dir() / "admin.key").string()});
+    return run_program(std::move(arguments));
+  }
+
+  const std::string organization = new_organization();
+};
+
+std::string without_line_break(std::string text) {
+  if (text.ends_with('\n')) text.pop_back();
+  return text;
+}
+
+TEST_F(KeysCommand, CreatePrintsAKeyThatWorks) {
+  const Finished made = keys({"create", "--organization", organization, "--name", "ci"});
+  ASSERT_EQ(made.status, exited(0)) << made.err;
+
+  ApiUser{shared_server().port(), without_line_break(made.out)}.create("{}").then(201);
+}
+
+TEST_F(KeysCommand, CreateTakesAScope) {
+  const Finished made = keys(
+      {"create", "--organization", organization, "--name", "reader", "--scope", "contacts=read"});
+  ASSERT_EQ(made.status, exited(0)) << made.err;
+
+  ApiUser reader{shared_server().port(), without_line_break(made.out)};
+  reader.list().then(200);
+  reader.create("{}").then(403);
+}
+
+TEST_F(KeysCommand, ListShowsKeysWithoutTheirSecretsAndRevokeEndsThem) {
+  const Finished made = keys({"create", "--organization", organization, "--name", "ci", "--json"});
+  ASSERT_EQ(made.status, exited(0)) << made.err;
+  const json::value data = json::parse(made.out).at("data");
+  const std::string id = json::value_to<std::string>(data.at("id"));
+  const std::string key = json::value_to<std::string>(data.at("key"));
+
+  const Finished list = keys({"list", "--organization", organization});
+  EXPECT_EQ(list.status, exited(0));
+  EXPECT_NE(list.out.find(id), std::string::npos) << list.out;
+  EXPECT_EQ(list.out.find(key), std::string::npos) << list.out;
+  const Finished all = keys({"list", "--json"});
+  EXPECT_NE(all.out.find(id), std::string::npos);
+
+  const Finished revoked = keys({"revoke", id});
+  EXPECT_EQ(revoked.status, exited(0)) << revoked.err;
+  ApiUser{shared_server().port(), key}.list().then(401);
+}
+
+TEST_F(KeysCommand, WhatTheServerRefusesIsASentenceAndExitCode1) {
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"revoke", "nosuchkey0000000"},
+        std::vector<std::string>{"create", "--organization", "no spaces", "--name", "x"}}) {
+    const Finished refused = keys(arguments);
+    EXPECT_EQ(refused.status, exited(1));
+    EXPECT_EQ(refused.out, "");
+    EXPECT_TRUE(refused.err.starts_with("contactd: ")) << refused.err;
+  }
+}
+
+TEST_F(KeysCommand, AWrongAdminKeyIsRefused) {
+  const Finished refused =
+      run_program({contactd_binary(), "keys", "list", "--server", shared_server().url()},
+                  {{"CONTACTD_ADMIN_KEY", "wrong"}});
+  EXPECT_EQ(refused.status, exited(1));
+  EXPECT_NE(refused.err.find("401"), std::string::npos) << refused.err;
+}
+
+TEST_F(KeysCommand, WithoutAnAdminKeyItSaysWhatToGive) {
+  const Finished refused = run_program({contactd_binary(), "keys", "list"});
+  EXPECT_EQ(refused.status, exited(2));
+  EXPECT_NE(refused.err.find("--admin-key-file"), std::string::npos) << refused.err;
+}
+
+TEST_F(KeysCommand, AServerThatIsNotThereIsASentenceAndExitCode1) {
+  ServerProcess gone;
+  const std::string url = gone.url();
+  EXPECT_EQ(gone.stop(), exited(0));
+  const Finished refused = run_program({contactd_binary(), "keys", "list", "--server", url},
+                                       {{"CONTACTD_ADMIN_KEY", "x"}});
+  EXPECT_EQ(refused.status, exited(1));
+  EXPECT_NE(refused.err.find(url), std::string::npos) << refused.err;
+}
+
+}  // namespace
+}  // namespace contactd::test

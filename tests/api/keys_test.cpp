@@ -1,0 +1,203 @@
+#include <boost/json.hpp>
+#include <vector>
+
+#include "tests/support/api_fixture.hpp"
+
+// API keys: made, listed and revoked by the admin; and what an organization can't see of another.
+namespace contactd::test {
+namespace {
+
+namespace json = boost::json;
+
+class Keys : public ApiTest {
+ protected:
+  Answer make_key(const std::string& body) {
+    return admin.send("POST", "/admin/v1/keys", {}, body);
+  }
+  json::array listed(const std::string& organization) {
+    const Answer keys = admin.send("GET", "/admin/v1/keys?organization=" + organization).then(200);
+    return keys.json().at("data").as_array();
+  }
+
+  ApiUser admin = admin_of(shared_server());
+};
+
+TEST_F(Keys, AreMadeWithAnOrganizationANameAndScopes) {
+  const Answer made =
+      make_key(R"({"organization": "acme", "name": "ci", "scopes": {"contacts": "write"}})")
+          .then(201)
+          .with_field("organization", "acme")
+          .with_field("name", "ci")
+          .with_field("scopes", {{"contacts", "write"}})
+          .with_header("Cache-Control", "no-store");
+  std::vector<std::string> names;
+  for (const auto& member : made.data()) names.emplace_back(member.key());
+  EXPECT_EQ(names, (std::vector<std::string>{"id", "key", "organization", "name", "scopes",
+                                             "created_at"}));
+  const std::string key = json::value_to<std::string>(made.data().at("key"));
+  ApiUser{shared_server().port(), key}.create("{}").then(201);
+}
+
+TEST_F(Keys, AreShownOnlyOnce) {
+  const json::array keys = listed(user.organization());
+  ASSERT_EQ(keys.size(), 1U);
+  std::vector<std::string> names;
+  for (const auto& member : keys.front().as_object()) names.emplace_back(member.key());
+  EXPECT_EQ(names, (std::vector<std::string>{"id", "organization", "name", "scopes", "created_at",
+                                             "revoked_at"}));
+  const std::string all = admin.send("GET", "/admin/v1/keys").then(200).body();
+  EXPECT_EQ(all.find(user.key()), std::string::npos);
+}
+
+TEST_F(Keys, OfOneOrganizationAreListedTogether) {
+  given_user(shared_server(), "read", user.organization());
+  given_user(shared_server(), "read");
+
+  const json::array keys = listed(user.organization());
+  EXPECT_EQ(keys.size(), 2U);
+  for (const json::value& key : keys) {
+    EXPECT_EQ(key.at("organization"), text(user.organization()));
+    EXPECT_EQ(key.at("revoked_at"), nullptr);
+  }
+}
+
+TEST_F(Keys, ThatAreRevokedGet401AtOnce) {
+  const Contact ann = user.given_contact();
+  const std::string id = json::value_to<std::string>(listed(user.organization()).front().at("id"));
+  admin.send("DELETE", "/admin/v1/keys/" + id)
+      .then(200)
+      .with_member("deleted", true)
+      .with_member("id", id);
+
+  for (const Answer& answer : {user.read(ann.id), user.list(), user.create("{}")}) {
+    answer.then(401).with_error("Invalid or revoked API key");
+  }
+  EXPECT_TRUE(listed(user.organization()).front().at("revoked_at").is_string());
+  ApiUser next = given_user(shared_server(), "read", user.organization());
+  next.read(ann.id).then(200);
+}
+
+TEST_F(Keys, ThatAreUnknownCannotBeRevoked) {
+  admin.send("DELETE", "/admin/v1/keys/nosuchkey0000000").then(404).with_error("API key not found");
+}
+
+TEST_F(Keys, AreForTheAdminAlone) {
+  const std::string body =
+      R"({"organization": "acme", "name": "x", "scopes": {"contacts": "write"}})";
+  ApiUser nobody{shared_server().port(), ""};
+  for (ApiUser* const other : {&user, &nobody}) {
+    const std::string_view error =
+        other == &nobody ? "Missing X-API-KEY header" : "Invalid or revoked API key";
+    other->send("GET", "/admin/v1/keys").then(401).with_error(error);
+    other->send("POST", "/admin/v1/keys", {}, body).then(401).with_error(error);
+    other->send("DELETE", "/admin/v1/keys/x").then(401).with_error(error);
+  }
+}
+
+TEST_F(Keys, AreNotMadeFromABadRequest) {
+  make_key("{").then(400);
+  make_key("[]").then(400).with_form_error("Expected object, received array");
+  const json::value errors = make_key(R"({"organization": "no spaces", "name": "",
+                                          "scopes": {"contacts": "all"}, "owner": "x"})")
+                                 .then(400)
+                                 .with_form_error("Unrecognized key(s) in object: 'owner'")
+                                 .json();
+  for (const std::string name : {"organization", "name", "scopes", "owner"}) {
+    EXPECT_TRUE(errors.at("details").at("fieldErrors").as_object().contains(name)) << name;
+  }
+  for (const std::string body :
+       {R"({})", R"({"organization": "", "name": "x", "scopes": {}})",
+        R"({"organization": "a", "name": "x", "scopes": {"deals": "read"}})",
+        R"({"organization": "a", "name": "x", "scopes": "write"})",
+        R"({"organization": "a", "name": "x"})",
+        R"({"organization": 1, "name": "x", "scopes": {}})"}) {
+    make_key(body).then(400);
+  }
+  const json::object long_name = {
+      {"organization", std::string(65, 'a')}, {"name", "x"}, {"scopes", json::object{}}};
+  make_key(json::serialize(long_name)).then(400);
+  make_key(R"({"organization": "a", "name": ")" + std::string(101, 'n') + R"(", "scopes": {}})")
+      .then(400);
+  make_key(R"({"organization": "a", "name": "x", "scopes": )" + std::string(40, '[') +
+           std::string(40, ']') + "}")
+      .then(413);
+  admin.send("POST", "/admin/v1/keys", {{"Content-Type", "text/plain"}}, "{}").then(415);
+}
+
+TEST_F(Keys, WithoutAScopeMayDoNothing) {
+  const Answer made = make_key(R"({"organization": "acme", "name": "x", "scopes": {}})").then(201);
+  made.with_field("scopes", {{"contacts", "none"}});
+  ApiUser{shared_server().port(), json::value_to<std::string>(made.data().at("key"))}.list().then(
+      403);
+}
+
+TEST_F(Keys, QueriesThatAreWrongAre400) {
+  admin.send("GET", "/admin/v1/keys?organization=a%20b")
+      .then(400)
+      .with_error_naming("organization");
+  admin.send("GET", "/admin/v1/keys?sort=name").then(400).with_error_naming("sort");
+  admin.send("POST", "/admin/v1/keys?x=1", {}, "{}").then(400).with_error_naming("x");
+  admin.send("DELETE", "/admin/v1/keys/k?x=1").then(400).with_error_naming("x");
+}
+
+TEST_F(Keys, SurviveARestart) {
+  ServerProcess server;
+  ApiUser kept = given_user(server);
+  ApiUser revoked = given_user(server, "write", kept.organization());
+  const Contact ann = kept.given_contact();
+  const std::string admin_key = server.admin_key();
+  ApiUser operator_ = admin_of(server);
+  const json::value keys = operator_.send("GET", "/admin/v1/keys").then(200).json();
+  for (const json::value& key : keys.at("data").as_array()) {
+    const std::string id = json::value_to<std::string>(key.at("id"));
+    if (revoked.key().find(id) == std::string::npos) continue;
+    operator_.send("DELETE", "/admin/v1/keys/" + id).then(200);
+  }
+  EXPECT_EQ(server.stop(), exited(0));
+  server.start();
+  kept.move_to(server.port());
+  revoked.move_to(server.port());
+
+  kept.read(ann.id).then(200);
+  revoked.read(ann.id).then(401);
+  EXPECT_EQ(server.admin_key(), admin_key);
+}
+
+// Tenancy: what is another organization's looks exactly like what never was.
+TEST_F(Keys, AnotherOrganizationsContactAnswersByteForByteLikeAnUnknownOne) {
+  ApiUser other = given_user(shared_server());
+  const Contact theirs = other.given_contact(R"({"email": "them@example.com", "tags": ["vip"]})");
+  const std::string unknown = "AbCdEfGhIjKlMnOpQrSt";
+  const auto same = [](const Answer& a, const Answer& b) {
+    EXPECT_EQ(a.then(404).body(), b.then(404).body());
+    const auto names = [](const Answer& answer) {
+      std::vector<std::string> all;
+      for (const auto& [name, value] : answer.response().headers) all.push_back(name);
+      return all;
+    };
+    EXPECT_EQ(names(a), names(b));
+  };
+
+  same(user.read(theirs.id), user.read(unknown));
+  same(user.patch(theirs.id, R"({"first_name": "x"})"),
+       user.patch(unknown, R"({"first_name": "x"})"));
+  same(user.remove(theirs.id), user.remove(unknown));
+  same(user.read(theirs.id, {{"If-None-Match", "*"}}),
+       user.read(unknown, {{"If-None-Match", "*"}}));
+  const Headers match = {{"If-Match", "\"9\""}};
+  same(user.patch(theirs.id, "{}", match), user.patch(unknown, "{}", match));
+  other.read(theirs.id).then(200).with_header("ETag", "\"1\"");
+}
+
+TEST_F(Keys, AnotherOrganizationsContactsAreInNoList) {
+  ApiUser other = given_user(shared_server());
+  other.given_contact(R"({"email": "them@example.com", "tags": ["vip"]})");
+
+  for (const std::string query : {"", "email=them@example.com", "tag=vip", "status=active,inactive",
+                                  "cursor=", "updated_from=2020-01-01T00:00:00Z"}) {
+    user.list(query).then(200).with_member("data", json::array{});
+  }
+}
+
+}  // namespace
+}  // namespace contactd::test

@@ -1,0 +1,74 @@
+#include <boost/json.hpp>
+
+#include "tests/support/api_fixture.hpp"
+
+// application/problem+json (RFC 9457) goes only to a client that asks for it by name.
+namespace contactd::test {
+namespace {
+
+namespace json = boost::json;
+
+class ProblemJson : public ApiTest {
+ protected:
+  const Headers asks = {{"Accept", "application/json, application/problem+json;q=0.9"}};
+};
+
+TEST_F(ProblemJson, HasTheErrorAndTheDetailsAsExtensionMembers) {
+  const Contact ann = user.given_contact();
+  const Answer plain = user.patch(ann.id, R"({"first_name": null})").then(400);
+  const Answer problem = user.patch(ann.id, R"({"first_name": null})", asks).then(400);
+
+  problem.with_header("Content-Type", "application/problem+json")
+      .with_member("type", "about:blank")
+      .with_member("title", "Bad Request")
+      .with_member("status", 400)
+      .with_member("error", plain.json().at("error"))
+      .with_member("details", plain.json().at("details"));
+  EXPECT_TRUE(problem.json().at("detail").is_string());
+}
+
+TEST_F(ProblemJson, IsSentForEveryKindOfError) {
+  const Contact ann = user.given_contact(R"({"email": "ann@example.com"})");
+  ApiUser reader = given_user(shared_server(), "read", user.organization());
+  ApiUser nobody{shared_server().port(), ""};
+  Headers stale = asks;
+  stale.emplace_back("If-Match", "\"9\"");
+  Headers text = asks;
+  text.emplace_back("Content-Type", "text/plain");
+
+  const std::vector<Answer> answers = {
+      nobody.read(ann.id, asks).then(401),
+      reader.patch(ann.id, "{}", asks).then(403),
+      user.read("nobody", asks).then(404),
+      user.send("PUT", contact_path(ann.id), asks, "{}").then(405),
+      user.create(R"({"email": "ann@example.com"})", asks)
+          .then(409)
+          .with_member("contact_id", ann.id),
+      user.patch(ann.id, "{}", stale).then(412).with_member("version", 1),
+      user.patch(ann.id, "{}", text).then(415).with_header("Accept-Patch"),
+      user.send("GET", "/api/v1/contacts?page=0", asks).then(400),
+      user.send("GET", "/nowhere", asks).then(404),
+  };
+  for (const Answer& answer : answers) {
+    answer.with_header("Content-Type", "application/problem+json")
+        .with_member("status", answer.status());
+    EXPECT_TRUE(answer.json().at("error").is_string());
+  }
+}
+
+TEST_F(ProblemJson, IsNotSentToAClientThatDidNotNameIt) {
+  for (const std::string accept : {"*/*", "application/*", "application/json", "text/html", ""}) {
+    user.read("nobody", {{"Accept", accept}})
+        .then(404)
+        .with_header("Content-Type", "application/json")
+        .with_error("Contact not found");
+  }
+}
+
+TEST_F(ProblemJson, IsNotSentForASuccess) {
+  const Contact ann = user.given_contact();
+  user.read(ann.id, asks).then(200).with_header("Content-Type", "application/json");
+}
+
+}  // namespace
+}  // namespace contactd::test
