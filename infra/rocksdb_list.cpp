@@ -17,8 +17,6 @@ using domain::ContactId;
 using domain::Instant;
 using keys::UpdatePosition;
 
-using Families = std::function<rocksdb::ColumnFamilyHandle*(Table)>;
-
 void require(const rocksdb::Status& status) {
   if (!status.ok()) throw StoreUnavailable("can't list contacts: " + status.ToString());
 }
@@ -63,7 +61,7 @@ class PageBuilder {
 
 class Lister {
  public:
-  Lister(rocksdb::DB& db, const Families& family, const domain::OrganizationId& organization,
+  Lister(rocksdb::DB& db, const TableFamilies& family, const domain::OrganizationId& organization,
          const ListQuery& query)
       : db_(db), family_(family), organization_(organization), query_(query), snapshot_(&db) {
     options_.snapshot = snapshot_.snapshot();
@@ -201,7 +199,7 @@ class Lister {
   }
 
   rocksdb::DB& db_;
-  const Families& family_;
+  const TableFamilies& family_;
   const domain::OrganizationId& organization_;
   const ListQuery& query_;
   rocksdb::ManagedSnapshot snapshot_;
@@ -210,7 +208,7 @@ class Lister {
 
 }  // namespace
 
-ListPage list_contacts(rocksdb::DB& db, const Families& family,
+ListPage list_contacts(rocksdb::DB& db, const TableFamilies& family,
                        const domain::OrganizationId& organization, const ListQuery& query) {
   return Lister{db, family, organization, query}.run();
 }

@@ -6,9 +6,11 @@
 // Included by rocksdb_read_store.cpp only.
 namespace contactd::infra {
 
-// Answers a list query from one snapshot of the database. `family` gives a table's column family.
-ListPage list_contacts(rocksdb::DB& db,
-                       const std::function<rocksdb::ColumnFamilyHandle*(projections::Table)>& family,
+// Gives a table's column family.
+using TableFamilies = std::function<rocksdb::ColumnFamilyHandle*(projections::Table)>;
+
+// Answers a list query from one snapshot of the database.
+ListPage list_contacts(rocksdb::DB& db, const TableFamilies& family,
                        const domain::OrganizationId& organization, const ListQuery& query);
 
 }  // namespace contactd::infra

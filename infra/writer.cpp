@@ -202,6 +202,7 @@ void Writer::process(std::vector<Submission> batch) {
       const auto confirm = [&](const domain::RecordedEvent& event,
                                const FoldBatch::Result& folded) {
         const bool ours = confirmed < events.size() &&
+                          event.id == events[confirmed].id &&
                           event.stamp == events[confirmed].stamp &&
                           folded.admission == Admission::current;
         if (!ours) return;
