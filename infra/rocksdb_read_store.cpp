@@ -21,7 +21,7 @@ using namespace projections;
 using domain::ContactId;
 using domain::OrganizationId;
 
-constexpr std::size_t block_cache_bytes = 96U << 20U;
+constexpr std::size_t block_cache_bytes = 64U << 20U;
 constexpr std::size_t all_write_buffers_bytes = 96U << 20U;
 constexpr std::size_t write_buffer_bytes = 48U << 20U;
 constexpr double filter_bits_per_key = 10;

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstddef>
+#include <list>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+namespace contactd::infra {
+
+// Rows by key, at most so many bytes of them; what was used least recently goes first.
+// Threads: one at a time.
+class RowCache {
+ public:
+  explicit RowCache(std::size_t bytes_max) : bytes_max_(bytes_max) {}
+
+  // Null if the row isn't here. The pointer holds until the next put() or erase().
+  const std::string* find(std::string_view key) {
+    const auto found = by_key_.find(key);
+    if (found == by_key_.end()) return nullptr;
+    entries_.splice(entries_.begin(), entries_, found->second);
+    return &found->second->row;
+  }
+
+  void put(std::string_view key, std::string_view row) {
+    if (const auto found = by_key_.find(key); found != by_key_.end()) {
+      bytes_ += row.size() - found->second->row.size();
+      found->second->row = row;
+      entries_.splice(entries_.begin(), entries_, found->second);
+    } else {
+      entries_.push_front({std::string{key}, std::string{row}});
+      by_key_.emplace(entries_.front().key, entries_.begin());
+      bytes_ += size_of(entries_.front());
+    }
+    while (bytes_ > bytes_max_ && !entries_.empty()) drop(std::prev(entries_.end()));
+  }
+
+  void erase(std::string_view key) {
+    if (const auto found = by_key_.find(key); found != by_key_.end()) drop(found->second);
+  }
+
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  struct Entry {
+    std::string key;
+    std::string row;
+  };
+  using Entries = std::list<Entry>;
+
+  // The nodes of list and map, and what the allocator adds, come to about this much.
+  static constexpr std::size_t overhead_bytes = 200;
+
+  static std::size_t size_of(const Entry& entry) {
+    return entry.key.size() + entry.row.size() + overhead_bytes;
+  }
+  void drop(Entries::iterator entry) {
+    bytes_ -= size_of(*entry);
+    by_key_.erase(entry->key);
+    entries_.erase(entry);
+  }
+
+  const std::size_t bytes_max_;
+  std::size_t bytes_ = 0;
+  Entries entries_;  // the most recently used first
+  std::unordered_map<std::string_view, Entries::iterator> by_key_;  // views of the entries' keys
+};
+
+}  // namespace contactd::infra
