@@ -14,15 +14,10 @@ using namespace projections;
 constexpr std::size_t slice_records_max = 1024;
 // How many contacts are remembered between two folds: commands that change nothing make no fold.
 constexpr std::size_t contacts_remembered_max = 4096;
-// A hundred thousand contacts of the usual size. A look-up in RocksDB is ten times dearer.
-constexpr std::size_t cached_row_bytes_max = 96U << 20U;
 constexpr std::chrono::milliseconds read_back_wait_max{10'000};
 constexpr std::chrono::milliseconds stop_check_interval{200};
 
 }  // namespace
-
-ConfirmedState::ConfirmedState(const ReadStore& store)
-    : store_(store), rows_(cached_row_bytes_max) {}
 
 std::shared_ptr<const ContactView> ConfirmedState::contact(
     const domain::OrganizationId& organization, const domain::ContactId& contact) const {
@@ -30,25 +25,7 @@ std::shared_ptr<const ContactView> ConfirmedState::contact(
   const auto known = contacts_.find(key);
   if (known != contacts_.end()) return known->second;
   if (contacts_.size() >= contacts_remembered_max) contacts_.clear();
-  std::shared_ptr<const ContactView> view;
-  if (const std::string* row = rows_.find(key)) {
-    view = std::make_shared<const ContactView>(read_contact(*row));
-  } else {
-    view = store_.contact(organization, contact);
-    if (view != nullptr) rows_.put(key, view->row);
-  }
-  return contacts_[std::move(key)] = std::move(view);
-}
-
-void ConfirmedState::advance(const FoldBatch& fold) {
-  contacts_.clear();
-  for (const auto& [key, view] : fold.touched()) {
-    if (view == nullptr) {
-      rows_.erase(key);
-    } else {
-      rows_.put(key, view->row);
-    }
-  }
+  return contacts_[std::move(key)] = store_.contact(organization, contact);
 }
 
 Projector::Projector(std::uint32_t partition, EventLog& log, ReadStore& store, Metrics& metrics)
@@ -105,7 +82,7 @@ void Projector::fold(const LogSlice& slice, const OnFolded& on_folded) {
   fold.finish();
   batch->commit();
   checkpoint_ = fold.checkpoint();
-  confirmed_.advance(fold);
+  confirmed_.forget();
   metrics_.fold_offset.Set(static_cast<double>(checkpoint_.next_offset));
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
   metrics_.fold_seconds.Observe(took.count());

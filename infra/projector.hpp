@@ -9,17 +9,15 @@
 #include "infra/event_log.hpp"
 #include "infra/metrics.hpp"
 #include "infra/read_store.hpp"
-#include "infra/row_cache.hpp"
 #include "projections/fold.hpp"
 
 namespace contactd::infra {
 
-// The confirmed state, as the writer's thread reads it: from the store, by way of the rows that
-// were read or folded last, and of the contacts that this batch has asked for. A contact is read
-// once to decide and once more to fold, moments apart.
+// The confirmed state, remembering each contact that it was asked for until the state changes: a
+// contact is read once to decide and once more to fold, moments apart.
 class ConfirmedState final : public projections::StateReader {
  public:
-  explicit ConfirmedState(const ReadStore& store);
+  explicit ConfirmedState(const ReadStore& store) : store_(store) {}
 
   std::shared_ptr<const projections::ContactView> contact(
       const domain::OrganizationId& organization,
@@ -27,12 +25,10 @@ class ConfirmedState final : public projections::StateReader {
   std::optional<std::string> get(projections::Table table, std::string_view key) const override {
     return store_.get(table, key);
   }
-  // To be called once what `fold` did is stored.
-  void advance(const projections::FoldBatch& fold);
+  void forget() { contacts_.clear(); }
 
  private:
   const ReadStore& store_;
-  mutable RowCache rows_;
   mutable std::unordered_map<std::string, std::shared_ptr<const projections::ContactView>>
       contacts_;
 };

@@ -42,8 +42,8 @@ struct ListPage {
 
 // The projections' database: what was folded, and how far.
 //
-// The reads see whole batches only. Threads: reads from any; begin() and a StoreBatch from one
-// thread a partition.
+// The reads see whole batches only. Threads: reads from any, but contact() from the thread of the
+// partition alone, as are begin() and a Batch.
 // Errors: a database that can't be read or written is StoreUnavailable; a row that isn't as this
 // release writes it is projections::CorruptRecord.
 class ReadStore : public projections::StateReader {

@@ -11,6 +11,7 @@
 #include "infra/read_store.hpp"
 #include "infra/rocksdb_list.hpp"
 #include "infra/rocksdb_open.hpp"
+#include "infra/row_cache.hpp"
 #include "projections/api_key_record.hpp"
 #include "projections/binary.hpp"
 
@@ -25,6 +26,8 @@ constexpr std::size_t block_cache_bytes = 64U << 20U;
 constexpr std::size_t all_write_buffers_bytes = 96U << 20U;
 constexpr std::size_t write_buffer_bytes = 48U << 20U;
 constexpr double filter_bits_per_key = 10;
+// A hundred thousand contacts of the usual size. A look-up in RocksDB is ten times dearer.
+constexpr std::size_t cached_row_bytes_max = 96U << 20U;
 constexpr std::size_t cached_api_keys_max = 16'384;
 
 rocksdb::DBOptions database_options() {
@@ -156,14 +159,21 @@ class RocksDbReadStore final : public ReadStore {
 
   std::shared_ptr<const ContactView> contact(const OrganizationId& organization,
                                              const ContactId& contact) const override {
-    auto row = contact_row(organization, contact);
-    if (!row) return nullptr;
+    const std::string key = keys::contact(organization, contact);
+    auto row = rows_.find(key);
+    if (!row) {
+      row = get(Table::contacts, key);
+      if (!row) return nullptr;
+      rows_.put(key, *row);
+    }
     return std::make_shared<const ContactView>(read_contact(*std::move(row)));
   }
 
   std::optional<std::string> contact_row(const OrganizationId& organization,
                                          const ContactId& contact) const override {
-    return get(Table::contacts, keys::contact(organization, contact));
+    const std::string key = keys::contact(organization, contact);
+    if (auto row = rows_.find(key)) return row;
+    return get(Table::contacts, key);
   }
 
   std::optional<ContactId> email_holder(const OrganizationId& organization,
@@ -246,9 +256,11 @@ class RocksDbReadStore final : public ReadStore {
 
     void put(Table table, std::string_view key, std::string_view value) override {
       touches_api_keys_ = touches_api_keys_ || table == Table::api_keys;
+      if (table == Table::contacts) contacts_[std::string{key}] = value;
       require(batch_.Put(store_.family(table), slice(key), slice(value)));
     }
     void remove(Table table, std::string_view key) override {
+      if (table == Table::contacts) contacts_[std::string{key}].clear();
       require(batch_.Delete(store_.family(table), slice(key)));
     }
     void remove_once(Table table, std::string_view key) override {
@@ -260,7 +272,13 @@ class RocksDbReadStore final : public ReadStore {
     void commit() override {
       rocksdb::WriteOptions options;
       options.disableWAL = true;
+      // Between the two steps a reader finds the row in the database alone, old or new; never the
+      // old one here after somebody has seen the new one there.
+      for (const auto& [key, row] : contacts_) store_.rows_.erase(key);
       require(store_.db_->Write(options, &batch_));
+      for (const auto& [key, row] : contacts_) {
+        if (!row.empty()) store_.rows_.put(key, row);
+      }
       if (touches_api_keys_) store_.api_keys_.forget_all();
     }
 
@@ -271,6 +289,7 @@ class RocksDbReadStore final : public ReadStore {
 
     RocksDbReadStore& store_;
     rocksdb::WriteBatch batch_;
+    std::unordered_map<std::string, std::string> contacts_;  // the rows put; empty: removed
     bool touches_api_keys_ = false;
   };
 
@@ -280,6 +299,9 @@ class RocksDbReadStore final : public ReadStore {
 
   RocksDb db_;
   ApiKeyCache api_keys_;
+  // What the partitions' threads have read or folded last. Readers put nothing in: what one has
+  // read may have been replaced since.
+  mutable SharedRowCache rows_{cached_row_bytes_max};
 };
 
 }  // namespace

@@ -1,7 +1,10 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <functional>
 #include <list>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -65,6 +68,49 @@ class RowCache {
   std::size_t bytes_ = 0;
   Entries entries_;  // the most recently used first
   std::unordered_map<std::string_view, Entries::iterator> by_key_;  // views of the entries' keys
+};
+
+// The same for many threads: each key is in one of a few caches, each with a lock of its own.
+class SharedRowCache {
+ public:
+  explicit SharedRowCache(std::size_t bytes_max)
+      : shards_{Shard{bytes_max / shard_count}, Shard{bytes_max / shard_count},
+                Shard{bytes_max / shard_count}, Shard{bytes_max / shard_count},
+                Shard{bytes_max / shard_count}, Shard{bytes_max / shard_count},
+                Shard{bytes_max / shard_count}, Shard{bytes_max / shard_count}} {}
+
+  std::optional<std::string> find(std::string_view key) {
+    Shard& shard = shard_of(key);
+    const std::lock_guard lock{shard.mutex};
+    const std::string* row = shard.rows.find(key);
+    if (row == nullptr) return std::nullopt;
+    return *row;
+  }
+  void put(std::string_view key, std::string_view row) {
+    Shard& shard = shard_of(key);
+    const std::lock_guard lock{shard.mutex};
+    shard.rows.put(key, row);
+  }
+  void erase(std::string_view key) {
+    Shard& shard = shard_of(key);
+    const std::lock_guard lock{shard.mutex};
+    shard.rows.erase(key);
+  }
+
+ private:
+  struct Shard {
+    explicit Shard(std::size_t bytes_max) : rows(bytes_max) {}
+
+    std::mutex mutex;
+    RowCache rows;  // guarded by mutex
+  };
+  static constexpr std::size_t shard_count = 8;
+
+  Shard& shard_of(std::string_view key) {
+    return shards_[std::hash<std::string_view>{}(key) % shard_count];
+  }
+
+  std::array<Shard, shard_count> shards_;
 };
 
 }  // namespace contactd::infra

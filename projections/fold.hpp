@@ -74,10 +74,6 @@ class FoldBatch {
   void finish();
 
   const Checkpoint& checkpoint() const { return checkpoint_; }
-  // The contacts that the batch has touched, by their key in table `contacts`; null: deleted.
-  const std::unordered_map<std::string, std::shared_ptr<const ContactView>>& touched() const {
-    return contacts_;
-  }
 
  private:
   struct Counts {
