@@ -31,6 +31,7 @@ std::string make_api_key(const ServerProcess& server) {
 
 Fleet::Fleet(ServerProcess& server, std::uint64_t seed)
     : server_(server), api_key_(make_api_key(server)) {
+  clients_.reserve(client_count);
   for (int number = 0; number < client_count; ++number) clients_.emplace_back(number, seed);
 }
 
