@@ -81,7 +81,8 @@ void add_serve(CLI::App& app, Raw& raw) {
          "Changes that may wait for the writer; more are answered 503")
       ->check(CLI::Range(1U, 1'000'000U));
   option(app, "rate-limit", serve.rate_limit,
-         "Requests of one address in one window; 0 is no limit");
+         "Requests of one address in one window; 0 is no limit")
+      ->check(CLI::Range(0, 1'000'000'000));
   option(app, "rate-window-s", raw.rate_window_s, "The window, in seconds")
       ->check(CLI::Range(1, 86'400));
   option(app, "header-timeout-ms", raw.header_timeout_ms,
@@ -134,6 +135,22 @@ void add_keys(CLI::App& keys, Raw& raw) {
   revoke->callback([&raw] { raw.keys.action = KeysConfig::Action::revoke; });
 }
 
+// Gives each flag that neither the command line nor the environment has set its value from the
+// file. By hand, because CLI11 reads a config file for the main command only. Throws CLI::Error.
+void apply_file(CLI::App& serve, const std::string& path) {
+  std::ifstream stream{path};
+  for (const CLI::ConfigItem& item : CLI::ConfigTOML{}.from_config(stream)) {
+    CLI::Option* flag =
+        item.parents.empty() ? serve.get_option_no_throw("--" + item.name) : nullptr;
+    if (flag == nullptr || item.name == "config" || item.name == "help") {
+      throw CLI::ConfigError::Extras(item.fullname());
+    }
+    if (flag->count() > 0) continue;
+    flag->add_result(item.inputs);
+    flag->run_callback();
+  }
+}
+
 ServeConfig finish_serve(const Raw& raw) {
   using std::chrono::milliseconds;
   ServeConfig serve = raw.serve;
@@ -183,13 +200,16 @@ std::variant<ServeConfig, KeysConfig, ExitNow> read_config(int argc, const char*
   app.require_subcommand(1);
   CLI::App* serve = app.add_subcommand("serve", "Run the server");
   add_serve(*serve, raw);
-  serve->set_config("--config", "", "A file of lines such as `listen = \"0.0.0.0:8080\"`")
-      ->envname("CONTACTD_CONFIG");
-  serve->allow_config_extras(CLI::config_extras_mode::error);
+  std::string config_file;
+  serve->add_option("--config", config_file,
+                    "A file of lines such as `listen = \"0.0.0.0:8080\"`, of the flags above")
+      ->envname("CONTACTD_CONFIG")
+      ->check(CLI::ExistingFile);
   CLI::App* keys = app.add_subcommand("keys", "Make, list and revoke API keys");
   add_keys(*keys, raw);
   try {
     app.parse(argc, argv);
+    if (!config_file.empty()) apply_file(*serve, config_file);
   } catch (const CLI::Success& done) {
     std::ostringstream output;
     app.exit(done, output, output);

@@ -138,6 +138,10 @@ Refused guard_request_line(std::string_view line, bool& http_1_0) {
   const std::string_view version = line.substr(second + 1);
   http_1_0 = version == "HTTP/1.0";
   if (!http_1_0 && version != "HTTP/1.1") {
+    const bool is_version = version.size() == 8 && version.starts_with("HTTP/") &&
+                            is_digits(version.substr(5, 1)) && version[6] == '.' &&
+                            is_digits(version.substr(7));
+    if (!is_version) return refuse("Malformed request line; end it with HTTP/1.1");
     return GuardRefusal{505, "The HTTP versions spoken here are 1.1 and 1.0"};
   }
   if (target.size() > limits::target_bytes_max) {

@@ -31,7 +31,7 @@ std::string_view text(const asio::const_buffer& buffer) {
 // The answer to a request that the parser gave up on; `seen` is what came of it.
 Response parse_failure(error_code ec, std::string_view seen) {
   if (ec == http::error::header_limit) {
-    if (seen.substr(0, limits::target_bytes_max).find('\n') == std::string_view::npos) {
+    if (seen.substr(0, limits::target_bytes_max).find("\r\n") == std::string_view::npos) {
       return protocol_error(414, "The request target is too long");
     }
     return protocol_error(431, "The header fields are too large; send less than " +
@@ -165,6 +165,8 @@ class Session::Impl {
     while (buffer_.size() > 0 && !parser_->is_done()) {
       const bool in_header = !parser_->is_header_done();
       if (in_header && !skip_empty_lines()) return std::nullopt;
+      // Beast gets a header only once it is whole and was looked at.
+      if (in_header && !header_is_whole()) return refuse_unfinished_header();
       if (in_header) {
         if (auto refused = guard()) return refused;
       }
@@ -187,11 +189,29 @@ class Session::Impl {
     return !rest.empty() && rest != "\r";
   }
 
-  std::optional<Response> guard() {
+  std::size_t header_end() const { return text(buffer_.cdata()).find("\r\n\r\n"); }
+  bool header_is_whole() const {
+    const std::size_t end = header_end();
+    return end != std::string_view::npos && end + 4 <= limits::header_bytes_max;
+  }
+
+  // What can be said of a header before its end is here: it is too long, or never will be right.
+  std::optional<Response> refuse_unfinished_header() const {
     const std::string_view seen = text(buffer_.cdata());
-    const std::size_t end = seen.find("\r\n\r\n");
-    if (end == std::string_view::npos || end > limits::header_bytes_max) return std::nullopt;
-    const auto refused = guard_header(seen.substr(0, end + 4));
+    if (seen.size() > limits::header_bytes_max) {
+      return parse_failure(http::error::header_limit, seen);
+    }
+    for (std::size_t at = seen.find('\n'); at != std::string_view::npos;
+         at = seen.find('\n', at + 1)) {
+      if (at == 0 || seen[at - 1] != '\r') {
+        return protocol_error(400, "Malformed HTTP request; end each line with CRLF");
+      }
+    }
+    return std::nullopt;
+  }
+
+  std::optional<Response> guard() const {
+    const auto refused = guard_header(text(buffer_.cdata()).substr(0, header_end() + 4));
     if (!refused) return std::nullopt;
     return protocol_error(refused->status, refused->sentence);
   }
@@ -246,8 +266,9 @@ class Session::Impl {
       co_return true;  // the next request is here already: its answer may go along
     }
     if (!co_await flush()) co_return false;
-    if (!keep) co_await linger();
-    co_return keep;
+    if (keep) co_return true;
+    co_await linger();
+    co_return false;
   }
 
   Awaitable<Response> perform(Write& write, const Request& asked) {
@@ -333,7 +354,10 @@ class Session::Impl {
     overdue_ = false;
     append_response(out_, response, 1, false, lane_.date(), infra::new_request_id());
     lane_.count("OTHER", "none", response.status, {});
-    if (co_await flush()) co_await linger();
+    // Not `if (co_await ...) co_await ...`: GCC 12 compiles that into a trap.
+    const bool sent = co_await flush();
+    if (!sent) co_return;
+    co_await linger();
   }
 
   // Closes the way out and reads what still comes, so that the client gets the answer and not a
