@@ -211,6 +211,21 @@ TEST_F(Http, ARequestMayComeByteByByte) {
   EXPECT_EQ(ResponseReader{connection}.read().status, 200U);
 }
 
+TEST_F(Http, ARequestMayComeInTwoPiecesCutAnywhere) {
+  const Contact ann = user.given_contact();
+  const std::string before = head("GET /healthz HTTP/1.1") + "\r\n";
+  const std::string request = patch_with(ann.id, "Content-Length: 15\r\n\r\n{\"company\":\"A\"}");
+  for (std::size_t cut = 1; cut < request.size(); ++cut) {
+    RawConnection connection{port};
+    ResponseReader reader{connection};
+    // The first piece comes with a whole request: once that is answered, the piece has been read.
+    connection.send(before + request.substr(0, cut));
+    EXPECT_EQ(reader.read().status, 200U);
+    connection.send(request.substr(cut));
+    EXPECT_EQ(reader.read().status, 200U) << "cut after " << request.substr(0, cut);
+  }
+}
+
 TEST_F(Http, AClientThatHasSaidAllIsStillAnswered) {
   RawConnection connection{port};
   connection.send(head("GET /healthz HTTP/1.1") + "\r\n");

@@ -1,6 +1,6 @@
-#include <atomic>
 #include <barrier>
 #include <boost/json.hpp>
+#include <functional>
 #include <thread>
 #include <vector>
 
@@ -162,8 +162,9 @@ TEST_F(Idempotency, HoldsAcrossARestartAndAKill) {
   }
 }
 
-// Sends the same keyed POST from many connections at once; returns the responses.
-std::vector<Response> race_one_key(const ApiUser& user, const std::string& key) {
+// Sends one keyed request from many connections at once; returns the responses.
+std::vector<Response> race_one_key(const ApiUser& user, const std::string& method,
+                                   const std::string& target, const std::string& key) {
   constexpr std::size_t clients = 16;
   std::vector<Response> responses(clients);
   std::barrier start{static_cast<std::ptrdiff_t>(clients)};
@@ -173,7 +174,7 @@ std::vector<Response> race_one_key(const ApiUser& user, const std::string& key) 
       HttpClient client{shared_server().port()};
       client.request("GET", "/healthz");
       start.arrive_and_wait();
-      responses[i] = client.request("POST", "/api/v1/contacts",
+      responses[i] = client.request(method, target,
                                     {{"X-API-KEY", user.key()},
                                      {"Content-Type", "application/json"},
                                      {"Idempotency-Key", key}},
@@ -184,27 +185,39 @@ std::vector<Response> race_one_key(const ApiUser& user, const std::string& key) 
   return responses;
 }
 
-TEST_F(Idempotency, ADuplicateStillInFlightIs409AndOnlyOneIsDone) {
+// Races until a duplicate was seen in flight, and expects that each race was won once.
+void expect_in_flight_conflict(const std::string& method, unsigned success,
+                               const std::function<std::string()>& next_target, ApiUser& user) {
   constexpr int rounds_max = 500;
-  std::size_t created = 0;
   bool seen_in_flight = false;
   for (int round = 0; round < rounds_max && !seen_in_flight; ++round) {
+    const std::string target = next_target();
     std::size_t firsts = 0;
-    for (const Response& response : race_one_key(user, "race-" + std::to_string(round))) {
-      expect_documented({"POST", "/api/v1/contacts", "application/json", "{}", response});
+    for (const Response& response :
+         race_one_key(user, method, target, method + std::to_string(round))) {
+      expect_documented({method, target, "application/json", "{}", response});
       if (response.status == 409) {
         EXPECT_EQ(response.json().at("error"), "idempotent_request_in_progress");
         seen_in_flight = true;
       } else {
-        EXPECT_EQ(response.status, 201U) << response.body;
+        EXPECT_EQ(response.status, success) << response.body;
         if (!response.header("Idempotent-Replay")) ++firsts;
       }
     }
     EXPECT_EQ(firsts, 1U);
-    ++created;
   }
   EXPECT_TRUE(seen_in_flight) << "in " << rounds_max << " rounds";
-  EXPECT_EQ(user.list().json().at("pagination").at("total"), created);
+}
+
+TEST_F(Idempotency, ADuplicatePostStillInFlightIs409AndOneContactIsMade) {
+  std::size_t races = 0;
+  expect_in_flight_conflict("POST", 201, [&races] { return ++races, "/api/v1/contacts"; }, user);
+  EXPECT_EQ(user.list().json().at("pagination").at("total"), races);
+}
+
+TEST_F(Idempotency, ADuplicateDeleteStillInFlightIs409) {
+  expect_in_flight_conflict(
+      "DELETE", 200, [this] { return contact_path(user.given_contact().id); }, user);
 }
 
 }  // namespace

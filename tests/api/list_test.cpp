@@ -32,7 +32,8 @@ std::string encoded(std::string_view value) {
 
 std::vector<std::string> ids_in(const Answer& answer) {
   std::vector<std::string> ids;
-  for (const json::value& contact : answer.json().at("data").as_array()) {
+  const json::value page = answer.json();
+  for (const json::value& contact : page.at("data").as_array()) {
     ids.push_back(json::value_to<std::string>(contact.at("id")));
   }
   return ids;
@@ -289,7 +290,8 @@ struct Synchronized {
   std::map<std::string, json::object> contacts;
 
   void take(const Answer& page) {
-    for (const json::value& contact : page.json().at("data").as_array()) {
+    const json::value body = page.json();
+    for (const json::value& contact : body.at("data").as_array()) {
       contacts[json::value_to<std::string>(contact.at("id"))] = contact.as_object();
     }
   }

@@ -35,11 +35,16 @@ bool has_header(const Headers& headers, std::string_view name) {
                      [&](const auto& entry) { return same_header_name(entry.first, name); });
 }
 
+// In lowercase and without parameters.
 std::string media_type_of(const Headers& headers) {
+  std::string type = "application/json";
   for (const auto& [name, value] : headers) {
-    if (same_header_name(name, "Content-Type")) return value.substr(0, value.find(';'));
+    if (same_header_name(name, "Content-Type")) type = value.substr(0, value.find(';'));
   }
-  return "application/json";
+  for (char& c : type) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return type;
 }
 
 }  // namespace

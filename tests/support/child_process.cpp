@@ -23,7 +23,7 @@ namespace {
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
-constexpr milliseconds program_wait_max{60'000};
+constexpr milliseconds program_wait_max{20'000};
 constexpr int exit_code_not_started = 127;
 
 [[noreturn]] void fail(const std::string& what) {
@@ -173,7 +173,13 @@ Finished run_program(std::vector<std::string> arguments,
   const TemporaryDirectory scratch;
   const std::filesystem::path err = scratch.path() / "stderr";
   ChildProcess process{{std::move(arguments), std::move(environment), err, std::move(directory)}};
-  const ExitStatus status = process.wait(program_wait_max);
+  ExitStatus status;
+  try {
+    status = process.wait(program_wait_max);
+  } catch (const std::runtime_error&) {
+    process.send_signal(SIGKILL);
+    status = process.wait(program_wait_max);
+  }
   return {status, process.output(), read_whole_file(err)};
 }
 

@@ -76,6 +76,7 @@ struct Finished {
   std::string out;
   std::string err;
 };
+// Kills the program where it runs on and on, which the status then tells.
 Finished run_program(std::vector<std::string> arguments,
                      std::map<std::string, std::string> environment = {},
                      std::filesystem::path directory = {});

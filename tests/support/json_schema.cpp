@@ -27,11 +27,11 @@ const json::value& find_pointer(const json::value& document, const std::string& 
 }
 
 // The validator looks at `format` even where the value isn't a string, and fails there; so it is
-// kept only where nothing but a string is allowed.
-bool is_misread_format(const json::object& schema, json::string_view name) {
+// kept only where nothing but a string is allowed. It is also slow; a pattern says more.
+bool is_superfluous_format(const json::object& schema, json::string_view name) {
   if (name != "format") return false;
   const json::value* const type = schema.if_contains("type");
-  return type == nullptr || *type != "string";
+  return type == nullptr || *type != "string" || schema.contains("pattern");
 }
 
 json::value resolve(const json::value& document, const json::value& node, int depth) {
@@ -49,7 +49,7 @@ json::value resolve(const json::value& document, const json::value& node, int de
   }
   json::object resolved;
   for (const auto& [name, value] : *object) {
-    if (!is_misread_format(*object, name)) resolved[name] = resolve(document, value, depth + 1);
+    if (!is_superfluous_format(*object, name)) resolved[name] = resolve(document, value, depth + 1);
   }
   return resolved;
 }
@@ -58,6 +58,7 @@ json::value resolve(const json::value& document, const json::value& node, int de
 
 struct JsonSchema::Impl {
   valijson::Schema schema;
+  valijson::Validator validator;  // keeps the expressions of the patterns, once compiled
 };
 
 JsonSchema::JsonSchema(const json::value& schema) : impl_(std::make_unique<Impl>()) {
@@ -68,10 +69,10 @@ JsonSchema::JsonSchema(const json::value& schema) : impl_(std::make_unique<Impl>
 JsonSchema::~JsonSchema() = default;
 
 std::vector<std::string> JsonSchema::complaints_about(const json::value& value) const {
-  valijson::Validator validator;
   valijson::ValidationResults results;
   std::vector<std::string> complaints;
-  if (validator.validate(impl_->schema, BoostJsonAdapter{value}, &results)) return complaints;
+  if (impl_->validator.validate(impl_->schema, BoostJsonAdapter{value}, &results))
+    return complaints;
   valijson::ValidationResults::Error error;
   while (results.popError(error)) {
     std::string where;

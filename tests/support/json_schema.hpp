@@ -9,6 +9,7 @@ namespace contactd::test {
 
 // A JSON Schema, read once and checked against many values. References (`$ref`) must be resolved
 // before: see resolve_references().
+// Threads: one at a time.
 class JsonSchema {
  public:
   explicit JsonSchema(const boost::json::value& schema);

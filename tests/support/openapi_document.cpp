@@ -67,6 +67,11 @@ std::string base_path(const json::value& document, const json::object& item) {
   return url;
 }
 
+// The name in a document of a method as requests have it; methods are case-sensitive.
+std::string operation_name(const std::string& method) {
+  return raised(method) == method ? lowered(method) : "";
+}
+
 const json::object* object_in(const json::object& parent, std::string_view name) {
   const json::value* const value = parent.if_contains(name);
   return value == nullptr ? nullptr : value->if_object();
@@ -131,7 +136,7 @@ std::vector<std::string> OpenApiDocument::complaints_about(const Exchange& excha
   const Response& response = exchange.response;
   const Route* const route = find_route(exchange.target);
   if (route == nullptr) return about_plain_error(exchange, 404);
-  const json::object* operation = object_in(route->item, lowered(exchange.method));
+  const json::object* operation = object_in(route->item, operation_name(exchange.method));
   if (operation == nullptr) return about_undocumented_method(exchange, *route);
   const json::object* const answer = answer_of(*operation, response.status);
   if (answer == nullptr)
