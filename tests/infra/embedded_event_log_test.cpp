@@ -22,8 +22,7 @@ class EmbeddedLogUnderTest {
 
  private:
   TemporaryDirectory directory_;
-  std::unique_ptr<infra::EventLog> log_ =
-      infra::open_embedded_event_log(directory_.path() / "log");
+  std::unique_ptr<infra::EventLog> log_ = infra::open_embedded_event_log(directory_.path() / "log");
 };
 
 using Embedded = testing::Types<EmbeddedLogUnderTest>;

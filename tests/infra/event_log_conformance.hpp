@@ -265,9 +265,8 @@ TYPED_TEST_P(EventLogConformance, IsReadWhileItIsWritten) {
   constexpr std::size_t batches = 60;
   constexpr std::size_t batch_size = 7;
   const infra::Claim claim = this->claim(this->log());
-  auto reader = std::async(std::launch::async, [&] {
-    return this->read(1 + batches * batch_size, 0, 5);
-  });
+  auto reader =
+      std::async(std::launch::async, [&] { return this->read(1 + batches * batch_size, 0, 5); });
   std::vector<domain::RecordedEvent> all;
   for (std::size_t i = 0; i < batches; ++i) {
     const auto events = this->batch(claim, batch_size);

@@ -3,7 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <fstream>
+#include <future>
 
 #include "infra/errors.hpp"
 #include "projections/binary.hpp"
@@ -145,6 +147,58 @@ TEST_F(ReadStoreTest, SaysThatARowIsDamaged) {
   EXPECT_THROW(store_->contact(org("a"), ann), CorruptRecord);
   EXPECT_THROW(store_->email_holder(org("a"), "ann@x.io"), CorruptRecord);
   EXPECT_THROW(store_->checkpoint(0), CorruptRecord);
+}
+
+// While the partition's thread folds, readers see each contact go forward only.
+TEST_F(ReadStoreTest, NeverShowsAnOlderRowAgain) {
+  constexpr domain::Version versions = 1'500;
+  LogBuilder builder;
+  builder.then(created(ann));
+  for (domain::Version version = 2; version <= versions; ++version) {
+    const auto text = [](domain::Version n) { return std::to_string(n); };
+    builder.then(domain::ContactUpdated{
+        ann, version, {change(domain::Field::company, text(version - 1), text(version))}});
+  }
+  fold_some(*store_, builder.log, 2);
+  std::vector<std::future<void>> readers;
+  for (int i = 0; i < 2; ++i) {
+    readers.push_back(std::async(std::launch::async, [&] {
+      for (domain::Version seen = 1; seen < versions;) {
+        const auto row = store_->contact_row(org("acme"), ann);
+        ASSERT_TRUE(row.has_value());
+        const domain::Version now = read_document(*row).version;
+        ASSERT_GE(now, seen);
+        seen = now;
+      }
+    }));
+  }
+  while (store_->checkpoint(0).next_offset < builder.log.size()) {
+    store_->contact(org("acme"), ann);
+    fold_some(*store_, builder.log, 1);
+  }
+  for (auto& reader : readers) reader.get();
+}
+
+TEST_F(ReadStoreTest, ShowsARevokedApiKeyAsRevokedFromTheCommitOn) {
+  LogBuilder builder;
+  for (int i = 0; i < 300; ++i) {
+    builder.then(domain::ApiKeyCreated{"k" + std::to_string(i), "n", {}, digest(1)});
+    builder.then(domain::ApiKeyRevoked{"k" + std::to_string(i)});
+  }
+  fold_some(*store_, builder.log, 1);
+  std::atomic<bool> done = false;
+  auto reader = std::async(std::launch::async, [&] {
+    for (int i = 0; !done; i = (i + 1) % 300) store_->api_key("k" + std::to_string(i));
+  });
+  for (int i = 0; i < 300; ++i) {
+    const std::string id = "k" + std::to_string(i);
+    fold_some(*store_, builder.log, 1);
+    EXPECT_FALSE(store_->api_key(id)->revoked_at.has_value());
+    fold_some(*store_, builder.log, 1);
+    EXPECT_TRUE(store_->api_key(id)->revoked_at.has_value());
+  }
+  done = true;
+  reader.get();
 }
 
 TEST_F(ReadStoreTest, ListsApiKeysById) {

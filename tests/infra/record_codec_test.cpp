@@ -41,8 +41,9 @@ TEST(RecordCodec, HasTheseBytes) {
             "\\x00\\x00\\x00\\x00\\x00\\x00\\x01\\x02\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x03"
             "\\x00\\x00\\x00\\x1bcontactd.contact.deleted.v1"
             "\\x00\\x00\\x00\\x04acme\\x00\\x00\\x00\\x04key1\\x00\\x00\\x00\\x0brequest \"1\""
-            "\\x01" + repeated("\\xab") + repeated("\\xcd") +
-            "\\x00\\x00\\x001{\"contact_id\":\"ann00000000000000000\",\"version\":2}");
+            "\\x01" +
+                repeated("\\xab") + repeated("\\xcd") +
+                "\\x00\\x00\\x001{\"contact_id\":\"ann00000000000000000\",\"version\":2}");
 }
 
 TEST(RecordCodec, ReadsBackWhateverIsRecorded) {

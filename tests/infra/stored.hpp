@@ -47,8 +47,7 @@ inline void write_to(infra::EventLog& log, const std::vector<domain::RecordedEve
       continue;
     }
     std::size_t to = from;
-    while (to < events.size() &&
-           !std::holds_alternative<domain::WriterClaimed>(events[to].event)) {
+    while (to < events.size() && !std::holds_alternative<domain::WriterClaimed>(events[to].event)) {
       ++to;
     }
     const auto result = log.append(claim, std::span{events}.subspan(from, to - from));

@@ -1,0 +1,142 @@
+#include "infra/projector.hpp"
+
+#include <gtest/gtest.h>
+
+#include "infra/errors.hpp"
+#include "tests/infra/writer_fixture.hpp"
+
+namespace contactd::test {
+namespace {
+
+using namespace contactd::infra;
+using projections::Admission;
+using projections::Checkpoint;
+
+// A projector over a log that others write.
+class ProjectorTest : public WriterTest {
+ protected:
+  ProjectorTest() { open(); }
+
+  Projector projector() { return Projector{0, *log_, *store_, *metrics_}; }
+  static Projector::Until until(std::uint64_t offset) {
+    return [offset](const Checkpoint& at) { return at.next_offset >= offset; };
+  }
+  static void ignore(const domain::RecordedEvent&, const projections::FoldBatch::Result&) {}
+};
+
+TEST_F(ProjectorTest, CatchesUpOverManySlices) {
+  LogBuilder builder;
+  for (int i = 0; i < 2'500; ++i) {
+    builder.then(created(contact_id("c" + std::to_string(i) + "x")));
+  }
+  write_to(*log_, builder.log);
+  Projector catching_up = projector();
+  std::size_t told = 0;
+  const auto count = [&](const auto&, const projections::FoldBatch::Result& result) {
+    EXPECT_EQ(result.admission, Admission::current);
+    ++told;
+  };
+  EXPECT_TRUE(catching_up.fold_until(until(2'501), count, {}));
+  EXPECT_EQ(told, 2'501U);
+  EXPECT_EQ(catching_up.checkpoint(), store_->checkpoint(0));
+  EXPECT_EQ(lines_of(*store_), folded_anew());
+}
+
+TEST_F(ProjectorTest, TellsOfAnEventOnlyOnceItIsVisible) {
+  LogBuilder builder;
+  builder.then(created(contact_id("ann")));
+  write_to(*log_, builder.log);
+  const auto check = [&](const domain::RecordedEvent&, const auto& result) {
+    EXPECT_EQ(store_->checkpoint(0).next_offset, 2U);
+    if (result.contact != nullptr) {
+      EXPECT_EQ(store_->contact_row(org("acme"), contact_id("ann")), result.contact->row);
+    }
+  };
+  EXPECT_TRUE(projector().fold_until(until(2), check, {}));
+}
+
+TEST_F(ProjectorTest, GoesOnFromItsCheckpoint) {
+  LogBuilder builder;
+  builder.then(created(contact_id("ann"))).then(created(contact_id("bob")));
+  write_to(*log_, builder.log);
+  fold_some(*store_, builder.log, 2);
+  std::vector<std::uint64_t> sequences;
+  projector().fold_until(until(3),
+                         [&](const domain::RecordedEvent& event, const auto&) {
+                           sequences.push_back(event.stamp.sequence);
+                         },
+                         {});
+  EXPECT_EQ(sequences, std::vector<std::uint64_t>{2});
+}
+
+TEST_F(ProjectorTest, TellsOfWhatItDidNotApply) {
+  LogBuilder builder;
+  const domain::Stamp next = builder.next_stamp();
+  builder.stray(created(contact_id("ann")), {next.claim + 5, 1});
+  builder.stray(created(contact_id("ann")), {next.claim, 2});
+  write_to(*log_, builder.log);
+  std::vector<Admission> admissions;
+  projector().fold_until(
+      until(3), [&](const auto&, const auto& result) { admissions.push_back(result.admission); },
+      {});
+  EXPECT_EQ(admissions,
+            (std::vector{Admission::current, Admission::stale_claim, Admission::out_of_sequence}));
+  EXPECT_EQ(metrics_->fold_stale_claim.Value(), 1);
+  EXPECT_EQ(metrics_->fold_out_of_sequence.Value(), 1);
+  EXPECT_EQ(stored("ann"), nullptr);
+}
+
+TEST_F(ProjectorTest, StopsWhenToldTo) {
+  std::stop_source stop;
+  Projector waiting = projector();
+  auto done = std::async(std::launch::async,
+                         [&] { return waiting.fold_until(until(1), ignore, stop.get_token()); });
+  stop.request_stop();
+  ASSERT_EQ(done.wait_for(answer_wait_max), std::future_status::ready);
+  EXPECT_FALSE(done.get());
+}
+
+TEST_F(ProjectorTest, LosesPatienceWithALogThatShowsNothing) {
+  log_->be_impatient(true);
+  Projector waiting = projector();
+  EXPECT_THROW(waiting.fold_until(until(1), ignore, {}), LogUnavailable);
+}
+
+TEST_F(ProjectorTest, LeavesItsCheckpointWhereAFoldFailed) {
+  LogBuilder builder;
+  builder.then(created(contact_id("ann"))).then(domain::ContactDeleted{contact_id("bob"), 2});
+  write_to(*log_, builder.log);
+  Projector broken = projector();
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THROW(broken.fold_until(until(3), ignore, {}), projections::BrokenLog);
+    EXPECT_EQ(broken.checkpoint(), Checkpoint{});
+    EXPECT_TRUE(lines_of(*store_).empty());
+  }
+}
+
+TEST_F(ProjectorTest, ReadsMoreContactsThanItRemembers) {
+  LogBuilder builder;
+  builder.then(created(contact_id("ann")));
+  write_to(*log_, builder.log);
+  Projector following = projector();
+  following.fold_until(until(2), ignore, {});
+  for (int i = 0; i < 10'000; ++i) {
+    const auto nobody = contact_id("n" + std::to_string(i) + "x");
+    ASSERT_EQ(following.confirmed().contact(org("acme"), nobody), nullptr);
+  }
+  EXPECT_NE(following.confirmed().contact(org("acme"), contact_id("ann")), nullptr);
+}
+
+TEST_F(ProjectorTest, ReadsTheConfirmedStateAsItChanges) {
+  LogBuilder builder;
+  builder.then(created(contact_id("ann")));
+  builder.then(domain::ContactUpdated{contact_id("ann"), 2, {first_tags({"a"})}});
+  write_to(*log_, builder.log);
+  Projector following = projector();
+  EXPECT_EQ(following.confirmed().contact(org("acme"), contact_id("ann")), nullptr);
+  following.fold_until(until(3), ignore, {});
+  EXPECT_EQ(following.confirmed().contact(org("acme"), contact_id("ann"))->contact.version, 2U);
+}
+
+}  // namespace
+}  // namespace contactd::test
