@@ -53,8 +53,7 @@ std::string check_scope(const std::string& text) {
 
 // Adds an option that is a variable of the environment too: --data-dir, CONTACTD_DATA_DIR.
 template <class Value>
-CLI::Option* option(CLI::App& app, const std::string& name, Value& value,
-                    const std::string& help) {
+CLI::Option* option(CLI::App& app, const std::string& name, Value& value, const std::string& help) {
   std::string variable = "CONTACTD_";
   for (const char c : name) {
     variable += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
@@ -67,12 +66,12 @@ void add_serve(CLI::App& app, Raw& raw) {
   option(app, "listen", raw.listen, "Address to serve at; port 0 picks a free one")
       ->check(CLI::Validator(check_address, "HOST:PORT"));
   option(app, "data-dir", serve.data_dir, "Where the log and the projections are kept");
-  option(app, "log", serve.log, "Which event log to write to")
-      ->check(CLI::IsMember({"embedded"}));
+  option(app, "log", serve.log, "Which event log to write to")->check(CLI::IsMember({"embedded"}));
   app.add_option("--admin-key", serve.admin_key,
                  "Key of the admin API; without one, <data-dir>/admin.key, made if absent")
       ->envname("CONTACTD_ADMIN_KEY");
-  option(app, "io-threads", serve.io_threads, "Threads for connections; 0 is one for each core but the writer's")
+  option(app, "io-threads", serve.io_threads,
+         "Threads for connections; 0 is one for each core but the writer's")
       ->check(CLI::Range(0U, 256U));
   option(app, "max-connections", serve.connections_max,
          "Connections at once; more are answered 503")
@@ -106,8 +105,7 @@ void add_serve(CLI::App& app, Raw& raw) {
 void add_server(CLI::App& app, Raw& raw) {
   option(app, "server", raw.server, "The running server")
       ->check(CLI::Validator(check_server, "URL"));
-  app.add_option("--admin-key", raw.keys.admin_key, "The admin key")
-      ->envname("CONTACTD_ADMIN_KEY");
+  app.add_option("--admin-key", raw.keys.admin_key, "The admin key")->envname("CONTACTD_ADMIN_KEY");
   app.add_option("--admin-key-file", raw.admin_key_file,
                  "The file that has the admin key, such as contactd-data/admin.key");
   app.add_flag("--json", raw.keys.json, "Print the server's JSON");
@@ -201,8 +199,9 @@ std::variant<ServeConfig, KeysConfig, ExitNow> read_config(int argc, const char*
   CLI::App* serve = app.add_subcommand("serve", "Run the server");
   add_serve(*serve, raw);
   std::string config_file;
-  serve->add_option("--config", config_file,
-                    "A file of lines such as `listen = \"0.0.0.0:8080\"`, of the flags above")
+  serve
+      ->add_option("--config", config_file,
+                   "A file of lines such as `listen = \"0.0.0.0:8080\"`, of the flags above")
       ->envname("CONTACTD_CONFIG")
       ->check(CLI::ExistingFile);
   CLI::App* keys = app.add_subcommand("keys", "Make, list and revoke API keys");

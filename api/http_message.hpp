@@ -67,7 +67,7 @@ struct SlowRead {
 using Handled = std::variant<Response, Write, SlowRead>;
 
 // Appends the response as HTTP/1.`minor_version` bytes. `date` is the value of the Date field.
-void append_response(std::string& out, const Response& response, int minor_version,
-                     bool keep_alive, std::string_view date, std::string_view request_id);
+void append_response(std::string& out, const Response& response, int minor_version, bool keep_alive,
+                     std::string_view date, std::string_view request_id);
 
 }  // namespace contactd::api

@@ -113,8 +113,8 @@ Answer run(const KeysConfig& config) {
     case KeysConfig::Action::list:
       return list(config);
     case KeysConfig::Action::revoke:
-      return ask(config, http::verb::delete_,
-                 "/admin/v1/keys/" + encode_query_value(config.id), {});
+      return ask(config, http::verb::delete_, "/admin/v1/keys/" + encode_query_value(config.id),
+                 {});
   }
   std::abort();
 }

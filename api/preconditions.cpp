@@ -49,8 +49,7 @@ std::optional<std::vector<EntityTag>> parse_tags(std::string_view text) {
 
 std::optional<domain::Version> version_in(std::string_view opaque) {
   domain::Version version = 0;
-  const auto [end, ec] =
-      std::from_chars(opaque.data(), opaque.data() + opaque.size(), version);
+  const auto [end, ec] = std::from_chars(opaque.data(), opaque.data() + opaque.size(), version);
   if (ec != std::errc{} || end != opaque.data() + opaque.size() || version == 0 ||
       opaque.front() == '0') {
     return std::nullopt;

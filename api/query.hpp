@@ -10,7 +10,7 @@ namespace contactd::api {
 
 // A request target in origin form (RFC 9112, section 3.2.1), taken apart.
 struct Target {
-  std::vector<std::string> segments;                         // of the path, decoded
+  std::vector<std::string> segments;                        // of the path, decoded
   std::vector<std::pair<std::string, std::string>> params;  // of the query, decoded, in order
 };
 

@@ -67,8 +67,9 @@ class FieldGuard {
     for (std::size_t i = 0; i < once.size(); ++i) {
       if (!equal_ignoring_case(name, once[i])) continue;
       if (++counts_[i] > 1) {
-        return refuse("A header field that may come once came twice; send Host, Content-Length, "
-                      "Transfer-Encoding, X-API-KEY, Content-Type and Idempotency-Key once");
+        return refuse(
+            "A header field that may come once came twice; send Host, Content-Length, "
+            "Transfer-Encoding, X-API-KEY, Content-Type and Idempotency-Key once");
       }
       return check(static_cast<Once>(i), value);
     }

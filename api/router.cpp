@@ -164,8 +164,7 @@ Handled dispatch(Call& call, const Route& route, std::string_view method) {
       .with("Allow", allowed_methods(route));
 }
 
-void tell_rate(Handled& handled, const RateLimiter& limiter,
-               const RateLimiter::Verdict& verdict) {
+void tell_rate(Handled& handled, const RateLimiter& limiter, const RateLimiter::Verdict& verdict) {
   // RateLimit header fields for HTTP, draft-ietf-httpapi-ratelimit-headers-10.
   std::string limit = R"("default";r=)" + std::to_string(verdict.remaining) +
                       ";t=" + std::to_string(verdict.reset_seconds);
@@ -194,13 +193,11 @@ Handled limited_dispatch(Call& call, const Route& route, std::string_view method
   RateLimiter& limiter = call.services.rate_limiter;
   const bool counted = limiter.enabled() && route.path[0] == "api";
   if (!counted) return dispatch(call, route, method);
-  const auto verdict =
-      limiter.count(call.request.client_address, std::chrono::steady_clock::now());
+  const auto verdict = limiter.count(call.request.client_address, std::chrono::steady_clock::now());
   Handled handled =
-      verdict.allowed
-          ? dispatch(call, route, method)
-          : error_response(call.format, 429, "Rate limit exceeded. Try again shortly.")
-                .with("Retry-After", std::to_string(verdict.reset_seconds));
+      verdict.allowed ? dispatch(call, route, method)
+                      : error_response(call.format, 429, "Rate limit exceeded. Try again shortly.")
+                            .with("Retry-After", std::to_string(verdict.reset_seconds));
   tell_rate(handled, limiter, verdict);
   return handled;
 }

@@ -14,8 +14,8 @@ struct Routed {
 };
 
 // Finds the endpoint and checks, in this order: target, path (404), method (405, OPTIONS), rate
-// (429), readiness (503), key (401), scope (403), length (411), media type (415); then hands over to the endpoint.
-// Never throws: what a handler throws is logged and answered. Threads: any.
+// (429), readiness (503), key (401), scope (403), length (411), media type (415); then hands over
+// to the endpoint. Never throws: what a handler throws is logged and answered. Threads: any.
 Routed route(const Services& services, const Request& request);
 
 }  // namespace contactd::api

@@ -56,9 +56,7 @@ void Lane::join() {
   if (thread_.joinable()) thread_.join();
 }
 
-void Lane::add(Session& session) {
-  session.place = sessions_.insert(sessions_.end(), &session);
-}
+void Lane::add(Session& session) { session.place = sessions_.insert(sessions_.end(), &session); }
 
 void Lane::remove(Session& session) { sessions_.erase(session.place); }
 
@@ -101,8 +99,7 @@ const std::string& Lane::date() {
     std::tm parts{};
     gmtime_r(&now, &parts);
     char buffer[40];
-    date_.assign(buffer,
-                 std::strftime(buffer, sizeof buffer, "%a, %d %b %Y %H:%M:%S GMT", &parts));
+    date_.assign(buffer, std::strftime(buffer, sizeof buffer, "%a, %d %b %Y %H:%M:%S GMT", &parts));
   }
   return date_;
 }

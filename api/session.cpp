@@ -237,8 +237,7 @@ class Session::Impl {
     request.has_body = parser_->content_length().has_value() || parser_->chunked();
     request.client_address = client_address_;
     const auto id = request.field("X-Request-Id");
-    request.request_id =
-        id && good_request_id(*id) ? std::string{*id} : infra::new_request_id();
+    request.request_id = id && good_request_id(*id) ? std::string{*id} : infra::new_request_id();
     return request;
   }
 

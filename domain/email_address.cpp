@@ -18,9 +18,9 @@ bool is_local_character(char c) {
 
 bool is_label(std::string_view label) {
   return !label.empty() && label.size() <= label_length_max && is_alphanumeric(label.front()) &&
-         is_alphanumeric(label.back()) &&
-         std::all_of(label.begin(), label.end(),
-                     [](char c) { return is_alphanumeric(c) || c == '-'; });
+         is_alphanumeric(label.back()) && std::all_of(label.begin(), label.end(), [](char c) {
+           return is_alphanumeric(c) || c == '-';
+         });
 }
 
 bool is_domain(std::string_view domain) {

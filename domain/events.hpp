@@ -58,7 +58,8 @@ struct ApiKeyRevoked {
 };
 
 // A request with an Idempotency-Key was answered without a change: nothing was to be done to
-// `unchanged`, or it was refused. It is a fact that a retry must be told again, so it is in the log.
+// `unchanged`, or it was refused. It is a fact that a retry must be told again, so it is in the
+// log.
 struct RequestAnswered {
   std::variant<ContactId, Rejection> answer;
 

@@ -66,8 +66,7 @@ ContactId ContactId::from_random(const std::array<std::uint64_t, 4>& random) {
 
 std::optional<OrganizationId> OrganizationId::parse(std::string_view text) {
   const auto allowed = [](char c) { return is_alphanumeric(c) || c == '_' || c == '-'; };
-  if (text.empty() || text.size() > length_max ||
-      !std::all_of(text.begin(), text.end(), allowed)) {
+  if (text.empty() || text.size() > length_max || !std::all_of(text.begin(), text.end(), allowed)) {
     return std::nullopt;
   }
   OrganizationId id;

@@ -171,7 +171,8 @@ JsonError error_of(const json::error_code& ec, Refusal refusal, std::size_t at) 
   }
   if (refusal == Refusal::nul_character) {
     return {JsonError::Kind::malformed,
-            "The JSON has a NUL character (\\u0000) in a string" + where + "; remove it", {}};
+            "The JSON has a NUL character (\\u0000) in a string" + where + "; remove it",
+            {}};
   }
   if (refusal == Refusal::not_finite) {
     return {JsonError::Kind::malformed, "The JSON has a number out of range" + where, {}};

@@ -34,9 +34,8 @@ Outcome contact_outcome(const ContactView& view, bool created) {
 
 }  // namespace
 
-BatchDecider::BatchDecider(std::uint32_t partition, const Claim& claim,
-                           const Projector& projector, const ReadStore& store,
-                           const Clock& clock)
+BatchDecider::BatchDecider(std::uint32_t partition, const Claim& claim, const Projector& projector,
+                           const ReadStore& store, const Clock& clock)
     : partition_(partition),
       claim_(claim),
       confirmed_(projector.confirmed()),
@@ -63,8 +62,8 @@ std::optional<Outcome> BatchDecider::earlier_answer(const Submission& submission
   auto record = store_.idempotency(partition_, submission.idempotency->key, now_);
   if (!record) return std::nullopt;
   if (record->request != submission.idempotency->request) return Outcome{IdempotencyKeyReused{}};
-  return std::visit(
-      [](auto&& answer) { return Outcome{std::move(answer), true}; }, std::move(record->answer));
+  return std::visit([](auto&& answer) { return Outcome{std::move(answer), true}; },
+                    std::move(record->answer));
 }
 
 Decision BatchDecider::decide_on(const Submission& submission, const CreateContact& command) {
@@ -105,8 +104,8 @@ BatchDecider::Settled BatchDecider::accept(const Submission& submission, Event e
     return {Outcome{DeletedAnswer{deleted->contact}}};
   }
   if (const auto* key = std::get_if<ApiKeyCreated>(&fact)) {
-    return {Outcome{ApiKeyCreatedAnswer{{key->key, submission.organization, key->name,
-                                         key->scopes, key->secret_hash, now_, {}}}}};
+    return {Outcome{ApiKeyCreatedAnswer{
+        {key->key, submission.organization, key->name, key->scopes, key->secret_hash, now_, {}}}}};
   }
   if (const auto* key = std::get_if<ApiKeyRevoked>(&fact)) {
     return {Outcome{ApiKeyRevokedAnswer{key->key}}};

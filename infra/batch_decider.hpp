@@ -52,20 +52,16 @@ class BatchDecider {
   Settled reject(const Submission& submission, domain::Rejection rejection);
   Outcome outcome_of(const Settled& settled) const;
 
-  domain::Decision decide_on(const Submission& submission,
-                             const domain::CreateContact& command);
-  domain::Decision decide_on(const Submission& submission,
-                             const domain::UpdateContact& command);
-  domain::Decision decide_on(const Submission& submission,
-                             const domain::DeleteContact& command);
+  domain::Decision decide_on(const Submission& submission, const domain::CreateContact& command);
+  domain::Decision decide_on(const Submission& submission, const domain::UpdateContact& command);
+  domain::Decision decide_on(const Submission& submission, const domain::DeleteContact& command);
   domain::Decision decide_on(const Submission& submission, const domain::CreateApiKey& command);
   domain::Decision decide_on(const Submission& submission, const domain::RevokeApiKey& command);
 
   std::optional<domain::ContactId> holder_of(const Submission& submission,
                                              const domain::ContactPatch& patch) const;
   Pending& pending(const domain::OrganizationId& organization, const domain::ContactId& contact);
-  void evolve(const Submission& submission, const domain::RecordedEvent& event,
-              std::size_t index);
+  void evolve(const Submission& submission, const domain::RecordedEvent& event, std::size_t index);
   void record(const Submission& submission, domain::Event event);
 
   const std::uint32_t partition_;

@@ -73,8 +73,7 @@ class EmbeddedEventLog final : public EventLog {
     return {partition, epoch};
   }
 
-  AppendResult append(const Claim& claim,
-                      std::span<const domain::RecordedEvent> batch) override {
+  AppendResult append(const Claim& claim, std::span<const domain::RecordedEvent> batch) override {
     assert(!batch.empty());
     const std::lock_guard lock{append_mutex_};
     if (claim.epoch != claimed_) return AppendResult::fenced;

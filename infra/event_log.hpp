@@ -62,8 +62,7 @@ class EventLog {
   // Appends all of `batch`, in order, or none of it. Blocks until its fate is known, or for the
   // implementation's bound.
   // REQUIRES: `batch` isn't empty; each event's stamp carries `claim`'s epoch.
-  virtual AppendResult append(const Claim& claim,
-                              std::span<const domain::RecordedEvent> batch) = 0;
+  virtual AppendResult append(const Claim& claim, std::span<const domain::RecordedEvent> batch) = 0;
 
   // The committed records from offset `from` on, at most `count_max` of them; none if there are
   // none yet.

@@ -15,8 +15,7 @@ class JsonMessage final : public spdlog::custom_flag_formatter {
  public:
   void format(const spdlog::details::log_msg& message, const std::tm&,
               spdlog::memory_buf_t& out) override {
-    const std::string text =
-        domain::json_string({message.payload.data(), message.payload.size()});
+    const std::string text = domain::json_string({message.payload.data(), message.payload.size()});
     out.append(text.data(), text.data() + text.size());
   }
   std::unique_ptr<custom_flag_formatter> clone() const override {
@@ -27,8 +26,8 @@ class JsonMessage final : public spdlog::custom_flag_formatter {
 }  // namespace
 
 void configure_log(const std::string& level, const std::string& format) {
-  auto logger = std::make_shared<spdlog::logger>(
-      "contactd", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+  auto logger = std::make_shared<spdlog::logger>("contactd",
+                                                 std::make_shared<spdlog::sinks::stderr_sink_mt>());
   auto formatter = std::make_unique<spdlog::pattern_formatter>(spdlog::pattern_time_type::utc);
   if (format == "json") {
     formatter->add_flag<JsonMessage>('*').set_pattern(

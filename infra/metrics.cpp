@@ -37,8 +37,7 @@ Metrics::Metrics()
                              "Answered requests, by method, route and status")),
       http_seconds(histograms(*registry_, "contactd_http_request_seconds",
                               "From a request's last byte to its answer, by route")),
-      http_connections(
-          gauge(*registry_, "contactd_http_connections", "Open client connections")),
+      http_connections(gauge(*registry_, "contactd_http_connections", "Open client connections")),
       http_connections_refused(counter(*registry_, "contactd_http_connections_refused_total",
                                        "Connections turned away at the limit")),
       queue_commands(
@@ -49,9 +48,9 @@ Metrics::Metrics()
                                 "Commands decided together, sharing one append")
                          .Add({}, counts)),
       log_events(counter(*registry_, "contactd_log_events_total", "Events committed to the log")),
-      log_append_seconds(histograms(*registry_, "contactd_log_append_seconds",
-                                    "Time to commit a batch to the log")
-                             .Add({}, seconds)),
+      log_append_seconds(
+          histograms(*registry_, "contactd_log_append_seconds", "Time to commit a batch to the log")
+              .Add({}, seconds)),
       log_fenced(
           counter(*registry_, append_failures, append_failures_help, {{"result", "fenced"}})),
       log_unknown(
@@ -67,8 +66,8 @@ Metrics::Metrics()
       fold_out_of_sequence(
           counter(*registry_, fold_skipped, fold_skipped_help, {{"reason", "out_of_sequence"}})),
       fold_foreign(counter(*registry_, fold_skipped, fold_skipped_help, {{"reason", "foreign"}})),
-      fold_offset(gauge(*registry_, "contactd_fold_offset",
-                        "The first offset that is not folded yet")),
+      fold_offset(
+          gauge(*registry_, "contactd_fold_offset", "The first offset that is not folded yet")),
       partition_serving(gauge(*registry_, "contactd_partition_serving",
                               "1 while the partition's writer takes commands")) {}
 

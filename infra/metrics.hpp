@@ -25,7 +25,7 @@ class Metrics {
   std::shared_ptr<prometheus::Registry> registry_ = std::make_shared<prometheus::Registry>();
 
  public:
-  prometheus::Family<prometheus::Counter>& http_requests;  // method, route, status
+  prometheus::Family<prometheus::Counter>& http_requests;   // method, route, status
   prometheus::Family<prometheus::Histogram>& http_seconds;  // route
   prometheus::Gauge& http_connections;
   prometheus::Counter& http_connections_refused;

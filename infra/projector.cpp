@@ -101,8 +101,8 @@ void Projector::count(Admission admission, std::uint64_t offset) {
       return;
     case Admission::out_of_sequence:
       metrics_.fold_out_of_sequence.Increment();
-      spdlog::warn("partition {}: offset {} isn't its writer's next event; not applied",
-                   partition_, offset);
+      spdlog::warn("partition {}: offset {} isn't its writer's next event; not applied", partition_,
+                   offset);
       return;
   }
   std::abort();

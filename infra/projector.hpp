@@ -20,8 +20,7 @@ class ConfirmedState final : public projections::StateReader {
   explicit ConfirmedState(const ReadStore& store) : store_(store) {}
 
   std::shared_ptr<const projections::ContactView> contact(
-      const domain::OrganizationId& organization,
-      const domain::ContactId& contact) const override;
+      const domain::OrganizationId& organization, const domain::ContactId& contact) const override;
   std::optional<std::string> get(projections::Table table, std::string_view key) const override {
     return store_.get(table, key);
   }

@@ -61,11 +61,12 @@ class ReadStore : public projections::StateReader {
   // The row of a contact (contact_view.hpp); nothing if there is no such contact.
   virtual std::optional<std::string> contact_row(const domain::OrganizationId& organization,
                                                  const domain::ContactId& contact) const = 0;
-  virtual std::optional<domain::ContactId> email_holder(
-      const domain::OrganizationId& organization, std::string_view email) const = 0;
+  virtual std::optional<domain::ContactId> email_holder(const domain::OrganizationId& organization,
+                                                        std::string_view email) const = 0;
   // What a request with that key was told, if that was within the last 24 hours before `now`.
-  virtual std::optional<projections::IdempotencyRecord> idempotency(
-      std::uint32_t partition, const domain::Digest& key, domain::Instant now) const = 0;
+  virtual std::optional<projections::IdempotencyRecord> idempotency(std::uint32_t partition,
+                                                                    const domain::Digest& key,
+                                                                    domain::Instant now) const = 0;
   virtual std::optional<domain::ApiKey> api_key(const domain::KeyId& id) const = 0;
   // At most `count_max` keys by id, those after `after`; of one organization if it is given.
   virtual std::vector<domain::ApiKey> api_keys(

@@ -90,8 +90,7 @@ class Lister {
 
   bool passes(const ContactView& view) const {
     const domain::Contact& contact = view.contact;
-    const bool active =
-        contact[domain::Field::status].unquoted() == domain::status_active;
+    const bool active = contact[domain::Field::status].unquoted() == domain::status_active;
     return status_passes(active) &&
            (!query_.updated_from || contact.updated_at >= *query_.updated_from) &&
            (!query_.updated_to || contact.updated_at <= *query_.updated_to) &&
@@ -116,8 +115,7 @@ class Lister {
   std::vector<std::optional<ContactId>> by_tag() const {
     std::vector<std::optional<ContactId>> contacts;
     const std::string prefix = keys::tag_prefix(organization_, *query_.tag);
-    const std::unique_ptr<rocksdb::Iterator> at{
-        db_.NewIterator(options_, family_(Table::tags))};
+    const std::unique_ptr<rocksdb::Iterator> at{db_.NewIterator(options_, family_(Table::tags))};
     for (at->Seek(prefix); at->Valid() && at->key().starts_with(prefix); at->Next()) {
       contacts.emplace_back(keys::tagged_contact(view(at->key())));
     }
@@ -160,8 +158,7 @@ class Lister {
   std::string first_key() const {
     const Instant from = query_.updated_from.value_or(Instant{});
     if (query_.after && query_.after->updated_at >= from) {
-      return keys::by_update(organization_, query_.after->updated_at,
-                             query_.after->offset + 1);
+      return keys::by_update(organization_, query_.after->updated_at, query_.after->offset + 1);
     }
     return key_at(from);
   }

@@ -15,8 +15,7 @@ RocksDb::RocksDb(const std::filesystem::path& directory, const rocksdb::DBOption
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
   for (const Family& family : families) descriptors.emplace_back(family.name, family.options);
   rocksdb::DB* db = nullptr;
-  const auto status =
-      rocksdb::DB::Open(options, directory.string(), descriptors, &handles_, &db);
+  const auto status = rocksdb::DB::Open(options, directory.string(), descriptors, &handles_, &db);
   if (!status.ok()) {
     throw StoreUnavailable("can't open " + directory.string() + ": " + status.ToString() +
                            "; is another contactd running on it, or is the disk at fault?");

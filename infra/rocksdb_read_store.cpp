@@ -190,8 +190,7 @@ class RocksDbReadStore final : public ReadStore {
     return record ? read_checkpoint(*record) : Checkpoint{};
   }
 
-  std::optional<IdempotencyRecord> idempotency(std::uint32_t partition,
-                                               const domain::Digest& key,
+  std::optional<IdempotencyRecord> idempotency(std::uint32_t partition, const domain::Digest& key,
                                                domain::Instant now) const override {
     const std::uint32_t today = keys::day_of(now);
     for (const std::uint32_t day : {today, today - 1}) {
@@ -215,8 +214,7 @@ class RocksDbReadStore final : public ReadStore {
                                        const domain::KeyId& after,
                                        std::size_t count_max) const override {
     std::vector<domain::ApiKey> all;
-    const std::unique_ptr<rocksdb::Iterator> at{
-        db_->NewIterator({}, family(Table::api_keys))};
+    const std::unique_ptr<rocksdb::Iterator> at{db_->NewIterator({}, family(Table::api_keys))};
     for (at->Seek(after); at->Valid() && all.size() < count_max; at->Next()) {
       if (at->key() == slice(after)) continue;
       auto key = read_api_key(view(at->key()), view(at->value()));
@@ -227,8 +225,7 @@ class RocksDbReadStore final : public ReadStore {
   }
 
   ListPage list(const OrganizationId& organization, const ListQuery& query) const override {
-    return list_contacts(
-        *db_, [this](Table table) { return family(table); }, organization, query);
+    return list_contacts(*db_, [this](Table table) { return family(table); }, organization, query);
   }
 
   void visit_all(const Visitor& visit) const override {

@@ -66,7 +66,7 @@ class RowCache {
 
   const std::size_t bytes_max_;
   std::size_t bytes_ = 0;
-  Entries entries_;  // the most recently used first
+  Entries entries_;                                                 // the most recently used first
   std::unordered_map<std::string_view, Entries::iterator> by_key_;  // views of the entries' keys
 };
 

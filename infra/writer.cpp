@@ -201,8 +201,7 @@ void Writer::process(std::vector<Submission> batch) {
       std::size_t confirmed = 0;
       const auto confirm = [&](const domain::RecordedEvent& event,
                                const FoldBatch::Result& folded) {
-        const bool ours = confirmed < events.size() &&
-                          event.id == events[confirmed].id &&
+        const bool ours = confirmed < events.size() && event.id == events[confirmed].id &&
                           event.stamp == events[confirmed].stamp &&
                           folded.admission == Admission::current;
         if (!ours) return;
@@ -241,8 +240,7 @@ void Writer::refuse_all_queued() {
   std::vector<Submission> queued;
   {
     const std::lock_guard lock{mutex_};
-    queued.assign(std::make_move_iterator(queue_.begin()),
-                  std::make_move_iterator(queue_.end()));
+    queued.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(queue_.end()));
     queue_.clear();
     metrics_.queue_commands.Set(0);
   }

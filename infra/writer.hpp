@@ -100,8 +100,8 @@ class Writer {
     std::string detail;  // a sentence, where there is something to say
   };
 
-  Writer(std::uint32_t partition, Limits limits, EventLog& log, ReadStore& store,
-         Metrics& metrics, Clock clock);
+  Writer(std::uint32_t partition, Limits limits, EventLog& log, ReadStore& store, Metrics& metrics,
+         Clock clock);
   ~Writer();
 
   void start();

@@ -18,8 +18,8 @@ void append_number(std::string& out, Number value) {
   using Bits = std::make_unsigned_t<Number>;
   const auto bits = static_cast<Bits>(value);
   for (std::size_t i = sizeof(Number); i > 0; --i) {
-    out += static_cast<char>(static_cast<unsigned char>(
-        static_cast<std::uint64_t>(bits) >> (8 * (i - 1))));
+    out += static_cast<char>(
+        static_cast<unsigned char>(static_cast<std::uint64_t>(bits) >> (8 * (i - 1))));
   }
 }
 

@@ -25,8 +25,7 @@ Checkpoint read_checkpoint(std::string_view record) {
   return checkpoint;
 }
 
-Admission admit(Checkpoint& checkpoint, std::uint64_t offset,
-                const domain::RecordedEvent& event) {
+Admission admit(Checkpoint& checkpoint, std::uint64_t offset, const domain::RecordedEvent& event) {
   checkpoint.next_offset = offset + 1;
   if (std::holds_alternative<domain::WriterClaimed>(event.event)) {
     checkpoint.claim = offset;

@@ -57,8 +57,8 @@ void put_history(WriteSink& sink, HistoryEntry::Kind kind, const RecordedEvent& 
 
 }  // namespace
 
-FoldBatch::FoldBatch(std::uint32_t partition, const Checkpoint& from,
-                     const StateReader& confirmed, WriteSink& sink)
+FoldBatch::FoldBatch(std::uint32_t partition, const Checkpoint& from, const StateReader& confirmed,
+                     WriteSink& sink)
     : partition_(partition), checkpoint_(from), confirmed_(confirmed), sink_(sink) {}
 
 FoldBatch::Result FoldBatch::apply(std::uint64_t offset, const RecordedEvent& event) {
@@ -71,8 +71,7 @@ FoldBatch::Result FoldBatch::apply(std::uint64_t offset, const RecordedEvent& ev
     sink_.remove_range(Table::idempotency, keys::idempotency_day(partition_, 0),
                        keys::idempotency_day(partition_, day - 1));
   }
-  View contact =
-      std::visit([&](const auto& fact) { return on(context, fact); }, event.event);
+  View contact = std::visit([&](const auto& fact) { return on(context, fact); }, event.event);
   if (event.idempotency) put_idempotency(context, contact);
   return {admission, std::move(contact)};
 }
@@ -118,7 +117,7 @@ FoldBatch::View FoldBatch::on(const Context& context, const ContactDeleted& even
 }
 
 FoldBatch::View FoldBatch::on(const Context& context, const ApiKeyCreated& event) {
-  const ApiKey key{event.key,    context.event.organization, event.name, event.scopes,
+  const ApiKey key{event.key,         context.event.organization, event.name, event.scopes,
                    event.secret_hash, context.event.time,         {}};
   put_api_key(key);
   return nullptr;
@@ -181,8 +180,7 @@ void FoldBatch::replace(const Context& context, const View& before, const View& 
   contacts_[std::move(key)] = after;
 }
 
-void FoldBatch::replace_email(const Context& context, const Contact* before,
-                              const Contact* after) {
+void FoldBatch::replace_email(const Context& context, const Contact* before, const Contact* after) {
   const FieldValue none;
   const FieldValue& from = before == nullptr ? none : (*before)[Field::email];
   const FieldValue& to = after == nullptr ? none : (*after)[Field::email];
@@ -196,10 +194,9 @@ void FoldBatch::replace_email(const Context& context, const Contact* before,
   }
 }
 
-void FoldBatch::replace_tags(const Context& context, const Contact* before,
-                             const Contact* after) {
-  const bool same = before != nullptr && after != nullptr &&
-                    (*before)[Field::tags] == (*after)[Field::tags];
+void FoldBatch::replace_tags(const Context& context, const Contact* before, const Contact* after) {
+  const bool same =
+      before != nullptr && after != nullptr && (*before)[Field::tags] == (*after)[Field::tags];
   if (same) return;
   const OrganizationId& organization = context.event.organization;
   const ContactId& contact = after == nullptr ? before->id : after->id;
@@ -213,10 +210,9 @@ void FoldBatch::replace_tags(const Context& context, const Contact* before,
   }
 }
 
-void FoldBatch::replace_count(const Context& context, const Contact* before,
-                              const Contact* after) {
-  const bool same = before != nullptr && after != nullptr &&
-                    is_active(*before) == is_active(*after);
+void FoldBatch::replace_count(const Context& context, const Contact* before, const Contact* after) {
+  const bool same =
+      before != nullptr && after != nullptr && is_active(*before) == is_active(*after);
   if (same) return;
   Counts& counts = counts_of(context.event.organization);
   if (before != nullptr) --(is_active(*before) ? counts.active : counts.inactive);
@@ -239,8 +235,7 @@ void FoldBatch::put_idempotency(const Context& context, const View& contact) {
   const auto* answered = std::get_if<RequestAnswered>(&recorded.event);
   if (contact != nullptr) {
     const bool created = std::holds_alternative<ContactCreated>(recorded.event);
-    record.answer =
-        ContactAnswer{created, contact->contact.version, std::string{contact->json()}};
+    record.answer = ContactAnswer{created, contact->contact.version, std::string{contact->json()}};
   } else if (const auto* deleted = std::get_if<ContactDeleted>(&recorded.event)) {
     record.answer = DeletedAnswer{deleted->contact};
   } else if (answered != nullptr) {
@@ -249,8 +244,7 @@ void FoldBatch::put_idempotency(const Context& context, const View& contact) {
     broken(context.offset, "has an idempotency key, which events of its type can't");
   }
   sink_.put(Table::idempotency,
-            keys::idempotency(partition_, keys::day_of(recorded.time),
-                              recorded.idempotency->key),
+            keys::idempotency(partition_, keys::day_of(recorded.time), recorded.idempotency->key),
             encode(record));
 }
 

@@ -8,7 +8,7 @@ namespace contactd::projections {
 
 std::string_view name_of(Table table) {
   static constexpr std::array<std::string_view, table_count> names = {
-      "meta", "contacts", "emails", "history",    "by_update",
+      "meta", "contacts", "emails",      "history", "by_update",
       "tags", "counts",   "idempotency", "api_keys"};
   return names[static_cast<std::size_t>(table)];
 }

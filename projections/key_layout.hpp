@@ -57,11 +57,9 @@ std::string contact(const OrganizationId& organization, const ContactId& contact
 std::string email(const OrganizationId& organization, std::string_view email);
 std::string history(const OrganizationId& organization, const ContactId& contact,
                     domain::Version version);
-std::string by_update(const OrganizationId& organization, Instant updated_at,
-                      std::uint64_t offset);
+std::string by_update(const OrganizationId& organization, Instant updated_at, std::uint64_t offset);
 std::string tag_prefix(const OrganizationId& organization, std::string_view tag);
-std::string tag(const OrganizationId& organization, std::string_view tag,
-                const ContactId& contact);
+std::string tag(const OrganizationId& organization, std::string_view tag, const ContactId& contact);
 std::string counts(const OrganizationId& organization);
 std::string idempotency_day(std::uint32_t partition, std::uint32_t day);
 std::string idempotency(std::uint32_t partition, std::uint32_t day, const domain::Digest& key);

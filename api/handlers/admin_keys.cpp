@@ -1,5 +1,5 @@
-#include <boost/json/object.hpp>
 #include <algorithm>
+#include <boost/json/object.hpp>
 
 #include "api/handlers/handlers.hpp"
 #include "api/limits.hpp"
@@ -61,8 +61,7 @@ void read_name(KeyRequest& request, const json::value* value, domain::Validation
   }
 }
 
-void read_scopes(KeyRequest& request, const json::value* value,
-                 domain::ValidationErrors& errors) {
+void read_scopes(KeyRequest& request, const json::value* value, domain::ValidationErrors& errors) {
   constexpr auto sentence = R"(Expected an object such as {"contacts": "write"}, of none, read )"
                             R"(or write)";
   const auto* scopes = value == nullptr ? nullptr : value->if_object();
@@ -83,8 +82,7 @@ std::variant<KeyRequest, domain::ValidationErrors> read_key_request(const json::
   domain::ValidationErrors errors;
   const auto* object = body.if_object();
   if (object == nullptr) {
-    errors.form.push_back("Expected object, received " +
-                          std::string{domain::json_type_name(body)});
+    errors.form.push_back("Expected object, received " + std::string{domain::json_type_name(body)});
     return errors;
   }
   KeyRequest request;
@@ -170,9 +168,8 @@ Handled create_key(const Call& call) {
   }
   const KeyRequest& request = std::get<KeyRequest>(read);
   const NewApiKey key = make_api_key();
-  Write write =
-      write_for(call, request.organization,
-                domain::CreateApiKey{key.id, request.name, request.scopes, key.hash});
+  Write write = write_for(call, request.organization,
+                          domain::CreateApiKey{key.id, request.name, request.scopes, key.hash});
   write.render = [format = call.format, secret = key.text](const infra::Outcome& outcome) {
     const auto* created = std::get_if<infra::ApiKeyCreatedAnswer>(&outcome.answer);
     if (created == nullptr) return no_success(format, outcome);

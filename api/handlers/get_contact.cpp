@@ -7,8 +7,7 @@ namespace contactd::api {
 Handled get_contact(const Call& call) {
   if (auto refused = refuse_params(call)) return *std::move(refused);
   const auto id = domain::ContactId::parse(call.id);
-  const auto row =
-      id ? call.services.store.contact_row(call.key->organization, *id) : std::nullopt;
+  const auto row = id ? call.services.store.contact_row(call.key->organization, *id) : std::nullopt;
   if (!row) return rejection_response(call.format, domain::ContactNotFound{});
   const auto document = projections::read_document(*row);
   Response response;

@@ -63,9 +63,8 @@ Handled list_contacts(const Call& call) {
   if (const auto* sentence = std::get_if<std::string>(&read)) {
     return error_response(call.format, 400, *sentence);
   }
-  return SlowRead{[request = std::get<ListRequest>(std::move(read)),
-                   params = call.target.params, organization = call.key->organization,
-                   &store = call.services.store] {
+  return SlowRead{[request = std::get<ListRequest>(std::move(read)), params = call.target.params,
+                   organization = call.key->organization, &store = call.services.store] {
     return list_response(request, store.list(organization, request.query), params);
   }};
 }

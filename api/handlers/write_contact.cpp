@@ -67,8 +67,7 @@ OrResponse<std::optional<domain::IdempotencyStamp>> read_idempotency(const Call&
   std::string scoped = call.key->id;
   scoped += '\n';
   scoped += key;
-  return std::optional{
-      domain::IdempotencyStamp{infra::sha256(scoped), infra::sha256(request)}};
+  return std::optional{domain::IdempotencyStamp{infra::sha256(scoped), infra::sha256(request)}};
 }
 
 // What an outcome of any of the three is told as.
@@ -85,8 +84,7 @@ struct OutcomeToResponse {
     response.with("ETag", etag_of(answer.version));
     if (answer.created) {
       constexpr std::size_t id_at = std::string_view{R"({"id":")"}.size();
-      response.with("Location",
-                    "/api/v1/contacts/" + answer.json.substr(id_at, ContactId::length));
+      response.with("Location", "/api/v1/contacts/" + answer.json.substr(id_at, ContactId::length));
     }
     return response;
   }
@@ -156,8 +154,8 @@ Handled delete_contact(const Call& call) {
   if (auto* refused = std::get_if<Response>(&if_match)) return std::move(*refused);
   const auto id = ContactId::parse(call.id);
   if (!id) return rejection_response(call.format, domain::ContactNotFound{});
-  return submit(call, domain::DeleteContact{
-                          *id, std::get<domain::Precondition>(std::move(if_match))});
+  return submit(call,
+                domain::DeleteContact{*id, std::get<domain::Precondition>(std::move(if_match))});
 }
 
 }  // namespace contactd::api

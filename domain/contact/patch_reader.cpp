@@ -58,8 +58,7 @@ ReadValue read_status(const json::value& value) {
   const auto* text = value.if_string();
   if (text == nullptr) return expected(choice, value);
   if (view(*text) != status_active && view(*text) != status_inactive) {
-    return "Invalid enum value. Expected " + choice + ", received '" + shortened(view(*text)) +
-           "'";
+    return "Invalid enum value. Expected " + choice + ", received '" + shortened(view(*text)) + "'";
   }
   return FieldValue::text(view(*text));
 }

@@ -25,8 +25,7 @@ struct ApiKey {
 };
 
 inline Decision decide(const CreateApiKey& command) {
-  return Event{
-      ApiKeyCreated{command.key, command.name, command.scopes, command.secret_hash}};
+  return Event{ApiKeyCreated{command.key, command.name, command.scopes, command.secret_hash}};
 }
 
 // Revoking twice is not an error: it is what was asked for.

@@ -22,12 +22,10 @@ class EmailRegistry {
   explicit EmailRegistry(Base confirmed) : confirmed_(std::move(confirmed)) {}
 
   // REQUIRES: `email` is an EmailAddress's text.
-  std::optional<ContactId> holder(const OrganizationId& organization,
-                                  std::string_view email) const;
+  std::optional<ContactId> holder(const OrganizationId& organization, std::string_view email) const;
 
   // Applies one decided event to `before`, the state of the contact that it is about.
-  void apply(const OrganizationId& organization, const ContactState& before,
-             const Event& event);
+  void apply(const OrganizationId& organization, const ContactState& before, const Event& event);
 
  private:
   void set(const OrganizationId& organization, const FieldValue& email,

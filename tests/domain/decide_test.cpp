@@ -50,8 +50,9 @@ ContactUpdated updated(Version version, std::vector<FieldChange> changes) {
 }
 
 TEST(DecideCreate, StartsActiveUnlessToldOtherwise) {
-  given().when(CreateContact{ann, {}}).then_event(
-      ContactCreated{ann, {first(Field::status, "active")}});
+  given()
+      .when(CreateContact{ann, {}})
+      .then_event(ContactCreated{ann, {first(Field::status, "active")}});
   given()
       .when(CreateContact{ann, {set(Field::status, "inactive")}})
       .then_event(ContactCreated{ann, {first(Field::status, "inactive")}});
@@ -62,8 +63,7 @@ TEST(DecideCreate, RecordsWhatWasGivenInTheOrderOfTheTable) {
       .when(CreateContact{
           ann, {tags({"vip"}), set(Field::email, "ann@x.io"), set(Field::first_name, "Ann")}})
       .then_event(ContactCreated{ann,
-                                 {first(Field::first_name, "Ann"),
-                                  first(Field::email, "ann@x.io"),
+                                 {first(Field::first_name, "Ann"), first(Field::email, "ann@x.io"),
                                   first(Field::status, "active"), first_tags({"vip"})}});
 }
 
@@ -90,8 +90,7 @@ TEST(DecideUpdate, IsOneEventWithOldAndNewValues) {
 
 TEST(DecideUpdate, NamesOnlyTheFieldsThatChange) {
   given(created(ann, "ann@x.io"))
-      .when(UpdateContact{
-          ann, {set(Field::email, "ann@x.io"), set(Field::status, "inactive")}, {}})
+      .when(UpdateContact{ann, {set(Field::email, "ann@x.io"), set(Field::status, "inactive")}, {}})
       .then_event(updated(2, {change(Field::status, "active", "inactive")}));
 }
 
@@ -108,8 +107,8 @@ TEST(DecideUpdate, TellsAnEmptyStringFromNullAndOneOrderOfTagsFromAnother) {
       .then_event(updated(2, {first(Field::company, "")}));
   given(created(ann), updated(2, {first_tags({"x", "y"})}))
       .when(UpdateContact{ann, {tags({"y", "x"})}, {}})
-      .then_event(updated(3, {change(Field::tags, FieldValue::list({"x", "y"}),
-                                     FieldValue::list({"y", "x"}))}));
+      .then_event(updated(
+          3, {change(Field::tags, FieldValue::list({"x", "y"}), FieldValue::list({"y", "x"}))}));
 }
 
 TEST(DecideUpdate, IsNothingWhereNothingWouldChange) {

@@ -48,8 +48,7 @@ class Emails {
       }};
 };
 
-ContactUpdated email_changed(const ContactId& contact, std::string_view from,
-                             std::string_view to) {
+ContactUpdated email_changed(const ContactId& contact, std::string_view from, std::string_view to) {
   return {contact, 2, {change(Field::email, from, to)}};
 }
 

@@ -49,8 +49,8 @@ std::string reason_of(std::string_view type, std::string_view data) {
 void expect_round_trip(const Event& event) {
   const std::string data = encode_data(event);
   const auto decoded = decode_data(type_of(event), data);
-  ASSERT_TRUE(std::holds_alternative<Event>(decoded)) << data << ": " << reason_of(
-      type_of(event), data);
+  ASSERT_TRUE(std::holds_alternative<Event>(decoded))
+      << data << ": " << reason_of(type_of(event), data);
   EXPECT_EQ(std::get<Event>(decoded), event) << data;
   EXPECT_EQ(encode_data(std::get<Event>(decoded)), data);
 }
@@ -78,8 +78,7 @@ TEST(EventCodec, NamesEveryChangeWithOldAndNewValue) {
   std::string out;
   append_changes(out, {first(Field::first_name, "Jane"),
                        change(Field::tags, FieldValue::list({"a"}), FieldValue::list({}))});
-  EXPECT_EQ(out,
-            R"({"first_name":{"old":null,"new":"Jane"},"tags":{"old":["a"],"new":[]}})");
+  EXPECT_EQ(out, R"({"first_name":{"old":null,"new":"Jane"},"tags":{"old":["a"],"new":[]}})");
 }
 
 TEST(EventCodec, SaysWhatItCannotRead) {
@@ -129,8 +128,7 @@ TEST(EventCodec, SaysWhatItCannotRead) {
       {"contactd.request.answered.v1", R"({"rejected":{"reason":"email_taken"}})"},
       {"contactd.request.answered.v1",
        R"({"rejected":{"reason":"version_mismatch","current":1,"changed":["x"]}})"},
-      {"contactd.request.answered.v1",
-       R"({"rejected":{"reason":"version_mismatch","current":1}})"},
+      {"contactd.request.answered.v1", R"({"rejected":{"reason":"version_mismatch","current":1}})"},
       {"contactd.request.answered.v1",
        R"({"rejected":{"reason":"version_mismatch","current":1,"changed":[7]}})"},
       {"contactd.writer.claimed.v1", "{}"},
@@ -147,7 +145,8 @@ TEST(EventCodec, KeepsContactDataOutOfItsReasons) {
   const std::string reason =
       reason_of("contactd.contact.updated.v1",
                 R"({"contact_id":"ann00000000000000000","version":2,"changes":{"tags":)"
-                R"({"old":[],"new":")" + secret + R"("}}})");
+                R"({"old":[],"new":")" +
+                    secret + R"("}}})");
   EXPECT_EQ(reason.find(secret), std::string::npos) << reason;
 }
 

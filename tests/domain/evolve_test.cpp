@@ -27,8 +27,8 @@ TEST(Evolve, CreatesAtVersionOne) {
 
 TEST(Evolve, UpdatesWhatTheEventNamesAndRemembersWhen) {
   ContactState state = evolve({}, created(ann, "ann@x.io"), noon);
-  state = evolve(std::move(state), ContactUpdated{ann, 2, {first(Field::company, "Acme")}},
-                 after(5));
+  state =
+      evolve(std::move(state), ContactUpdated{ann, 2, {first(Field::company, "Acme")}}, after(5));
   const auto& contact = std::get<Contact>(state);
   EXPECT_EQ(contact.version, 2U);
   EXPECT_EQ(contact.created_at, noon);

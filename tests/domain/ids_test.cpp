@@ -39,8 +39,8 @@ TEST(ContactId, ComesFromRandomBits) {
 }
 
 TEST(OrganizationId, IsOneToSixtyFourOfItsAlphabet) {
-  for (const std::string& text : {std::string{"a"}, std::string{"Acme_2-x"},
-                                  std::string(64, 'z')}) {
+  for (const std::string& text :
+       {std::string{"a"}, std::string{"Acme_2-x"}, std::string(64, 'z')}) {
     const auto id = OrganizationId::parse(text);
     ASSERT_TRUE(id.has_value()) << text;
     EXPECT_EQ(id->str(), text);

@@ -89,8 +89,8 @@ TEST(PatchReader, TakesOfEveryFieldItsTypesOnly) {
     check(json::array{"x"}, expects.takes_array);
     check(json::array{}, expects.takes_array);
     for (const json::value& never :
-         {json::value(true), json::value(0), json::value(std::uint64_t{1} << 63U),
-          json::value(1.5), json::value(json::object{})}) {
+         {json::value(true), json::value(0), json::value(std::uint64_t{1} << 63U), json::value(1.5),
+          json::value(json::object{})}) {
       check(never, false);
     }
   }
@@ -110,9 +110,11 @@ TEST(PatchReader, ReadsEachKindOfValue) {
 }
 
 TEST(PatchReader, RefusesABodyThatIsNoObject) {
-  const std::vector<std::pair<json::value, std::string>> rows = {
-      {json::array{}, "array"}, {nullptr, "null"}, {"x", "string"}, {1, "number"},
-      {true, "boolean"}};
+  const std::vector<std::pair<json::value, std::string>> rows = {{json::array{}, "array"},
+                                                                 {nullptr, "null"},
+                                                                 {"x", "string"},
+                                                                 {1, "number"},
+                                                                 {true, "boolean"}};
   for (const auto& [body, type] : rows) {
     const ValidationErrors errors = errors_of(body);
     EXPECT_THAT(errors.form, ElementsAre("Expected object, received " + type));
@@ -127,17 +129,16 @@ TEST(PatchReader, ListsEverythingThatIsWrong) {
   EXPECT_THAT(errors.form, ElementsAre("Unrecognized key(s) in object: 'organizationID', 'id'"));
   EXPECT_THAT(
       errors.field,
-      ElementsAre(Pair("email", "Invalid email"),
-                  Pair("first_name", "Expected string, received null"),
-                  Pair("tags", "Expected array, received null"),
-                  Pair("status",
-                       "Invalid enum value. Expected 'active' | 'inactive', received 'foo'"),
-                  Pair("organizationID", "Unrecognized key"), Pair("id", "Unrecognized key")));
+      ElementsAre(
+          Pair("email", "Invalid email"), Pair("first_name", "Expected string, received null"),
+          Pair("tags", "Expected array, received null"),
+          Pair("status", "Invalid enum value. Expected 'active' | 'inactive', received 'foo'"),
+          Pair("organizationID", "Unrecognized key"), Pair("id", "Unrecognized key")));
 }
 
 TEST(PatchReader, RefusesMembersThatAreNotTheClients) {
-  for (const char* name : {"id", "organizationID", "created_at", "updated_at", "Email",
-                           "firstName", "", "__proto__", "version"}) {
+  for (const char* name : {"id", "organizationID", "created_at", "updated_at", "Email", "firstName",
+                           "", "__proto__", "version"}) {
     EXPECT_EQ(sentence_for("status", "x").substr(0, 7), "Invalid");
     const ValidationErrors errors = errors_of(json::object{{name, "x"}});
     EXPECT_THAT(errors.form,

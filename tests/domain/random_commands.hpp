@@ -39,8 +39,7 @@ class RandomCommands {
       case domain::FieldKind::email:
         return set(spec.field, random_.pick(emails));
       case domain::FieldKind::status:
-        return set(spec.field, random_.one_in(2) ? domain::status_active
-                                                 : domain::status_inactive);
+        return set(spec.field, random_.one_in(2) ? domain::status_active : domain::status_inactive);
       case domain::FieldKind::tags: {
         std::vector<std::string> items;
         for (std::size_t i = random_.below(4); i > 0; --i) items.push_back(random_.pick(words));

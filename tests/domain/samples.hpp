@@ -104,8 +104,8 @@ class Random {
   // Valid UTF-8, seasoned with what JSON has to escape; without NUL.
   std::string text(std::size_t pieces_max) {
     static const std::vector<std::string> pieces = {
-        "a", "Z", " ", "\"", "\\", "/", "\n", "\t", "\x01", "\x1f", "\x7f", "é", "ß", "漢",
-        "\u2028", "😀", "{", "]", ",", ":", "null", "</script>"};
+        "a", "Z", " ",  "\"",     "\\", "/", "\n", "\t", "\x01", "\x1f", "\x7f",
+        "é", "ß", "漢", "\u2028", "😀", "{", "]",  ",",  ":",    "null", "</script>"};
     std::string out;
     for (std::size_t i = below(pieces_max + 1); i > 0; --i) out += pick(pieces);
     return out;

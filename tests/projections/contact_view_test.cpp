@@ -24,14 +24,12 @@ Contact contact_of(const domain::ContactCreated& event) {
 }
 
 Contact sample() {
-  Contact contact = contact_of({ann,
-                                {first(Field::first_name, "A\"\\\n\x01漢😀"),
-                                 first(Field::email, "ann@x.io"),
-                                 first(Field::status, "active"),
-                                 first_tags({"a\"]", "\\", "", "]"})}});
-  ContactState state = evolve(ContactState{contact},
-                              domain::ContactUpdated{ann, 2, {first(Field::company, "")}},
-                              after(5));
+  Contact contact =
+      contact_of({ann,
+                  {first(Field::first_name, "A\"\\\n\x01漢😀"), first(Field::email, "ann@x.io"),
+                   first(Field::status, "active"), first_tags({"a\"]", "\\", "", "]"})}});
+  ContactState state = evolve(
+      ContactState{contact}, domain::ContactUpdated{ann, 2, {first(Field::company, "")}}, after(5));
   return std::get<Contact>(state);
 }
 
@@ -49,12 +47,12 @@ TEST(ContactView, IsTheApisContactInTheContractsOrder) {
 TEST(ContactView, HasTheseBytes) {
   const std::string row = render(sample(), 9).row;
   EXPECT_EQ(printable(std::string_view{row}.substr(0, row.find('{'))),
-            "\\x01\\x004"                                   // format, json_at
-            "\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x02"      // version
-            "\\x00\\x00\\x01\\x98\\x0d\\xa2XE"             // updated_at
-            "\\x00\\x00\\x01\\x98\\x0d\\xa2X@"             // created_at
-            "\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x09"      // offset
-            "\\x01\\x00\\x01\\x00\\x01\\x00\\x02"           // changed_in, first_name to company
+            "\\x01\\x004"                               // format, json_at
+            "\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x02"  // version
+            "\\x00\\x00\\x01\\x98\\x0d\\xa2XE"          // updated_at
+            "\\x00\\x00\\x01\\x98\\x0d\\xa2X@"          // created_at
+            "\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x09"  // offset
+            "\\x01\\x00\\x01\\x00\\x01\\x00\\x02"       // changed_in, first_name to company
             "\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x01");
 }
 

@@ -65,9 +65,9 @@ TEST(FoldProperty, AgreesWithEvolveAndItsOwnIndexes) {
       ASSERT_EQ(view->contact, *contact);
       const bool active = (*contact)[Field::status].unquoted() == domain::status_active;
       ++(active ? counts[of.str()].active : counts[of.str()].inactive);
-      ASSERT_EQ(tables.get(Table::by_update,
-                           keys::by_update(of, contact->updated_at, view->offset)),
-                id.str() + (active ? "a" : "i"));
+      ASSERT_EQ(
+          tables.get(Table::by_update, keys::by_update(of, contact->updated_at, view->offset)),
+          id.str() + (active ? "a" : "i"));
       ASSERT_TRUE(tables.get(Table::history, keys::history(of, id, contact->version)));
       if ((*contact)[Field::email].is_null()) continue;
       ++emails;

@@ -21,8 +21,8 @@ const domain::ContactId bob = contact_id("bob");
 std::optional<IdempotencyRecord> record_in(const Tables& tables, std::uint8_t key,
                                            domain::Instant time = noon,
                                            std::uint32_t partition = 0) {
-  const auto bytes = tables.get(
-      Table::idempotency, keys::idempotency(partition, keys::day_of(time), digest(key)));
+  const auto bytes =
+      tables.get(Table::idempotency, keys::idempotency(partition, keys::day_of(time), digest(key)));
   if (!bytes) return std::nullopt;
   return read_idempotency(*bytes);
 }
@@ -116,11 +116,12 @@ TEST(FoldApiKeys, StayListedAfterTheyWereRevoked) {
     Tables tables;
     fold_some(tables, builder.log, first_batch);
     fold_rest(tables, builder.log);
-    EXPECT_EQ(key_in(tables, "k1"), (domain::ApiKey{"k1", org("acme"), "ci",
-                                                    {domain::Scope::write}, digest(7), noon,
-                                                    after(1)}));
-    EXPECT_EQ(key_in(tables, "k2"), (domain::ApiKey{"k2", org("acme"), "cd",
-                                                    {domain::Scope::read}, digest(8), noon, {}}));
+    EXPECT_EQ(key_in(tables, "k1"),
+              (domain::ApiKey{
+                  "k1", org("acme"), "ci", {domain::Scope::write}, digest(7), noon, after(1)}));
+    EXPECT_EQ(
+        key_in(tables, "k2"),
+        (domain::ApiKey{"k2", org("acme"), "cd", {domain::Scope::read}, digest(8), noon, {}}));
   }
 }
 

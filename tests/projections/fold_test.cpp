@@ -63,8 +63,8 @@ TEST(Fold, OfACreationWritesEveryTable) {
   EXPECT_THAT(tables[Table::tags], ElementsAre(Pair(keys::tag(org("acme"), "a", ann), ""),
                                                Pair(keys::tag(org("acme"), "vip", ann), "")));
   EXPECT_EQ(counts_in(tables, "acme"), std::pair(1UL, 0UL));
-  ASSERT_THAT(tables[Table::history], ElementsAre(Pair(keys::history(org("acme"), ann, 1),
-                                                       testing::_)));
+  ASSERT_THAT(tables[Table::history],
+              ElementsAre(Pair(keys::history(org("acme"), ann, 1), testing::_)));
   const HistoryEntry entry = read_history(tables[Table::history].begin()->second);
   EXPECT_EQ(entry.kind, HistoryEntry::Kind::created);
   EXPECT_EQ(entry.event, builder.log[1].id);
@@ -76,11 +76,10 @@ TEST(Fold, OfAnUpdateReplacesTheListEntryTheEmailAndTheTags) {
   LogBuilder builder;
   domain::ContactCreated event = created(ann, "ann@x.io");
   event.changes.push_back(first_tags({"a", "b"}));
-  builder.then(event).at(after(3)).then(
-      updated(ann, 2,
-              {change(Field::email, "ann@x.io", "ann@y.io"),
-               change(Field::status, "active", "inactive"),
-               change(Field::tags, FieldValue::list({"a", "b"}), FieldValue::list({"b", "c"}))}));
+  builder.then(event).at(after(3)).then(updated(
+      ann, 2,
+      {change(Field::email, "ann@x.io", "ann@y.io"), change(Field::status, "active", "inactive"),
+       change(Field::tags, FieldValue::list({"a", "b"}), FieldValue::list({"b", "c"}))}));
   for (const bool one_batch : {true, false}) {
     SCOPED_TRACE(one_batch);
     Tables tables;
@@ -161,8 +160,7 @@ TEST(Fold, KeepsOrganizationsApart) {
 
 TEST(Fold, ListsAContactUnderItsLastUpdateEvenIfTheClockWentBack) {
   LogBuilder builder;
-  builder.then(created(ann)).at(after(-5)).then(
-      updated(ann, 2, {first(Field::company, "Acme")}));
+  builder.then(created(ann)).at(after(-5)).then(updated(ann, 2, {first(Field::company, "Acme")}));
   Tables tables;
   fold_rest(tables, builder.log);
   EXPECT_THAT(tables[Table::by_update], ElementsAre(Pair(list_key(noon, 2), ann.str() + "a")));

@@ -37,8 +37,12 @@ Golden read_golden(const std::filesystem::path& path) {
   std::stringstream content;
   content << std::ifstream{path}.rdbuf();
   const json::value file = json::parse(content.str());
-  Golden golden{path.filename().string(), text(file.at("type")), text(file.at("data")),
-                file.at("idempotency_key").as_bool(), {}, {}};
+  Golden golden{path.filename().string(),
+                text(file.at("type")),
+                text(file.at("data")),
+                file.at("idempotency_key").as_bool(),
+                {},
+                {}};
   for (const auto& earlier : file.at("given").as_array()) {
     golden.given.emplace_back(text(earlier.at("type")), text(earlier.at("data")));
   }

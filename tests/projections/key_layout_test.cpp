@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "projections/binary.hpp"
-#include "tests/projections/tables.hpp"
 #include "tests/domain/samples.hpp"
+#include "tests/projections/tables.hpp"
 
 namespace contactd::projections {
 namespace {
@@ -34,8 +34,7 @@ TEST(KeyLayout, HasTheseBytes) {
       {keys::tag(org("acme"), "vip", ann), "acme\\x00vip\\x00ann00000000000000000"},
       {keys::tag_prefix(org("acme"), ""), "acme\\x00\\x00"},
       {keys::counts(org("acme")), "acme\\x00"},
-      {keys::idempotency(1, 20'284, digest(0xab)),
-       "\\x00\\x00\\x00\\x01\\x00\\x00O<" + digest_hex},
+      {keys::idempotency(1, 20'284, digest(0xab)), "\\x00\\x00\\x00\\x01\\x00\\x00O<" + digest_hex},
       {keys::idempotency_day(1, 20'284), "\\x00\\x00\\x00\\x01\\x00\\x00O<"},
       {keys::checkpoint(3), "checkpoint\\x00\\x00\\x00\\x03"},
       {std::string{keys::format}, "format"},
@@ -55,8 +54,8 @@ TEST(KeyLayout, NamesItsTables) {
 
 // Any key of one organization, of every table that has such.
 std::vector<std::string> keys_of(const domain::OrganizationId& of, Random& random) {
-  const auto id = domain::ContactId::from_random(
-      {random.bits(), random.bits(), random.bits(), random.bits()});
+  const auto id =
+      domain::ContactId::from_random({random.bits(), random.bits(), random.bits(), random.bits()});
   return {keys::contact(of, id),
           keys::email(of, "ann@x.io"),
           keys::history(of, id, random.bits()),
@@ -69,8 +68,19 @@ TEST(KeyLayout, NoOrganizationsPrefixCoversAnothers) {
   const std::uint64_t seed = test_seed();
   SCOPED_TRACE(seed_note(seed));
   Random random{seed};
-  const std::vector<std::string> names = {"a",  "ab", "abc", "A", "a-", "a_", "a0", "b",
-                                          "-",  "_",  "0",   "aa", std::string(64, 'a'),
+  const std::vector<std::string> names = {"a",
+                                          "ab",
+                                          "abc",
+                                          "A",
+                                          "a-",
+                                          "a_",
+                                          "a0",
+                                          "b",
+                                          "-",
+                                          "_",
+                                          "0",
+                                          "aa",
+                                          std::string(64, 'a'),
                                           std::string(63, 'a')};
   for (const std::string& one : names) {
     const std::string prefix = keys::organization(org(one));
@@ -126,7 +136,10 @@ TEST(KeyLayout, RefusesKeysThatAreTooShort) {
 
 TEST(Binary, VarintsReadBack) {
   const std::vector<std::pair<std::uint64_t, std::string>> rows = {
-      {0, "\\x00"}, {127, "\\x7f"}, {128, "\\x80\\x01"}, {300, "\\xac\\x02"},
+      {0, "\\x00"},
+      {127, "\\x7f"},
+      {128, "\\x80\\x01"},
+      {300, "\\xac\\x02"},
       {~0ULL, "\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\xff\\x01"}};
   for (const auto& [number, bytes] : rows) {
     std::string out;

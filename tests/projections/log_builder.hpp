@@ -108,7 +108,9 @@ class RandomLog {
   void run_key_command(const domain::OrganizationId&) {
     if (keys_.empty() || random_.one_in(2)) {
       keys_.push_back("key" + std::to_string(keys_.size()));
-      builder_.then(domain::ApiKeyCreated{keys_.back(), random_.text(5), {domain::Scope::read},
+      builder_.then(domain::ApiKeyCreated{keys_.back(),
+                                          random_.text(5),
+                                          {domain::Scope::read},
                                           digest(static_cast<std::uint8_t>(keys_.size()))});
     } else {
       builder_.then(domain::ApiKeyRevoked{random_.pick(keys_)});

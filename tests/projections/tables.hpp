@@ -41,8 +41,7 @@ class Tables final : public projections::StateReader {
   const std::array<Rows, projections::table_count>& all() const { return rows_; }
 
   std::shared_ptr<const projections::ContactView> contact(
-      const domain::OrganizationId& organization,
-      const domain::ContactId& contact) const override {
+      const domain::OrganizationId& organization, const domain::ContactId& contact) const override {
     const auto row = get(Table::contacts, projections::keys::contact(organization, contact));
     if (!row) return nullptr;
     return std::make_shared<const projections::ContactView>(projections::read_contact(*row));
