@@ -1,4 +1,6 @@
+#include <barrier>
 #include <boost/json.hpp>
+#include <thread>
 #include <vector>
 
 #include "tests/support/api_fixture.hpp"
@@ -163,6 +165,50 @@ TEST_F(HttpLimits, APlaceThatWasGivenUpIsFreeAgain) {
     }
     EXPECT_EQ(status, 200U);
   }
+}
+
+// Patches one contact from many connections at once; returns the responses.
+std::vector<Response> patch_at_once(const ServerProcess& server, const ApiUser& user,
+                                    const std::string& id, int round) {
+  constexpr std::size_t clients = 32;
+  std::vector<Response> responses(clients);
+  std::barrier start{static_cast<std::ptrdiff_t>(clients)};
+  std::vector<std::jthread> threads;
+  for (std::size_t i = 0; i < clients; ++i) {
+    threads.emplace_back([&, i] {
+      const std::string value = std::to_string(round) + '-' + std::to_string(i);
+      HttpClient client{server.port()};
+      client.request("GET", "/healthz");
+      start.arrive_and_wait();
+      responses[i] = client.request("PATCH", contact_path(id), {{"X-API-KEY", user.key()}},
+                                    json::serialize(json::object{{"company", value}}));
+    });
+  }
+  threads.clear();
+  return responses;
+}
+
+TEST_F(HttpLimits, AFullQueueIs503WithRetryAfterAndChangesNothing) {
+  ServerProcess server{{{"--queue-max", "1"}, {}}};
+  ApiUser client = given_user(server);
+  const Contact ann = client.given_contact();
+  constexpr int rounds_max = 500;
+  std::size_t changes = 0;
+  std::size_t refused = 0;
+  for (int round = 0; round < rounds_max && refused == 0; ++round) {
+    for (const Response& response : patch_at_once(server, client, ann.id, round)) {
+      expect_documented({"PATCH", contact_path(ann.id), {}, {}, response});
+      if (response.status == 200) {
+        ++changes;
+      } else {
+        ++refused;
+        EXPECT_EQ(response.status, 503U) << response.body;
+        EXPECT_TRUE(response.header("Retry-After"));
+      }
+    }
+  }
+  EXPECT_GT(refused, 0U) << "in " << rounds_max << " rounds";
+  client.read(ann.id).with_header("ETag", "\"" + std::to_string(changes + 1) + "\"");
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
 #include <boost/json.hpp>
+#include <filesystem>
 #include <vector>
 
 #include "tests/support/api_fixture.hpp"
@@ -161,6 +162,26 @@ TEST_F(Keys, SurviveARestart) {
   kept.read(ann.id).then(200);
   revoked.read(ann.id).then(401);
   EXPECT_EQ(server.admin_key(), admin_key);
+}
+
+// Whether the bytes stand in a file below the directory, other than the admin key's.
+bool is_stored(const std::filesystem::path& directory, const std::string& bytes) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator{directory}) {
+    if (!entry.is_regular_file() || entry.path().filename() == "admin.key") continue;
+    if (read_whole_file(entry.path()).find(bytes) != std::string::npos) return true;
+  }
+  return false;
+}
+
+TEST_F(Keys, AreStoredOnlyAsAHash) {
+  ServerProcess server;
+  const ApiUser made = given_user(server, "write", "an-organization-to-be-found");
+  const std::string secret = made.key().substr(made.key().size() - 20);
+  server.kill();
+
+  EXPECT_TRUE(is_stored(server.data_dir(), made.organization()));
+  EXPECT_FALSE(is_stored(server.data_dir(), secret));
+  EXPECT_FALSE(is_stored(server.data_dir(), server.admin_key()));
 }
 
 // Tenancy: what is another organization's looks exactly like what never was.

@@ -17,7 +17,7 @@ struct NeverSeen {
 };
 constexpr NeverSeen never_seen[] = {
     {"500", "nothing is known that brings it about"},
-    {"503", "needs a log or a disk that is away; the tests of infra have those"},
+    {"503", "mostly needs a log or a disk that is away; the tests of infra have those"},
 };
 
 std::unique_ptr<ServerProcess>& shared_server_slot() {
