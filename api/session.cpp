@@ -271,7 +271,10 @@ class Session::Impl {
   }
 
   Awaitable<Response> perform(Write& write, const Request& asked) {
-    if (!co_await flush()) co_return Response{};
+    if (!co_await flush()) {
+      cut_ = true;
+      co_return Response{};
+    }
     const std::uint64_t token = lane_.expect(*self_);
     write.submission.sink = &lane_;
     write.submission.token = token;
@@ -286,7 +289,10 @@ class Session::Impl {
   }
 
   Awaitable<Response> perform(SlowRead& read, const Request& asked) {
-    if (!co_await flush()) co_return Response{};
+    if (!co_await flush()) {
+      cut_ = true;
+      co_return Response{};
+    }
     ServerState& state = lane_.state();
     if (state.slow_reads_waiting >= limits::slow_reads_waiting_max) {
       co_return overloaded(error_format(asked), "Too many reads are waiting; try again");
@@ -388,7 +394,7 @@ class Session::Impl {
   Phase phase_ = Phase::idle;
   SteadyTime deadline_ = SteadyTime::max();
   bool overdue_ = false;  // the deadline has passed; it was the lane that cancelled
-  bool cut_ = false;      // the drain's time was over
+  bool cut_ = false;      // nothing more can be sent: the drain's time was over, or sending failed
 };
 
 Session::Session(Socket socket, Lane& lane, std::string client_address)

@@ -4,6 +4,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <cstdlib>
+#include <set>
 
 #include "domain/email_address.hpp"
 #include "domain/strict_json.hpp"
@@ -108,11 +109,13 @@ std::size_t count_characters(std::string_view utf8) {
 void refuse_unknown_members(ValidationErrors& errors, const std::vector<std::string>& names) {
   if (names.empty()) return;
   std::string all;
+  std::set<std::string> shown;
   const std::size_t listed = std::min(names.size(), unknown_members_listed_max);
   for (std::size_t i = 0; i < listed; ++i) {
     const std::string name = shortened(names[i]);
     all += (i == 0 ? "'" : ", '") + name + "'";
-    errors.add(name, "Unrecognized key");
+    // Two long names may look the same once they are shortened; a JSON object has each name once.
+    if (shown.insert(name).second) errors.add(name, "Unrecognized key");
   }
   if (listed < names.size()) all += " and " + std::to_string(names.size() - listed) + " more";
   errors.form.push_back("Unrecognized key(s) in object: " + all);
