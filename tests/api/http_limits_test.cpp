@@ -1,6 +1,4 @@
-#include <barrier>
 #include <boost/json.hpp>
-#include <thread>
 #include <vector>
 
 #include "tests/support/api_fixture.hpp"
@@ -167,25 +165,17 @@ TEST_F(HttpLimits, APlaceThatWasGivenUpIsFreeAgain) {
   }
 }
 
-// Patches one contact from many connections at once; returns the responses.
-std::vector<Response> patch_at_once(const ServerProcess& server, const ApiUser& user,
-                                    const std::string& id, int round) {
-  constexpr std::size_t clients = 32;
-  std::vector<Response> responses(clients);
-  std::barrier start{static_cast<std::ptrdiff_t>(clients)};
-  std::vector<std::jthread> threads;
-  for (std::size_t i = 0; i < clients; ++i) {
-    threads.emplace_back([&, i] {
-      const std::string value = std::to_string(round) + '-' + std::to_string(i);
-      HttpClient client{server.port()};
-      client.request("GET", "/healthz");
-      start.arrive_and_wait();
-      responses[i] = client.request("PATCH", contact_path(id), {{"X-API-KEY", user.key()}},
-                                    json::serialize(json::object{{"company", value}}));
-    });
+// Patches of one contact, each to another value.
+std::vector<Request> patches_of(const Contact& contact, const ApiUser& user, int round) {
+  std::vector<Request> patches(32);
+  for (std::size_t i = 0; i < patches.size(); ++i) {
+    const std::string value = std::to_string(round) + '-' + std::to_string(i);
+    patches[i] = {"PATCH",
+                  contact_path(contact.id),
+                  {{"X-API-KEY", user.key()}},
+                  json::serialize(json::object{{"company", value}})};
   }
-  threads.clear();
-  return responses;
+  return patches;
 }
 
 TEST_F(HttpLimits, AFullQueueIs503WithRetryAfterAndChangesNothing) {
@@ -196,7 +186,7 @@ TEST_F(HttpLimits, AFullQueueIs503WithRetryAfterAndChangesNothing) {
   std::size_t changes = 0;
   std::size_t refused = 0;
   for (int round = 0; round < rounds_max && refused == 0; ++round) {
-    for (const Response& response : patch_at_once(server, client, ann.id, round)) {
+    for (const Response& response : send_at_once(server.port(), patches_of(ann, client, round))) {
       expect_documented({"PATCH", contact_path(ann.id), {}, {}, response});
       if (response.status == 200) {
         ++changes;

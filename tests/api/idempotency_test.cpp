@@ -1,7 +1,5 @@
-#include <barrier>
 #include <boost/json.hpp>
 #include <functional>
-#include <thread>
 #include <vector>
 
 #include "tests/support/api_fixture.hpp"
@@ -9,8 +7,6 @@
 // Idempotency-Key on POST, PATCH and DELETE.
 namespace contactd::test {
 namespace {
-
-namespace json = boost::json;
 
 class Idempotency : public ApiTest {
  protected:
@@ -162,39 +158,24 @@ TEST_F(Idempotency, HoldsAcrossARestartAndAKill) {
   }
 }
 
-// Sends one keyed request from many connections at once; returns the responses.
-std::vector<Response> race_one_key(const ApiUser& user, const std::string& method,
-                                   const std::string& target, const std::string& key) {
-  constexpr std::size_t clients = 16;
-  std::vector<Response> responses(clients);
-  std::barrier start{static_cast<std::ptrdiff_t>(clients)};
-  std::vector<std::jthread> threads;
-  for (std::size_t i = 0; i < clients; ++i) {
-    threads.emplace_back([&, i] {
-      HttpClient client{shared_server().port()};
-      client.request("GET", "/healthz");
-      start.arrive_and_wait();
-      responses[i] = client.request(method, target,
-                                    {{"X-API-KEY", user.key()},
-                                     {"Content-Type", "application/json"},
-                                     {"Idempotency-Key", key}},
-                                    "{}");
-    });
-  }
-  threads.clear();
-  return responses;
-}
-
 // Races until a duplicate was seen in flight, and expects that each race was won once.
 void expect_in_flight_conflict(const std::string& method, unsigned success,
-                               const std::function<std::string()>& next_target, ApiUser& user) {
+                               const std::function<std::string()>& next_target,
+                               const ApiUser& user) {
   constexpr int rounds_max = 500;
+  constexpr std::size_t clients = 16;
   bool seen_in_flight = false;
   for (int round = 0; round < rounds_max && !seen_in_flight; ++round) {
     const std::string target = next_target();
     std::size_t firsts = 0;
-    for (const Response& response :
-         race_one_key(user, method, target, method + std::to_string(round))) {
+    const Request request{method,
+                          target,
+                          {{"X-API-KEY", user.key()},
+                           {"Content-Type", "application/json"},
+                           {"Idempotency-Key", method + std::to_string(round)}},
+                          "{}"};
+    const std::vector<Request> duplicates(clients, request);
+    for (const Response& response : send_at_once(shared_server().port(), duplicates)) {
       expect_documented({method, target, "application/json", "{}", response});
       if (response.status == 409) {
         EXPECT_EQ(response.json().at("error"), "idempotent_request_in_progress");

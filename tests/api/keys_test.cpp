@@ -147,12 +147,12 @@ TEST_F(Keys, SurviveARestart) {
   ApiUser revoked = given_user(server, "write", kept.organization());
   const Contact ann = kept.given_contact();
   const std::string admin_key = server.admin_key();
-  ApiUser operator_ = admin_of(server);
-  const json::value keys = operator_.send("GET", "/admin/v1/keys").then(200).json();
+  ApiUser administrator = admin_of(server);
+  const json::value keys = administrator.send("GET", "/admin/v1/keys").then(200).json();
   for (const json::value& key : keys.at("data").as_array()) {
     const std::string id = json::value_to<std::string>(key.at("id"));
     if (revoked.key().find(id) == std::string::npos) continue;
-    operator_.send("DELETE", "/admin/v1/keys/" + id).then(200);
+    administrator.send("DELETE", "/admin/v1/keys/" + id).then(200);
   }
   EXPECT_EQ(server.stop(), exited(0));
   server.start();

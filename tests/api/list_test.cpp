@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <boost/json.hpp>
 #include <boost/url/encode.hpp>
 #include <boost/url/rfc/unreserved_chars.hpp>
@@ -17,10 +18,10 @@ namespace json = boost::json;
 class List : public ApiTest {
  protected:
   std::vector<Contact> given_contacts(std::size_t count) {
-    std::vector<Contact> contacts;
+    std::vector<Contact> contacts(count);
     for (std::size_t i = 0; i < count; ++i) {
-      contacts.push_back(user.given_contact(
-          json::serialize(json::object{{"first_name", "Contact " + std::to_string(i)}})));
+      contacts[i] = user.given_contact(
+          json::serialize(json::object{{"first_name", "Contact " + std::to_string(i)}}));
     }
     return contacts;
   }
@@ -40,8 +41,9 @@ std::vector<std::string> ids_in(const Answer& answer) {
 }
 
 std::vector<std::string> ids_of(const std::vector<Contact>& contacts) {
-  std::vector<std::string> ids;
-  for (const Contact& contact : contacts) ids.push_back(contact.id);
+  std::vector<std::string> ids(contacts.size());
+  std::transform(contacts.begin(), contacts.end(), ids.begin(),
+                 [](const Contact& contact) { return contact.id; });
   return ids;
 }
 

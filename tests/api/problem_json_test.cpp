@@ -6,8 +6,6 @@
 namespace contactd::test {
 namespace {
 
-namespace json = boost::json;
-
 class ProblemJson : public ApiTest {
  protected:
   const Headers asks = {{"Accept", "application/json, application/problem+json;q=0.9"}};

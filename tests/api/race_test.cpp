@@ -1,7 +1,5 @@
-#include <barrier>
 #include <boost/json.hpp>
 #include <map>
-#include <thread>
 #include <vector>
 
 #include "tests/support/api_fixture.hpp"
@@ -15,39 +13,31 @@ namespace json = boost::json;
 constexpr std::size_t racers = 64;
 constexpr int rounds = 10;
 
-class Race : public ApiTest {};
-
-// Every racer sets `email` on its own contact, all at once; returns the statuses.
-std::vector<Response> race_for(const std::string& email, const ApiUser& user,
-                               std::vector<HttpClient>& clients,
-                               const std::vector<Contact>& contacts) {
-  const std::string body = json::serialize(json::object{{"email", email}});
-  std::vector<Response> responses(clients.size());
-  std::barrier start{static_cast<std::ptrdiff_t>(clients.size())};
-  std::vector<std::jthread> threads;
-  for (std::size_t i = 0; i < clients.size(); ++i) {
-    threads.emplace_back([&, i] {
-      start.arrive_and_wait();
-      responses[i] = clients[i].request(
-          "PATCH", contact_path(contacts[i].id),
-          {{"X-API-KEY", user.key()}, {"Content-Type", "application/json"}}, body);
-    });
+class Race : public ApiTest {
+ protected:
+  Request patch_of(const Contact& contact, std::string_view field, std::string_view value) const {
+    return {"PATCH", contact_path(contact.id), headers,
+            json::serialize(json::object{{field, text(value)}})};
   }
-  threads.clear();
-  return responses;
+
+  const std::uint16_t port = shared_server().port();
+  const Headers headers = {{"X-API-KEY", user.key()}, {"Content-Type", "application/json"}};
+};
+
+std::map<unsigned, std::size_t> statuses_of(const std::vector<Response>& responses) {
+  std::map<unsigned, std::size_t> statuses;
+  for (const Response& response : responses) ++statuses[response.status];
+  return statuses;
 }
 
 TEST_F(Race, OfSixtyFourClientsForOneEmailExactlyOneWins) {
-  std::vector<Contact> contacts;
-  std::vector<HttpClient> clients;
-  for (std::size_t i = 0; i < racers; ++i) {
-    contacts.push_back(user.given_contact());
-    clients.emplace_back(shared_server().port());
-    clients.back().request("GET", "/healthz");
-  }
+  std::vector<Contact> contacts(racers);
+  for (Contact& contact : contacts) contact = user.given_contact();
   for (int round = 0; round < rounds; ++round) {
     const std::string email = "round" + std::to_string(round) + "@example.com";
-    const auto responses = race_for(email, user, clients, contacts);
+    std::vector<Request> requests(racers);
+    for (std::size_t i = 0; i < racers; ++i) requests[i] = patch_of(contacts[i], "email", email);
+    const auto responses = send_at_once(port, requests);
 
     std::string winner;
     std::size_t winners = 0;
@@ -89,63 +79,37 @@ TEST_F(Race, OfSixtyFourClientsForOneEmailExactlyOneWins) {
 }
 
 TEST_F(Race, OfClientsThatCreateWithOneEmailExactlyOneWins) {
-  std::vector<Response> responses(racers);
-  std::barrier start{static_cast<std::ptrdiff_t>(racers)};
-  std::vector<std::jthread> threads;
-  for (std::size_t i = 0; i < racers; ++i) {
-    threads.emplace_back([&, i] {
-      HttpClient client{shared_server().port()};
-      client.request("GET", "/healthz");
-      start.arrive_and_wait();
-      responses[i] =
-          client.request("POST", "/api/v1/contacts",
-                         {{"X-API-KEY", user.key()}, {"Content-Type", "application/json"}},
-                         R"({"email": "one@example.com"})");
-    });
-  }
-  threads.clear();
+  const Request create{"POST", "/api/v1/contacts", headers, R"({"email": "one@example.com"})"};
+  const auto responses = send_at_once(port, std::vector<Request>(racers, create));
 
-  std::map<unsigned, std::size_t> statuses;
-  for (const Response& response : responses) ++statuses[response.status];
-  EXPECT_EQ(statuses, (std::map<unsigned, std::size_t>{{201, 1}, {409, racers - 1}}));
+  EXPECT_EQ(statuses_of(responses), (std::map<unsigned, std::size_t>{{201, 1}, {409, racers - 1}}));
   EXPECT_EQ(user.list().json().at("data").as_array().size(), 1U);
 }
 
 TEST_F(Race, OfClientsThatPatchOneContactEachIsOneVersion) {
   const Contact ann = user.given_contact();
-  std::vector<std::jthread> threads;
+  std::vector<Request> requests(racers);
   for (std::size_t i = 0; i < racers; ++i) {
-    threads.emplace_back([&, i] {
-      HttpClient client{shared_server().port()};
-      const Response response =
-          client.request("PATCH", contact_path(ann.id),
-                         {{"X-API-KEY", user.key()}, {"Content-Type", "application/json"}},
-                         json::serialize(json::object{{"company", std::to_string(i)}}));
-      EXPECT_EQ(response.status, 200U) << response.body;
-      EXPECT_EQ(response.json().at("data").at("company"), text(std::to_string(i)));
-    });
+    requests[i] = patch_of(ann, "company", std::to_string(i));
   }
-  threads.clear();
+  const auto responses = send_at_once(port, requests);
+
+  for (std::size_t i = 0; i < racers; ++i) {
+    ASSERT_EQ(responses[i].status, 200U) << responses[i].body;
+    EXPECT_EQ(responses[i].json().at("data").at("company"), text(std::to_string(i)));
+  }
   user.read(ann.id).with_header("ETag", "\"" + std::to_string(racers + 1) + "\"");
 }
 
 TEST_F(Race, OfClientsWithTheSameIfMatchExactlyOneWins) {
   const Contact ann = user.given_contact();
-  std::vector<Response> responses(racers);
-  std::vector<std::jthread> threads;
+  std::vector<Request> requests(racers);
   for (std::size_t i = 0; i < racers; ++i) {
-    threads.emplace_back([&, i] {
-      HttpClient client{shared_server().port()};
-      responses[i] = client.request(
-          "PATCH", contact_path(ann.id),
-          {{"X-API-KEY", user.key()}, {"Content-Type", "application/json"}, {"If-Match", ann.etag}},
-          json::serialize(json::object{{"company", std::to_string(i)}}));
-    });
+    requests[i] = patch_of(ann, "company", std::to_string(i));
+    requests[i].headers.emplace_back("If-Match", ann.etag);
   }
-  threads.clear();
-  std::map<unsigned, std::size_t> statuses;
-  for (const Response& response : responses) ++statuses[response.status];
-  EXPECT_EQ(statuses, (std::map<unsigned, std::size_t>{{200, 1}, {412, racers - 1}}));
+  EXPECT_EQ(statuses_of(send_at_once(port, requests)),
+            (std::map<unsigned, std::size_t>{{200, 1}, {412, racers - 1}}));
 }
 
 }  // namespace

@@ -71,10 +71,10 @@ TEST(RateLimit, HoldsForEveryMethodAndChangesNothing) {
 
 TEST(RateLimit, DoesNotHoldForTheOperator) {
   ServerProcess server{three_in_an_hour()};
-  ApiUser operator_ = admin_of(server);
+  ApiUser administrator = admin_of(server);
   for (int i = 0; i < 5; ++i) {
     for (const std::string target : {"/healthz", "/readyz", "/metrics", "/admin/v1/keys"}) {
-      operator_.send("GET", target).then(200);
+      administrator.send("GET", target).then(200);
     }
   }
 }

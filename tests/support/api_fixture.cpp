@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <barrier>
 #include <iostream>
 #include <memory>
+#include <thread>
 
 namespace contactd::test {
 namespace {
@@ -244,6 +246,33 @@ Response send_raw(std::uint16_t port, std::string_view bytes) {
   RawConnection connection{port};
   connection.send(bytes);
   return ResponseReader{connection}.read(bytes.starts_with("HEAD "));
+}
+
+std::vector<Response> send_at_once(std::uint16_t port, const std::vector<Request>& requests) {
+  std::vector<Response> responses(requests.size());
+  std::barrier start{static_cast<std::ptrdiff_t>(requests.size())};
+  const auto send_one = [&](std::size_t i) {
+    HttpClient client{port};
+    const Request& request = requests[i];
+    std::string failure;
+    try {
+      client.request("GET", "/healthz");  // so that the connection is open
+    } catch (const std::exception& problem) {
+      failure = problem.what();
+    }
+    start.arrive_and_wait();
+    try {
+      responses[i] = client.request(request.method, request.target, request.headers, request.body);
+    } catch (const std::exception& problem) {
+      failure = problem.what();
+    }
+    EXPECT_EQ(failure, "") << request.method << ' ' << request.target;
+  };
+  std::vector<std::jthread> threads;
+  threads.reserve(requests.size());
+  for (std::size_t i = 0; i < requests.size(); ++i) threads.emplace_back(send_one, i);
+  threads.clear();
+  return responses;
 }
 
 namespace {

@@ -133,6 +133,17 @@ ApiUser given_user(const ServerProcess& server, std::string_view scope = "write"
 // Sends exactly these bytes on a connection of their own and reads one response.
 Response send_raw(std::uint16_t port, std::string_view bytes);
 
+struct Request {
+  std::string method;
+  std::string target;
+  Headers headers;
+  std::string body;
+};
+
+// Sends all the requests at the same moment, each on a connection of its own; returns the
+// responses in the same order. A request without a response is a failure, and its status is 0.
+std::vector<Response> send_at_once(std::uint16_t port, const std::vector<Request>& requests);
+
 // At the end of all tests: what the document promises must have been seen, and the shared server
 // must end with exit code 0 when it is told to.
 class ApiEnvironment : public ::testing::Environment {

@@ -76,7 +76,9 @@ std::string to_string(const ExitStatus& status) {
   return "exit code " + (status.code ? std::to_string(*status.code) : "unknown");
 }
 
-void PrintTo(const ExitStatus& status, std::ostream* out) { *out << to_string(status); }
+std::ostream& operator<<(std::ostream& out, const ExitStatus& status) {
+  return out << to_string(status);
+}
 
 ChildProcess::ChildProcess(const Options& options) {
   std::vector<std::string> arguments = options.arguments;

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <filesystem>
+#include <iosfwd>
 #include <map>
 #include <optional>
 #include <string>
@@ -22,7 +23,7 @@ struct ExitStatus {
 inline ExitStatus exited(int code) { return {code, std::nullopt}; }
 inline ExitStatus killed_by(int signal) { return {std::nullopt, signal}; }
 std::string to_string(const ExitStatus& status);
-void PrintTo(const ExitStatus& status, std::ostream* out);
+std::ostream& operator<<(std::ostream& out, const ExitStatus& status);
 
 // A program that a test starts. Its standard output is read through here; its standard error goes
 // to a file. It dies with this object, and also when the thread that started it does, so start

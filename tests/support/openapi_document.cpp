@@ -116,10 +116,12 @@ OpenApiDocument::OpenApiDocument(json::value document) : document_(std::move(doc
     routes_.push_back({name, std::move(segments), std::move(item)});
   }
   // A path without parameters goes before one that would match it too.
-  std::stable_sort(routes_.begin(), routes_.end(), [](const Route& a, const Route& b) {
-    return std::count_if(a.segments.begin(), a.segments.end(), is_parameter) <
-           std::count_if(b.segments.begin(), b.segments.end(), is_parameter);
-  });
+  const auto rank = [](const Route& route) {
+    const auto& segments = route.segments;
+    return std::pair{std::count_if(segments.begin(), segments.end(), is_parameter), route.path};
+  };
+  std::sort(routes_.begin(), routes_.end(),
+            [&](const Route& a, const Route& b) { return rank(a) < rank(b); });
 }
 
 OpenApiDocument::~OpenApiDocument() = default;

@@ -16,7 +16,7 @@ inline std::filesystem::path suites_dir() {
 // Where the suite's folder or file is; says on standard output that it didn't run where it isn't
 // there, and returns an empty path.
 inline std::filesystem::path find_suite(const std::string& name) {
-  const std::filesystem::path path = suites_dir() / name;
+  std::filesystem::path path = suites_dir() / name;
   if (!suites_dir().empty() && std::filesystem::exists(path)) return path;
   std::cout << "SUITE NOT RUN: " << name << ": it isn't in "
             << (suites_dir().empty() ? "any folder (CONTACTD_SUITES is empty)"
