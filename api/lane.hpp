@@ -15,6 +15,7 @@
 #include <string>
 #include <thread>
 #include <unordered_map>
+#include <vector>
 
 #include "api/http_message.hpp"
 #include "api/server.hpp"
@@ -76,6 +77,9 @@ class Lane final : public infra::ReplySink {
   std::uint64_t expect(Session& session);
   void forget(std::uint64_t token) { waiting_.erase(token); }
 
+  // Wakes `writer` once the events at hand have been handled: what arrived together is one batch.
+  void wake_soon(infra::Writer& writer);
+
   // From the writer: one wake-up for all replies of a batch.
   void deliver(std::vector<infra::Reply> replies) override;
   // From the thread pool.
@@ -96,6 +100,7 @@ class Lane final : public infra::ReplySink {
   std::list<Session*> sessions_;
   std::unordered_map<std::uint64_t, Session*> waiting_;
   std::uint64_t next_token_ = 1;
+  std::vector<infra::Writer*> to_wake_;
   std::time_t date_second_ = 0;
   std::string date_;
   std::map<std::tuple<std::string_view, std::string_view, int>, prometheus::Counter*> counters_;

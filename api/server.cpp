@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
@@ -74,6 +75,16 @@ void Lane::close_sessions(bool all) {
 std::uint64_t Lane::expect(Session& session) {
   waiting_.emplace(next_token_, &session);
   return next_token_++;
+}
+
+void Lane::wake_soon(infra::Writer& writer) {
+  if (std::find(to_wake_.begin(), to_wake_.end(), &writer) != to_wake_.end()) return;
+  to_wake_.push_back(&writer);
+  if (to_wake_.size() > 1) return;
+  asio::post(io_, [this] {
+    for (infra::Writer* writer : to_wake_) writer->wake();
+    to_wake_.clear();
+  });
 }
 
 void Lane::deliver(std::vector<infra::Reply> replies) {

@@ -283,6 +283,7 @@ class Session::Impl {
       lane_.forget(token);
       co_return write.refuse(*refusal);
     }
+    lane_.wake_soon(*write.writer);
     co_await wait_for_delivery(token);
     if (!outcome_) co_return unknown_outcome(error_format(asked));
     co_return write.render(*outcome_);

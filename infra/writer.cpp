@@ -56,23 +56,28 @@ void Writer::stop() {
 }
 
 std::optional<Refusal> Writer::submit(Submission submission) {
+  const std::lock_guard lock{mutex_};
+  if (status_.state != Status::State::serving) return Refusal::unavailable;
+  if (queue_.size() >= limits_.queue_commands_max) {
+    metrics_.queue_full.Increment();
+    return Refusal::queue_full;
+  }
+  if (submission.idempotency && !in_progress_.insert(submission.idempotency->key).second) {
+    return Refusal::in_progress;
+  }
+  queue_.push_back(std::move(submission));
+  metrics_.queue_commands.Set(static_cast<double>(queue_.size()));
+  return std::nullopt;
+}
+
+void Writer::wake() {
   bool wake = false;
   {
     const std::lock_guard lock{mutex_};
-    if (status_.state != Status::State::serving) return Refusal::unavailable;
-    if (queue_.size() >= limits_.queue_commands_max) {
-      metrics_.queue_full.Increment();
-      return Refusal::queue_full;
-    }
-    if (submission.idempotency && !in_progress_.insert(submission.idempotency->key).second) {
-      return Refusal::in_progress;
-    }
-    queue_.push_back(std::move(submission));
-    metrics_.queue_commands.Set(static_cast<double>(queue_.size()));
-    wake = std::exchange(waiting_, false);
+    // With nothing queued the thread would sleep on, and waiting_ would say that it doesn't.
+    wake = !queue_.empty() && std::exchange(waiting_, false);
   }
   if (wake) queued_.notify_one();
-  return std::nullopt;
 }
 
 Writer::Status Writer::status() const {

@@ -82,7 +82,7 @@ enum class Refusal {
 // answers. On any doubt about the log it drops what is undecided, answers that the outcome is
 // unknown, and starts at the claim again.
 //
-// Threads: submit() and status() from any; start() and stop() from one.
+// Threads: submit(), wake() and status() from any; start() and stop() from one.
 class Writer {
  public:
   struct Limits {
@@ -109,7 +109,11 @@ class Writer {
   void stop();
 
   // Queues a command, whose outcome goes to its sink; or says at once why not.
+  // The thread may sleep on until wake().
   std::optional<Refusal> submit(Submission submission);
+  // Tells the thread that something was queued. Apart from submit(), so that commands which arrive
+  // together are decided together.
+  void wake();
 
   Status status() const;
   // Whether it has once folded all of the log up to a claim of its own. Before that the projections

@@ -150,8 +150,10 @@ class WriterTest : public testing::Test {
   }
   std::optional<infra::Refusal> try_submit(domain::Command command) {
     const auto idempotency = std::exchange(idempotency_, std::nullopt);
-    return writer_->submit({organization_, std::move(command), "key1", "request", idempotency,
-                            &replies_, ++last_token_});
+    auto refusal = writer_->submit({organization_, std::move(command), "key1", "request",
+                                    idempotency, &replies_, ++last_token_});
+    writer_->wake();
+    return refusal;
   }
   std::uint64_t last_token() const { return last_token_; }
   // Returns the token to ask for the outcome with.
