@@ -66,6 +66,9 @@ struct SlowRead {
 
 using Handled = std::variant<Response, Write, SlowRead>;
 
+// The reason phrase of a status that contactd sends (RFC 9110, section 15).
+std::string_view reason_of(int status);
+
 // Appends the response as HTTP/1.`minor_version` bytes. `date` is the value of the Date field.
 void append_response(std::string& out, const Response& response, int minor_version, bool keep_alive,
                      std::string_view date, std::string_view request_id);

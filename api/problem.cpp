@@ -11,37 +11,6 @@ using domain::json_string;
 
 constexpr std::string_view problem_type = "application/problem+json";
 
-std::string_view title_of(int status) {
-  switch (status) {
-    case 400:
-      return "Bad Request";
-    case 401:
-      return "Unauthorized";
-    case 403:
-      return "Forbidden";
-    case 404:
-      return "Not Found";
-    case 405:
-      return "Method Not Allowed";
-    case 409:
-      return "Conflict";
-    case 412:
-      return "Precondition Failed";
-    case 413:
-      return "Content Too Large";
-    case 415:
-      return "Unsupported Media Type";
-    case 422:
-      return "Unprocessable Content";
-    case 429:
-      return "Too Many Requests";
-    case 503:
-      return "Service Unavailable";
-    default:
-      return "Error";
-  }
-}
-
 Response retry_later(Response response) {
   return std::move(response).with("Retry-After", std::to_string(limits::retry_after_seconds));
 }
@@ -135,7 +104,7 @@ Response error_response(ErrorFormat format, int status, std::string_view error,
   body = "{";
   if (format == ErrorFormat::problem) {
     response.content_type = problem_type;
-    body += R"("type":"about:blank","title":)" + json_string(title_of(status)) + R"(,"status":)" +
+    body += R"("type":"about:blank","title":)" + json_string(reason_of(status)) + R"(,"status":)" +
             std::to_string(status) + R"(,"detail":)" + json_string(error) + ',';
   }
   body += R"("error":)";

@@ -82,7 +82,7 @@ void Lane::wake_soon(infra::Writer& writer) {
   to_wake_.push_back(&writer);
   if (to_wake_.size() > 1) return;
   asio::post(io_, [this] {
-    for (infra::Writer* writer : to_wake_) writer->wake();
+    for (infra::Writer* one : to_wake_) one->wake();
     to_wake_.clear();
   });
 }

@@ -81,24 +81,10 @@ std::vector<FieldChange> changes_at(const json::object& object) {
   return out;
 }
 
-std::string_view name_of_scope(Scope scope) {
-  switch (scope) {
-    case Scope::none:
-      return "none";
-    case Scope::read:
-      return "read";
-    case Scope::write:
-      return "write";
-  }
-  throw std::logic_error("a scope that isn't one");
-}
-
 Scope scope_at(const json::object& object, std::string_view name) {
-  const std::string_view text = text_at(object, name);
-  for (const Scope scope : {Scope::none, Scope::read, Scope::write}) {
-    if (name_of_scope(scope) == text) return scope;
-  }
-  throw Unreadable("member '" + std::string{name} + "' is no scope");
+  const auto scope = scope_named(text_at(object, name));
+  if (!scope) throw Unreadable("member '" + std::string{name} + "' is no scope");
+  return *scope;
 }
 
 // Writers.
@@ -129,7 +115,7 @@ struct Encoder {
   }
   void operator()(const ApiKeyCreated& event) {
     out += R"({"key_id":)" + json_string(event.key) + R"(,"name":)" + json_string(event.name) +
-           R"(,"scopes":{"contacts":")" + std::string{name_of_scope(event.scopes.contacts)} +
+           R"(,"scopes":{"contacts":")" + std::string{name_of(event.scopes.contacts)} +
            R"("},"secret_sha256":")" + to_hex(event.secret_hash) + R"("})";
   }
   void operator()(const ApiKeyRevoked& event) {

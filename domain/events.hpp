@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -35,6 +36,9 @@ struct ContactDeleted {
 };
 
 enum class Scope : std::uint8_t { none, read, write };  // write implies read
+
+std::string_view name_of(Scope scope);
+std::optional<Scope> scope_named(std::string_view name);
 
 struct Scopes {
   Scope contacts = Scope::none;

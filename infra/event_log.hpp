@@ -74,7 +74,8 @@ class EventLog {
                     std::chrono::milliseconds patience) = 0;
 
   // One past the last committed record, as far as is known: for progress and lag, never to decide
-  // that everything was read.
+  // that everything was read. Not less than what read() has ever given out, unless the log has
+  // lost records.
   virtual std::uint64_t end_offset(std::uint32_t partition) = 0;
 };
 

@@ -28,6 +28,14 @@ domain::RecordedEvent claim_proposal(domain::Instant now) {
   return event;
 }
 
+void require_all_that_was_folded(std::uint64_t log_end, std::uint64_t folded) {
+  if (log_end >= folded) return;
+  throw BrokenLog("the projections have folded " + std::to_string(folded) +
+                  " records, but the log ended at offset " + std::to_string(log_end) +
+                  ": it has lost records, or it is another one. If this log is the right one, "
+                  "remove the projections' directory, which is then made anew");
+}
+
 }  // namespace
 
 Writer::Writer(std::uint32_t partition, Limits limits, EventLog& log, ReadStore& store,
@@ -124,16 +132,14 @@ void Writer::run(std::stop_token stop) {
 
 void Writer::claim_and_catch_up(std::stop_token stop) {
   set_status(Status::State::folding, "taking the partition");
+  const std::uint64_t from = projector_.checkpoint().next_offset;
+  // Before the claim: a claim record would make the log longer at each attempt, until it seemed
+  // long enough.
+  require_all_that_was_folded(log_.end_offset(partition_), from);
   const auto now = std::max(clock_(), projector_.checkpoint().last_time);
   claim_ = log_.claim(partition_, claim_proposal(now));
   metrics_.log_claims.Increment();
-  const std::uint64_t from = projector_.checkpoint().next_offset;
-  if (claim_.epoch < from) {
-    throw BrokenLog("the projections have folded " + std::to_string(from) +
-                    " records, but the log ended at offset " + std::to_string(claim_.epoch) +
-                    ": it has lost records, or it is another one. If this log is the right one, "
-                    "remove the projections' directory, which is then made anew");
-  }
+  require_all_that_was_folded(claim_.epoch, from);
   auto told = Clocked::now();
   const auto caught_up = [&](const Checkpoint& checkpoint) {
     if (Clocked::now() - told >= progress_interval) {

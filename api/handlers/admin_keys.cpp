@@ -13,25 +13,12 @@ namespace {
 
 namespace json = boost::json;
 using domain::json_string;
-using domain::Scope;
 
 struct KeyRequest {
   domain::OrganizationId organization;
   std::string name;
   domain::Scopes scopes;
 };
-
-std::string_view name_of(Scope scope) {
-  switch (scope) {
-    case Scope::none:
-      return "none";
-    case Scope::read:
-      return "read";
-    case Scope::write:
-      return "write";
-  }
-  std::abort();
-}
 
 std::optional<std::string> text_of(const json::value& value) {
   const auto* text = value.if_string();
@@ -68,13 +55,9 @@ void read_scopes(KeyRequest& request, const json::value* value, domain::Validati
   if (scopes == nullptr) return errors.add("scopes", sentence);
   for (const auto& member : *scopes) {
     const auto text = text_of(member.value());
-    bool known = false;
-    for (const Scope scope : {Scope::none, Scope::read, Scope::write}) {
-      if (member.key() != "contacts" || !text || *text != name_of(scope)) continue;
-      request.scopes.contacts = scope;
-      known = true;
-    }
-    if (!known) return errors.add("scopes", sentence);
+    const auto scope = text ? domain::scope_named(*text) : std::nullopt;
+    if (member.key() != "contacts" || !scope) return errors.add("scopes", sentence);
+    request.scopes.contacts = *scope;
   }
 }
 

@@ -141,6 +141,14 @@ TEST_F(WriterTest, CutsBatchesAtTheirLimit) {
   EXPECT_EQ(log_->appends(), 4U);
 }
 
+TEST_F(WriterTest, SleepsOnThroughAWakeForNothingAndHearsTheNext) {
+  start();
+  for (int i = 0; i < 100; ++i) {
+    writer_->wake();
+    EXPECT_TRUE(is<ContactAnswer>(run(create(("c" + std::to_string(i)).c_str()))));
+  }
+}
+
 TEST_F(WriterTest, TellsARepeatWhatTheFirstWasTold) {
   start();
   const auto created = as<ContactAnswer>(with_key(1).run(create("ann", "ann@x.io")));
@@ -301,6 +309,7 @@ TEST_F(WriterTest, ServesManyThreads) {
             writer_->submit(
                 {org("acme"), domain::CreateContact{contact_id(name), {}}, "k", "r", {}, &sink, i}),
             std::nullopt);
+        writer_->wake();
         EXPECT_TRUE(as<ContactAnswer>(sink.wait_for(i)).created);
         EXPECT_TRUE(store_->contact_row(org("acme"), contact_id(name)).has_value());
       }

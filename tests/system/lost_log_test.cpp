@@ -43,9 +43,12 @@ TEST(LostLog, StopsThePartitionUntilTheProjectionsAreMadeAnew) {
     EXPECT_EQ(status_after_start(directory.path() / "log", store).state, State::serving);
   }
   const auto other_log = directory.path() / "other-log";
-  const auto status = status_after_start(other_log, store);
-  EXPECT_EQ(status.state, State::stopped);
-  EXPECT_NE(status.detail.find("remove the projections"), std::string::npos) << status.detail;
+  // However often it is tried: an attempt must not make the log longer.
+  for (int start = 0; start < 5; ++start) {
+    const auto status = status_after_start(other_log, store);
+    EXPECT_EQ(status.state, State::stopped);
+    EXPECT_NE(status.detail.find("remove the projections"), std::string::npos) << status.detail;
+  }
 
   std::filesystem::remove_all(store);
   EXPECT_EQ(status_after_start(other_log, store).state, State::serving);
