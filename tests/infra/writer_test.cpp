@@ -145,7 +145,8 @@ TEST_F(WriterTest, SleepsOnThroughAWakeForNothingAndHearsTheNext) {
   start();
   for (int i = 0; i < 100; ++i) {
     writer_->wake();
-    EXPECT_TRUE(is<ContactAnswer>(run(create(("c" + std::to_string(i)).c_str()))));
+    const std::string name = "c" + std::to_string(i) + "x";
+    EXPECT_TRUE(is<ContactAnswer>(run(create(name.c_str()))));
   }
 }
 
