@@ -133,6 +133,7 @@ class App {
     infra::Writer::Limits limits;
     limits.queue_commands_max = config_.queue_commands_max;
     std::vector<std::unique_ptr<infra::Writer>> writers;
+    writers.reserve(log_->partition_count());
     for (std::uint32_t partition = 0; partition < log_->partition_count(); ++partition) {
       writers.push_back(std::make_unique<infra::Writer>(partition, limits, *log_, *store_, metrics_,
                                                         infra::system_time));

@@ -62,8 +62,7 @@ std::optional<Outcome> BatchDecider::earlier_answer(const Submission& submission
   auto record = store_.idempotency(partition_, submission.idempotency->key, now_);
   if (!record) return std::nullopt;
   if (record->request != submission.idempotency->request) return Outcome{IdempotencyKeyReused{}};
-  return std::visit([](auto&& answer) { return Outcome{std::move(answer), true}; },
-                    std::move(record->answer));
+  return std::visit([](auto& answer) { return Outcome{std::move(answer), true}; }, record->answer);
 }
 
 Decision BatchDecider::decide_on(const Submission& submission, const CreateContact& command) {

@@ -20,6 +20,7 @@ RocksDb::RocksDb(const std::filesystem::path& directory, const rocksdb::DBOption
                            ec.message() + "; check its parent and its permissions");
   }
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+  descriptors.reserve(families.size());
   for (const Family& family : families) descriptors.emplace_back(family.name, family.options);
   rocksdb::DBOptions gentle = options;
   gentle.bytes_per_sync = background_bytes_per_sync;

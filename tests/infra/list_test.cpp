@@ -15,7 +15,6 @@ using namespace projections;
 using domain::Contact;
 using domain::Field;
 using keys::UpdatePosition;
-using testing::ElementsAre;
 using testing::IsEmpty;
 
 // A query in words: asked(10).skipping(2).tagged_with("vip").

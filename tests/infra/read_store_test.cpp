@@ -160,8 +160,10 @@ TEST_F(ReadStoreTest, NeverShowsAnOlderRowAgain) {
         ann, version, {change(domain::Field::company, text(version - 1), text(version))}});
   }
   fold_some(*store_, builder.log, 2);
+  constexpr std::size_t reader_count = 2;
   std::vector<std::future<void>> readers;
-  for (int i = 0; i < 2; ++i) {
+  readers.reserve(reader_count);
+  for (std::size_t i = 0; i < reader_count; ++i) {
     readers.push_back(std::async(std::launch::async, [&] {
       for (domain::Version seen = 1; seen < versions;) {
         const auto row = store_->contact_row(org("acme"), ann);

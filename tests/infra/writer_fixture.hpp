@@ -98,11 +98,12 @@ class Gate {
 
 // A writer over the embedded log and the real database, in directories of their own.
 class WriterTest : public testing::Test {
+ public:
+  ~WriterTest() override { stop(); }
+
  protected:
   using Answer = decltype(infra::Outcome::answer);
   using State = infra::Writer::Status::State;
-
-  ~WriterTest() override { stop(); }
 
   // Opens both directories, creating what isn't there, without starting the writer.
   void open() {

@@ -300,6 +300,7 @@ TEST_F(WriterTest, ServesManyThreads) {
   constexpr int each = 50;
   start();
   std::vector<std::future<void>> clients;
+  clients.reserve(threads);
   std::vector<Replies> replies(threads);
   for (int t = 0; t < threads; ++t) {
     clients.push_back(std::async(std::launch::async, [&, t] {

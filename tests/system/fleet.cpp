@@ -38,6 +38,7 @@ Fleet::Fleet(ServerProcess& server, std::uint64_t seed)
 void Fleet::load(std::uint64_t answers, const std::function<void()>& disturb) {
   Progress progress;
   std::vector<std::jthread> threads;
+  threads.reserve(clients_.size());
   for (Client& client : clients_) {
     threads.emplace_back(
         [&client, &progress, this] { client.run(server_.port(), api_key_, progress); });
