@@ -101,7 +101,10 @@ class App {
 
   void start() {
     server_.start();
-    for (const auto& writer : partitions_.all()) writer->start();
+    for (const auto& writer : partitions_.all()) {
+      writer->start();
+      writer->take();
+    }
   }
   bool ready() const { return partitions_.caught_up(); }
   std::string url() const { return server_.url(); }

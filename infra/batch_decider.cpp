@@ -1,6 +1,5 @@
 #include "infra/batch_decider.hpp"
 
-#include <algorithm>
 #include <cassert>
 
 #include "domain/contact/decide.hpp"
@@ -34,17 +33,18 @@ Outcome contact_outcome(const ContactView& view, bool created) {
 
 }  // namespace
 
-BatchDecider::BatchDecider(std::uint32_t partition, const Claim& claim, const Projector& projector,
-                           const ReadStore& store, const Clock& clock)
+BatchDecider::BatchDecider(std::uint32_t partition, const Claim& claim, Start start,
+                           const projections::StateReader& confirmed, const ReadStore& store,
+                           Bases bases)
     : partition_(partition),
       claim_(claim),
-      confirmed_(projector.confirmed()),
+      confirmed_(confirmed),
       store_(store),
-      // The log's times never go backwards, whatever the clock does.
-      now_(std::max(clock(), projector.checkpoint().last_time)),
-      next_sequence_(projector.checkpoint().next_sequence),
-      emails_([&store](const OrganizationId& organization, std::string_view email) {
-        return store.email_holder(organization, email);
+      now_(start.now),
+      next_sequence_(start.next_sequence),
+      bases_(std::move(bases)),
+      emails_([this](const OrganizationId& organization, std::string_view email) {
+        return holder_before(organization, email);
       }) {}
 
 void BatchDecider::decide(const Submission& submission) {
@@ -94,10 +94,9 @@ BatchDecider::Settled BatchDecider::settle(const Submission& submission, Decisio
 }
 
 BatchDecider::Settled BatchDecider::accept(const Submission& submission, Event event) {
-  const std::size_t index = events_.size();
   const bool created = std::holds_alternative<ContactCreated>(event);
   record(submission, std::move(event));
-  evolve(submission, events_.back(), index);
+  evolve(submission, events_.back());
   const Event& fact = events_.back().event;
   if (const auto* deleted = std::get_if<ContactDeleted>(&fact)) {
     return {Outcome{DeletedAnswer{deleted->contact}}};
@@ -109,7 +108,7 @@ BatchDecider::Settled BatchDecider::accept(const Submission& submission, Event e
   if (const auto* key = std::get_if<ApiKeyRevoked>(&fact)) {
     return {Outcome{ApiKeyRevokedAnswer{key->key}}};
   }
-  return {std::nullopt, index, created};
+  return {std::nullopt, last_event(), created};
 }
 
 BatchDecider::Settled BatchDecider::nothing_to_do(const Submission& submission) {
@@ -119,10 +118,10 @@ BatchDecider::Settled BatchDecider::nothing_to_do(const Submission& submission) 
   }
   if (submission.idempotency) {
     record(submission, RequestAnswered{*contact});
-    return {std::nullopt, events_.size() - 1, false};
+    return {std::nullopt, last_event(), false};
   }
-  const std::size_t event = pending(submission.organization, *contact).event;
-  if (event != no_event) return {std::nullopt, event, false};
+  const Source& source = pending(submission.organization, *contact).source;
+  if (source.results != nullptr) return {std::nullopt, source, false};
   return {contact_outcome(*confirmed_.contact(submission.organization, *contact), false)};
 }
 
@@ -137,8 +136,7 @@ void BatchDecider::record(const Submission& submission, Event event) {
                      Stamp{claim_.epoch, next_sequence_++}, std::move(event)});
 }
 
-void BatchDecider::evolve(const Submission& submission, const RecordedEvent& event,
-                          std::size_t index) {
+void BatchDecider::evolve(const Submission& submission, const RecordedEvent& event) {
   const ContactId* contact = contact_of(submission.command);
   if (contact == nullptr) return;
   Pending& entry = pending(submission.organization, *contact);
@@ -150,7 +148,7 @@ void BatchDecider::evolve(const Submission& submission, const RecordedEvent& eve
         }
       },
       event.event);
-  entry.event = index;
+  entry.source = last_event();
 }
 
 std::optional<ContactId> BatchDecider::holder_of(const Submission& submission,
@@ -160,22 +158,41 @@ std::optional<ContactId> BatchDecider::holder_of(const Submission& submission,
   return emails_.holder(submission.organization, *email);
 }
 
+std::optional<ContactId> BatchDecider::holder_before(const OrganizationId& organization,
+                                                     std::string_view email) const {
+  for (const auto& base : bases_) {
+    if (const auto* known = base->emails_.pending(organization, email)) return *known;
+  }
+  return store_.email_holder(organization, email);
+}
+
 BatchDecider::Pending& BatchDecider::pending(const OrganizationId& organization,
                                              const ContactId& contact) {
   std::string key = projections::keys::contact(organization, contact);
   const auto found = contacts_.find(key);
   if (found != contacts_.end()) return found->second;
-  Pending entry;
-  if (const auto view = confirmed_.contact(organization, contact)) entry.state = view->contact;
+  Pending entry = before(key, organization, contact);
   return contacts_.emplace(std::move(key), std::move(entry)).first->second;
 }
 
+BatchDecider::Pending BatchDecider::before(const std::string& key,
+                                           const OrganizationId& organization,
+                                           const ContactId& contact) const {
+  for (const auto& base : bases_) {
+    const auto found = base->contacts_.find(key);
+    if (found != base->contacts_.end()) return found->second;
+  }
+  const auto view = confirmed_.contact(organization, contact);
+  if (view == nullptr) return {};
+  return {view->contact, {}};
+}
+
 void BatchDecider::confirm(const projections::FoldBatch::Result& result) {
-  results_.push_back(result);
+  results_->push_back(result);
 }
 
 std::vector<Outcome> BatchDecider::outcomes() const {
-  assert(results_.size() == events_.size());
+  assert(results_->size() == events_.size());
   std::vector<Outcome> all;
   all.reserve(settled_.size());
   for (const Settled& settled : settled_) all.push_back(outcome_of(settled));
@@ -184,7 +201,7 @@ std::vector<Outcome> BatchDecider::outcomes() const {
 
 Outcome BatchDecider::outcome_of(const Settled& settled) const {
   if (settled.outcome) return *settled.outcome;
-  return contact_outcome(*results_[settled.event].contact, settled.created);
+  return contact_outcome(*(*settled.source.results)[settled.source.index].contact, settled.created);
 }
 
 }  // namespace contactd::infra

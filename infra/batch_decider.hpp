@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
+#include <memory>
 #include <optional>
 #include <unordered_map>
 #include <vector>
@@ -12,36 +12,59 @@
 namespace contactd::infra {
 
 // Decides the commands of one batch, one after the other, each on the confirmed state plus what
-// the batch has decided before it; and, once the batch has been folded, says what each is told.
-// Threads: the writer's. Lives for one batch.
+// was decided before it, in this batch and in those that are in flight; and, once the batch has
+// been folded, says what each is told.
+//
+// Threads: decide() and seal() on the writer's. After seal(), confirm() and outcomes() on that
+// which folds, while the next batches' deciders look into this one.
 class BatchDecider {
  public:
-  BatchDecider(std::uint32_t partition, const Claim& claim, const Projector& projector,
-               const ReadStore& store, const Clock& clock);
+  // The batches before this one that may not have been folded yet, the newest first. One that has
+  // been folded meanwhile does no harm: it says what the confirmed state says.
+  using Bases = std::vector<std::shared_ptr<const BatchDecider>>;
+
+  struct Start {
+    domain::Instant now;              // the time of all its events; not before an earlier batch's
+    std::uint64_t next_sequence = 1;  // of its first event
+  };
+
+  BatchDecider(std::uint32_t partition, const Claim& claim, Start start,
+               const projections::StateReader& confirmed, const ReadStore& store, Bases bases);
+  BatchDecider(const BatchDecider&) = delete;  // its email registry refers to it
+  BatchDecider& operator=(const BatchDecider&) = delete;
 
   void decide(const Submission& submission);
+  // Nothing more is decided: lets the earlier batches go.
+  void seal() { bases_.clear(); }
 
-  // What is to be appended; numbered on from the checkpoint.
+  // What is to be appended.
   const std::vector<domain::RecordedEvent>& events() const { return events_; }
+  std::uint64_t next_sequence() const { return next_sequence_; }
 
   // To be called for each event of events(), in order, with what its fold gave.
   void confirm(const projections::FoldBatch::Result& result);
 
-  // The outcome of each command, in order. REQUIRES: every event was confirmed.
+  // The outcome of each command, in order. REQUIRES: every event of this batch and of those before
+  // it was confirmed.
   std::vector<Outcome> outcomes() const;
 
  private:
-  static constexpr std::size_t no_event = static_cast<std::size_t>(-1);
+  using Results = std::vector<projections::FoldBatch::Result>;
 
-  // A contact as the batch has left it so far.
+  // An event that isn't folded yet: one of the batch whose results these will be.
+  struct Source {
+    std::shared_ptr<const Results> results;  // null: no such event
+    std::size_t index = 0;
+  };
+  // A contact as what was decided so far has left it.
   struct Pending {
     domain::ContactState state;
-    std::size_t event = no_event;  // the last one of the batch that touched it
+    Source source = {};  // the last event that touched it; none if all were confirmed before
   };
   // What a command's answer rests on.
   struct Settled {
     std::optional<Outcome> outcome;  // known already, once the batch is confirmed
-    std::size_t event = no_event;    // else: tell what this event of the batch did
+    Source source = {};              // else: tell what this event did
     bool created = false;
   };
 
@@ -60,9 +83,14 @@ class BatchDecider {
 
   std::optional<domain::ContactId> holder_of(const Submission& submission,
                                              const domain::ContactPatch& patch) const;
+  std::optional<domain::ContactId> holder_before(const domain::OrganizationId& organization,
+                                                 std::string_view email) const;
   Pending& pending(const domain::OrganizationId& organization, const domain::ContactId& contact);
-  void evolve(const Submission& submission, const domain::RecordedEvent& event, std::size_t index);
+  Pending before(const std::string& key, const domain::OrganizationId& organization,
+                 const domain::ContactId& contact) const;
+  void evolve(const Submission& submission, const domain::RecordedEvent& event);
   void record(const Submission& submission, domain::Event event);
+  Source last_event() const { return {results_, events_.size() - 1}; }
 
   const std::uint32_t partition_;
   const Claim claim_;
@@ -70,11 +98,13 @@ class BatchDecider {
   const ReadStore& store_;
   const domain::Instant now_;
   std::uint64_t next_sequence_;
+  Bases bases_;
 
   domain::EmailRegistry emails_;
   std::unordered_map<std::string, Pending> contacts_;
   std::vector<domain::RecordedEvent> events_;
-  std::vector<projections::FoldBatch::Result> results_;
+  // Apart from the rest, so that who waits for one of them doesn't keep all of the batch.
+  const std::shared_ptr<Results> results_ = std::make_shared<Results>();
   std::vector<Settled> settled_;
 };
 

@@ -83,6 +83,11 @@ class EmbeddedEventLog final : public EventLog {
     return AppendResult::unknown;
   }
 
+  void release(std::uint32_t) override {
+    const std::lock_guard lock{append_mutex_};
+    claimed_ = no_claim;
+  }
+
   LogSlice read(std::uint32_t, std::uint64_t from, std::size_t count_max) override {
     LogSlice slice{{}, from};
     const std::uint64_t end = end_offset(only_partition);

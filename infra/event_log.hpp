@@ -46,8 +46,8 @@ struct LogSlice {
 // The ordered, durable truth, in partitions. Everything that every implementation must do is in
 // tests/infra/event_log_conformance.hpp.
 //
-// Threads: one thread at a time appends to and claims a partition; reads may be concurrent with
-// that and with each other.
+// Threads: one thread at a time claims, appends to and releases a partition, and one at a time
+// reads or waits; the two may do so at once.
 // Errors: a world that broke is LogUnavailable, except in append(), which says `unknown`.
 class EventLog {
  public:
@@ -63,6 +63,10 @@ class EventLog {
   // implementation's bound.
   // REQUIRES: `batch` isn't empty; each event's stamp carries `claim`'s epoch.
   virtual AppendResult append(const Claim& claim, std::span<const domain::RecordedEvent> batch) = 0;
+
+  // Lets go of the partition: what the claim holds is given back, and an append under it is fenced.
+  // Does nothing if there is no claim. Blocks no longer than append(). Doesn't throw.
+  virtual void release(std::uint32_t partition) = 0;
 
   // The committed records from offset `from` on, at most `count_max` of them; none if there are
   // none yet.

@@ -12,7 +12,7 @@ using namespace projections;
 
 // How many records are read and folded as one write; bounds the memory of a catch-up.
 constexpr std::size_t slice_records_max = 1024;
-// How many contacts are remembered between two folds: commands that change nothing make no fold.
+// How many contacts are remembered at once.
 constexpr std::size_t contacts_remembered_max = 4096;
 constexpr std::chrono::milliseconds read_back_wait_max{10'000};
 constexpr std::chrono::milliseconds stop_check_interval{200};
@@ -22,10 +22,27 @@ constexpr std::chrono::milliseconds stop_check_interval{200};
 std::shared_ptr<const ContactView> ConfirmedState::contact(
     const domain::OrganizationId& organization, const domain::ContactId& contact) const {
   std::string key = keys::contact(organization, contact);
-  const auto known = contacts_.find(key);
-  if (known != contacts_.end()) return known->second;
+  {
+    const std::lock_guard lock{mutex_};
+    if (const auto known = contacts_.find(key); known != contacts_.end()) return known->second;
+  }
+  auto view = store_.contact(organization, contact);
+  const std::lock_guard lock{mutex_};
   if (contacts_.size() >= contacts_remembered_max) contacts_.clear();
-  return contacts_[std::move(key)] = store_.contact(organization, contact);
+  contacts_[std::move(key)] = view;
+  return view;
+}
+
+void ConfirmedState::forget(const domain::RecordedEvent& event) {
+  std::visit(
+      [&](const auto& fact) {
+        if constexpr (requires { fact.contact; }) {
+          const std::string key = keys::contact(event.organization, fact.contact);
+          const std::lock_guard lock{mutex_};
+          contacts_.erase(key);
+        }
+      },
+      event.event);
 }
 
 Projector::Projector(std::uint32_t partition, EventLog& log, ReadStore& store, Metrics& metrics)
@@ -36,13 +53,18 @@ Projector::Projector(std::uint32_t partition, EventLog& log, ReadStore& store, M
       checkpoint_(store.checkpoint(partition)),
       confirmed_(store) {}
 
+bool Projector::fold_next(const OnFolded& on_folded) {
+  const LogSlice slice = log_.read(partition_, checkpoint_.next_offset, slice_records_max);
+  if (slice.next_offset <= checkpoint_.next_offset) return false;
+  fold(slice, on_folded);
+  return true;
+}
+
 bool Projector::fold_until(const Until& done, const OnFolded& on_folded, std::stop_token stop) {
   auto waited = std::chrono::milliseconds::zero();
   while (!done(checkpoint_)) {
     if (stop.stop_requested()) return false;
-    const LogSlice slice = log_.read(partition_, checkpoint_.next_offset, slice_records_max);
-    if (slice.next_offset > checkpoint_.next_offset) {
-      fold(slice, on_folded);
+    if (fold_next(on_folded)) {
       waited = std::chrono::milliseconds::zero();
       continue;
     }
@@ -82,7 +104,7 @@ void Projector::fold(const LogSlice& slice, const OnFolded& on_folded) {
   fold.finish();
   batch->commit();
   checkpoint_ = fold.checkpoint();
-  confirmed_.forget();
+  for (const auto& [event, result] : folded) confirmed_.forget(*event);
   metrics_.fold_offset.Set(static_cast<double>(checkpoint_.next_offset));
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
   metrics_.fold_seconds.Observe(took.count());

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <stop_token>
 #include <unordered_map>
 
@@ -13,8 +14,11 @@
 
 namespace contactd::infra {
 
-// The confirmed state, remembering each contact that it was asked for until the state changes: a
-// contact is read once to decide and once more to fold, moments apart.
+// The confirmed state, remembering contacts that it was asked for until they change: a contact is
+// read once to decide and once more to fold, moments apart.
+//
+// Threads: any. A contact that changes while it is asked for may be remembered as it was; so the
+// writer asks for none that an event in flight touches (BatchDecider looks there first).
 class ConfirmedState final : public projections::StateReader {
  public:
   explicit ConfirmedState(const ReadStore& store) : store_(store) {}
@@ -24,16 +28,19 @@ class ConfirmedState final : public projections::StateReader {
   std::optional<std::string> get(projections::Table table, std::string_view key) const override {
     return store_.get(table, key);
   }
-  void forget() { contacts_.clear(); }
+  // Forgets the contact that the event, just folded, was about.
+  void forget(const domain::RecordedEvent& event);
 
  private:
   const ReadStore& store_;
+  // Guarded by mutex_.
+  mutable std::mutex mutex_;
   mutable std::unordered_map<std::string, std::shared_ptr<const projections::ContactView>>
       contacts_;
 };
 
 // Reads one partition of the log and folds it into the store.
-// Threads: one; the partition's.
+// Threads: one at a time; confirmed() from any.
 class Projector {
  public:
   using OnFolded =
@@ -42,11 +49,17 @@ class Projector {
 
   Projector(std::uint32_t partition, EventLog& log, ReadStore& store, Metrics& metrics);
 
+  // Folds what the log shows now, at most so much of it as is folded in one write. Calls
+  // `on_folded` for each event, applied or not, once what it did is stored and visible. Returns
+  // false if the log shows nothing new.
+  // Throws LogUnavailable; StoreUnavailable; and, for a log that must not be folded further,
+  // projections::BrokenLog.
+  bool fold_next(const OnFolded& on_folded);
+
   // Folds what the log has committed, from the checkpoint on, until `done` holds of the checkpoint
-  // of what was stored. Calls `on_folded` for each event, applied or not, once what it did is
-  // stored and visible. Returns false if stopped before.
-  // Throws LogUnavailable if the log shows nothing new for `read_back_wait_max`; StoreUnavailable;
-  // and, for a log that must not be folded further, projections::BrokenLog.
+  // of what was stored. Returns false if stopped before.
+  // Throws as fold_next(), and LogUnavailable if the log shows nothing new for
+  // `read_back_wait_max`.
   bool fold_until(const Until& done, const OnFolded& on_folded, std::stop_token stop);
 
   const projections::Checkpoint& checkpoint() const { return checkpoint_; }

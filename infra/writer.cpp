@@ -3,13 +3,13 @@
 #include <pthread.h>
 
 #include <algorithm>
-#include <map>
 
 #include "infra/batch_decider.hpp"
 #include "infra/errors.hpp"
 #include "infra/log.hpp"
 #include "infra/random.hpp"
 
+// The writing thread: takes the partition, decides, appends. writer_folding.cpp has the other one.
 namespace contactd::infra {
 namespace {
 
@@ -17,7 +17,6 @@ using namespace projections;
 
 constexpr std::chrono::milliseconds retry_pause_first{50};
 constexpr std::chrono::milliseconds retry_pause_max{2'000};
-constexpr std::chrono::seconds progress_interval{2};
 
 domain::RecordedEvent claim_proposal(domain::Instant now) {
   domain::RecordedEvent event;
@@ -46,21 +45,47 @@ Writer::Writer(std::uint32_t partition, Limits limits, EventLog& log, ReadStore&
       store_(store),
       metrics_(metrics),
       clock_(std::move(clock)),
-      projector_(partition, log, store, metrics) {}
+      projector_(partition, log, store, metrics),
+      folded_(projector_.checkpoint()) {}
 
 Writer::~Writer() { stop(); }
 
 void Writer::start() {
-  thread_ = std::jthread{[this](std::stop_token stop) {
-    pthread_setname_np(pthread_self(), "writer");  // for top, perf and gdb
-    run(std::move(stop));
+  folding_ = std::jthread{[this](std::stop_token stop) {
+    pthread_setname_np(pthread_self(), "folder");  // for top, perf and gdb
+    follow(std::move(stop));
+  }};
+  writing_thread_ = std::jthread{[this](std::stop_token stop) {
+    pthread_setname_np(pthread_self(), "writer");
+    write(std::move(stop));
   }};
 }
 
 void Writer::stop() {
-  if (!thread_.joinable()) return;
-  thread_.request_stop();
-  thread_.join();
+  // The writing thread first: what it still appends wants to be folded.
+  for (std::jthread* thread : {&writing_thread_, &folding_}) {
+    if (!thread->joinable()) continue;
+    thread->request_stop();
+    thread->join();
+  }
+}
+
+void Writer::take() {
+  const std::lock_guard lock{mutex_};
+  ownership_ = Ownership::ours;
+  to_write_.notify_all();
+}
+
+void Writer::give_up(Ownership now) {
+  std::unique_lock lock{mutex_};
+  ownership_ = now;
+  to_write_.notify_all();
+  given_up_.wait(lock, [this] { return !writing_; });
+}
+
+Ownership Writer::ownership() const {
+  const std::lock_guard lock{mutex_};
+  return ownership_;
 }
 
 std::optional<Refusal> Writer::submit(Submission submission) {
@@ -85,7 +110,7 @@ void Writer::wake() {
     // With nothing queued the thread would sleep on, and waiting_ would say that it doesn't.
     wake = !queue_.empty() && std::exchange(waiting_, false);
   }
-  if (wake) queued_.notify_one();
+  if (wake) to_write_.notify_one();
 }
 
 Writer::Status Writer::status() const {
@@ -93,70 +118,113 @@ Writer::Status Writer::status() const {
   return status_;
 }
 
+// Called with mutex_ held. What stopped for good stays so.
 void Writer::set_status(Status::State state, std::string detail) {
+  if (stopped_) return;
   metrics_.partition_serving.Set(state == Status::State::serving ? 1 : 0);
-  const std::lock_guard lock{mutex_};
   status_ = {state, std::move(detail)};
 }
 
-void Writer::run(std::stop_token stop) {
+// Called with mutex_ held.
+void Writer::set_following() {
+  set_status(Status::State::following, ownership_ == Ownership::elsewhere
+                                           ? "another instance writes this partition"
+                                           : "no instance is known to write this partition");
+}
+
+void Writer::write(std::stop_token stop) {
   auto pause = retry_pause_first;
-  while (!stop.stop_requested()) {
+  while (wait_until_ours(stop)) {
+    bool failed = true;
     try {
-      claim_and_catch_up(stop);
-      if (stop.stop_requested()) break;
-      caught_up_.store(true, std::memory_order_release);
-      set_status(Status::State::serving, {});
-      pause = retry_pause_first;
-      serve(stop);
+      if (claim_and_catch_up(stop)) {
+        pause = retry_pause_first;
+        serve(stop);
+      }
+      failed = false;
     } catch (const Unavailable& problem) {
       spdlog::error("partition {}: {}; trying again", partition_, problem.what());
+      const std::lock_guard lock{mutex_};
       set_status(Status::State::recovering, problem.what());
     } catch (const std::exception& problem) {
-      spdlog::critical(
-          "partition {}: {}. Nothing more is folded or written; reads go on. Don't delete the "
-          "record: start a release that can read it, or restore the log from a backup",
-          partition_, problem.what());
-      set_status(Status::State::stopped, problem.what());
-      refuse_all_queued();
-      return;
+      stop_for_good(problem);
     }
-    refuse_all_queued();
+    leave();
+    if (!failed) continue;
     std::unique_lock lock{mutex_};
-    queued_.wait_for(lock, stop, pause, [] { return false; });
+    to_write_.wait_for(lock, stop, pause, [this] { return ownership_ != Ownership::ours; });
     pause = std::min(pause * 2, retry_pause_max);
   }
-  set_status(Status::State::recovering, "stopping");
   refuse_all_queued();
 }
 
-void Writer::claim_and_catch_up(std::stop_token stop) {
-  set_status(Status::State::folding, "taking the partition");
-  const std::uint64_t from = projector_.checkpoint().next_offset;
+bool Writer::wait_until_ours(std::stop_token stop) {
+  std::unique_lock lock{mutex_};
+  const auto ours = [this] { return ownership_ == Ownership::ours && !stopped_; };
+  // Until it has caught up it goes on folding, as it did since the start.
+  if (!ours() && caught_up()) set_following();
+  to_write_.wait(lock, stop, ours);
+  if (stop.stop_requested()) {
+    set_status(Status::State::recovering, "stopping");
+    return false;
+  }
+  writing_ = true;
+  failure_ = nullptr;
+  return true;
+}
+
+bool Writer::claim_and_catch_up(std::stop_token stop) {
+  Checkpoint from;
+  {
+    const std::lock_guard lock{mutex_};
+    set_status(Status::State::folding, "taking the partition");
+    from = folded_;
+  }
   // Before the claim: a claim record would make the log longer at each attempt, until it seemed
   // long enough.
-  require_all_that_was_folded(log_.end_offset(partition_), from);
-  const auto now = std::max(clock_(), projector_.checkpoint().last_time);
-  claim_ = log_.claim(partition_, claim_proposal(now));
+  require_all_that_was_folded(log_.end_offset(partition_), from.next_offset);
+  const Claim claim = log_.claim(partition_, claim_proposal(std::max(clock_(), from.last_time)));
   metrics_.log_claims.Increment();
-  require_all_that_was_folded(claim_.epoch, from);
-  auto told = Clocked::now();
-  const auto caught_up = [&](const Checkpoint& checkpoint) {
-    if (Clocked::now() - told >= progress_interval) {
-      told = Clocked::now();
-      std::string detail = "folding: offset " + std::to_string(checkpoint.next_offset) + " of " +
-                           std::to_string(claim_.epoch + 1);
-      spdlog::info("partition {}: {}", partition_, detail);
-      set_status(Status::State::folding, std::move(detail));
-    }
-    return checkpoint.next_offset > claim_.epoch;
-  };
-  if (!projector_.fold_until(caught_up, [](const auto&, const auto&) {}, stop)) return;
-  if (projector_.checkpoint().claim != claim_.epoch) {
+  require_all_that_was_folded(claim.epoch, from.next_offset);
+  {
+    const std::lock_guard lock{mutex_};
+    claim_ = claim;
+  }
+  wait_until_claim_is_folded(stop);
+  const std::lock_guard lock{mutex_};
+  if (failure_) std::rethrow_exception(failure_);
+  if (stop.stop_requested() || ownership_ != Ownership::ours) return false;
+  if (folded_.claim != claim.epoch) {
     throw LogUnavailable("another writer took the partition at once");
   }
-  spdlog::info("partition {}: claimed at offset {}; folded {} records", partition_, claim_.epoch,
-               claim_.epoch + 1 - std::min(from, claim_.epoch + 1));
+  spdlog::info("partition {}: claimed at offset {}; folded {} records", partition_, claim.epoch,
+               claim.epoch + 1 - std::min(from.next_offset, claim.epoch + 1));
+  next_sequence_ = 1;
+  last_time_ = folded_.last_time;
+  committed_ = 0;
+  handed_over_ = false;
+  serving_ = true;
+  set_status(Status::State::serving, {});
+  caught_up_.store(true, std::memory_order_release);
+  return true;
+}
+
+// Returns early if something else came up; throws if the folding makes no progress.
+void Writer::wait_until_claim_is_folded(std::stop_token stop) {
+  std::unique_lock lock{mutex_};
+  const auto due = [this] {
+    return folded_.next_offset > claim_.epoch || failure_ || ownership_ != Ownership::ours;
+  };
+  for (;;) {
+    const std::uint64_t before = folded_.next_offset;
+    if (to_write_.wait_for(lock, stop, limits_.read_back_wait_max, due)) return;
+    if (stop.stop_requested()) return;
+    if (folded_.next_offset == before) {
+      throw LogUnavailable(
+          "the log doesn't show the claim that was committed to it; check the "
+          "log's health");
+    }
+  }
 }
 
 void Writer::serve(std::stop_token stop) {
@@ -168,11 +236,23 @@ void Writer::serve(std::stop_token stop) {
   }
 }
 
+// Nothing, if the partition is no longer ours or the end has come. Throws what the folding failed
+// with.
 std::vector<Submission> Writer::take_batch(std::stop_token stop) {
   std::unique_lock lock{mutex_};
-  waiting_ = queue_.empty();
-  queued_.wait(lock, stop, [this] { return !queue_.empty(); });
+  // Says each time before it sleeps that it does.
+  const auto due = [this] {
+    const bool now = failure_ || ownership_ != Ownership::ours ||
+                     (!queue_.empty() && in_flight_.size() < limits_.batches_in_flight_max);
+    waiting_ = !now;
+    return now;
+  };
+  to_write_.wait(lock, stop, due);
+  // Told to stop, it still decides what is queued, each batch in its turn.
+  if (!queue_.empty()) to_write_.wait(lock, due);
   waiting_ = false;
+  if (failure_) std::rethrow_exception(failure_);
+  if (ownership_ != Ownership::ours) return {};
   const std::size_t count = std::min(queue_.size(), limits_.batch_commands_max);
   const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
   std::vector<Submission> batch{std::make_move_iterator(queue_.begin()),
@@ -182,69 +262,128 @@ std::vector<Submission> Writer::take_batch(std::stop_token stop) {
   return batch;
 }
 
-void Writer::process(std::vector<Submission> batch) {
-  std::vector<Outcome> outcomes(batch.size(), Outcome{OutcomeUnknown{}});
-  bool appended = false;
-  try {
-    BatchDecider decider{partition_, claim_, projector_, store_, clock_};
-    for (const Submission& submission : batch) decider.decide(submission);
-    const auto& events = decider.events();
-    if (!events.empty()) {
-      const auto started = Clocked::now();
-      appended = true;
-      const AppendResult result = log_.append(claim_, events);
-      const std::chrono::duration<double> took = Clocked::now() - started;
-      metrics_.log_append_seconds.Observe(took.count());
-      if (result == AppendResult::fenced) {
-        metrics_.log_fenced.Increment();
-        appended = false;
-        throw LogUnavailable("another writer has taken the partition");
-      }
-      if (result == AppendResult::unknown) {
-        metrics_.log_unknown.Increment();
-        throw LogUnavailable("the fate of a batch is unknown");
-      }
-      metrics_.log_events.Increment(static_cast<double>(events.size()));
-      const domain::Stamp last = events.back().stamp;
-      const auto done = [&](const Checkpoint& at) {
-        return at.claim != last.claim || at.next_sequence > last.sequence;
-      };
-      std::size_t confirmed = 0;
-      const auto confirm = [&](const domain::RecordedEvent& event,
-                               const FoldBatch::Result& folded) {
-        const bool ours = confirmed < events.size() && event.id == events[confirmed].id &&
-                          event.stamp == events[confirmed].stamp &&
-                          folded.admission == Admission::current;
-        if (!ours) return;
-        decider.confirm(folded);
-        ++confirmed;
-      };
-      projector_.fold_until(done, confirm, {});
-      if (confirmed != events.size()) {
-        throw LogUnavailable("the log didn't keep a batch as it was written");
-      }
-    }
-    outcomes = decider.outcomes();
-  } catch (...) {
-    if (!appended) outcomes.assign(batch.size(), Outcome{NotTaken{}});
-    answer(batch, std::move(outcomes));
-    throw;
-  }
-  answer(batch, std::move(outcomes));
-}
-
-void Writer::answer(std::vector<Submission>& batch, std::vector<Outcome> outcomes) {
+std::shared_ptr<BatchDecider> Writer::decide(const std::vector<Submission>& batch) {
+  BatchDecider::Bases bases;
   {
     const std::lock_guard lock{mutex_};
-    for (const Submission& submission : batch) {
-      if (submission.idempotency) in_progress_.erase(submission.idempotency->key);
+    std::for_each(in_flight_.rbegin(), in_flight_.rend(),
+                  [&](const InFlight& one) { bases.push_back(one.decider); });
+  }
+  // The log's times never go backwards, whatever the clock does.
+  last_time_ = std::max(clock_(), last_time_);
+  auto decider = std::make_shared<BatchDecider>(partition_, claim_,
+                                                BatchDecider::Start{last_time_, next_sequence_},
+                                                projector_.confirmed(), store_, std::move(bases));
+  for (const Submission& submission : batch) decider->decide(submission);
+  decider->seal();
+  next_sequence_ = decider->next_sequence();
+  return decider;
+}
+
+void Writer::process(std::vector<Submission> batch) {
+  std::shared_ptr<BatchDecider> decider;
+  try {
+    decider = decide(batch);
+  } catch (...) {
+    answer(batch, std::vector<Outcome>(batch.size(), Outcome{NotTaken{}}));
+    throw;
+  }
+  std::vector<InFlight> complete;
+  {
+    const std::lock_guard lock{mutex_};
+    in_flight_.push_back({std::move(batch), decider});
+    complete = take_complete();
+  }
+  answer(std::move(complete));
+  if (decider->events().empty()) return;
+  switch (append(*decider)) {
+    case AppendResult::committed:
+      metrics_.log_events.Increment(static_cast<double>(decider->events().size()));
+      fold_or_hand_over(decider->events().back().stamp.sequence);
+      return;
+    case AppendResult::fenced:
+      metrics_.log_fenced.Increment();
+      take_back(*decider, Outcome{NotTaken{}});
+      throw LogUnavailable("another writer has taken the partition");
+    case AppendResult::unknown:
+      metrics_.log_unknown.Increment();
+      take_back(*decider, Outcome{OutcomeUnknown{}});
+      throw LogUnavailable("the fate of a batch is unknown");
+  }
+  std::abort();
+}
+
+AppendResult Writer::append(const BatchDecider& decider) {
+  const auto started = Clocked::now();
+  try {
+    const AppendResult result = log_.append(claim_, decider.events());
+    const std::chrono::duration<double> took = Clocked::now() - started;
+    metrics_.log_append_seconds.Observe(took.count());
+    return result;
+  } catch (const Unavailable& problem) {
+    spdlog::error("partition {}: {}", partition_, problem.what());
+    return AppendResult::unknown;
+  }
+}
+
+void Writer::fold_or_hand_over(std::uint64_t sequence) {
+  {
+    const std::lock_guard lock{mutex_};
+    committed_ = sequence;
+    if (handed_over_ || !queue_.empty()) {
+      handed_over_ = true;
+      to_fold_.notify_one();
+      return;
     }
   }
-  std::map<ReplySink*, std::vector<Reply>> replies;
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    replies[batch[i].sink].push_back({batch[i].token, std::move(outcomes[i])});
+  fold_to(sequence);
+}
+
+// The batch whose append went wrong is in flight no more; unless its events have come back from
+// the log all the same, and its commands were told so.
+void Writer::take_back(const BatchDecider& decider, const Outcome& outcome) {
+  std::vector<Submission> batch;
+  {
+    const std::lock_guard lock{mutex_};
+    if (in_flight_.empty() || in_flight_.back().decider.get() != &decider) return;
+    batch = std::move(in_flight_.back().batch);
+    in_flight_.pop_back();
   }
-  for (auto& [sink, of_sink] : replies) sink->deliver(std::move(of_sink));
+  answer(batch, std::vector<Outcome>(batch.size(), outcome));
+}
+
+// Lets the claim go and leaves no command without an answer.
+void Writer::leave() {
+  log_.release(partition_);
+  std::uint64_t committed = 0;
+  bool may_come_back = false;
+  {
+    const std::lock_guard lock{mutex_};
+    serving_ = false;
+    if (status_.state == Status::State::serving) {
+      set_status(Status::State::recovering, "letting the partition go");
+    }
+    committed = committed_;
+    may_come_back = !in_flight_.empty() && !failure_;
+  }
+  to_fold_.notify_one();
+  try {
+    if (may_come_back) fold_to(committed);
+  } catch (const std::exception& problem) {
+    spdlog::error("partition {}: {}", partition_, problem.what());
+  }
+  std::deque<InFlight> unknown;
+  {
+    const std::lock_guard lock{mutex_};
+    unknown.swap(in_flight_);
+  }
+  for (InFlight& one : unknown) {
+    answer(one.batch, std::vector<Outcome>(one.batch.size(), Outcome{OutcomeUnknown{}}));
+  }
+  refuse_all_queued();
+  const std::lock_guard lock{mutex_};
+  writing_ = false;
+  given_up_.notify_all();
 }
 
 void Writer::refuse_all_queued() {
@@ -255,8 +394,7 @@ void Writer::refuse_all_queued() {
     queue_.clear();
     metrics_.queue_commands.Set(0);
   }
-  std::vector<Outcome> outcomes(queued.size(), Outcome{NotTaken{}});
-  answer(queued, std::move(outcomes));
+  answer(queued, std::vector<Outcome>(queued.size(), Outcome{NotTaken{}}));
 }
 
 }  // namespace contactd::infra

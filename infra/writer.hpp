@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -56,9 +57,11 @@ struct Reply {
 class ReplySink {
  public:
   virtual ~ReplySink() = default;
-  // Called by the writer's thread; must not block and must not throw.
+  // Called by a partition's threads; must not block and must not throw.
   virtual void deliver(std::vector<Reply> replies) = 0;
 };
+
+class BatchDecider;
 
 struct Submission {
   domain::OrganizationId organization;
@@ -77,21 +80,44 @@ enum class Refusal {
   unavailable,  // the writer doesn't hold the partition at present
 };
 
-// The one decider of a partition. Its thread takes the partition, folds up to its own claim, and
-// then, over and over: drains the queue, decides, appends the batch, folds it back from the log,
-// answers. On any doubt about the log it drops what is undecided, answers that the outcome is
-// unknown, and starts at the claim again.
+// Who writes a partition, as far as this process knows. A hint of who should; the proof is the
+// claim in the log.
+enum class Ownership {
+  ours,
+  elsewhere,  // another process was told to: it alone can promise that a read is up to date
+  unknown,    // nobody has said, or those who say are away
+};
+
+// The one decider of a partition, and the one who folds it. Two threads:
 //
-// Threads: submit(), wake() and status() from any; start() and stop() from one.
+// The folding thread follows the log and folds it, whoever writes it. While commands are served, it
+// folds what it is handed.
+// The writing thread, once the partition is ours, takes it, waits until its own claim is folded,
+// and then, over and over: drains the queue, decides, appends the batch. If nothing else waits it
+// folds the batch itself, which spares a lone request a detour; else it hands it over and decides
+// the next one meanwhile, on the confirmed state plus what is in flight. Whoever has folded a batch
+// answers its commands.
+//
+// On any doubt about the log it drops what is undecided, answers that the outcome is unknown, lets
+// the claim go, and starts at the claim again. What rests on a batch that was not applied isn't
+// applied either, since its events' sequence numbers follow the batch's.
+//
+// Threads: start() and stop() from one; all else from any, but for give_up(), which must not be
+// called by a ReplySink.
 class Writer {
  public:
   struct Limits {
     std::size_t queue_commands_max = 4096;
     std::size_t batch_commands_max = 256;
+    // Batches that were decided and are not folded yet.
+    std::size_t batches_in_flight_max = 2;
+    // How long the log may take to show what was committed to it.
+    std::chrono::milliseconds read_back_wait_max{10'000};
   };
   struct Status {
     enum class State {
       folding,     // reading the log up to its own claim; not ready yet
+      following,   // the partition isn't ours to write; it is folded as others write it
       serving,     // taking commands
       recovering,  // the log or the disk is away; tries again by itself
       stopped,     // the log must not be folded further; an operator is needed
@@ -104,9 +130,18 @@ class Writer {
          Clock clock);
   ~Writer();
 
+  // Starts to fold. Nothing is written before take().
   void start();
-  // Decides and answers all that is queued, then ends the thread. No submit() may follow.
+  // Decides and answers all that is queued, then ends the threads. No submit() may follow.
   void stop();
+
+  // The partition is ours to write.
+  void take();
+  // It isn't any more: returns once the claim has been let go, and none follows until take().
+  // Blocks no longer than a claim or an append and `read_back_wait_max`.
+  // REQUIRES: `now` isn't Ownership::ours.
+  void give_up(Ownership now);
+  Ownership ownership() const;
 
   // Queues a command, whose outcome goes to its sink; or says at once why not.
   // The thread may sleep on until wake().
@@ -116,21 +151,57 @@ class Writer {
   void wake();
 
   Status status() const;
-  // Whether it has once folded all of the log up to a claim of its own. Before that the projections
-  // may lack what was acknowledged earlier, and must not be read.
+  // Whether the projections may be read: all of the log was once folded, up to a claim of its own,
+  // or, where another process writes, up to what was the log's end. Before that they may lack what
+  // was acknowledged earlier.
   bool caught_up() const { return caught_up_.load(std::memory_order_acquire); }
 
  private:
   using Clocked = std::chrono::steady_clock;
 
-  void run(std::stop_token stop);
-  void claim_and_catch_up(std::stop_token stop);
+  // A batch that was decided, and is appended or being appended.
+  struct InFlight {
+    std::vector<Submission> batch;
+    std::shared_ptr<BatchDecider> decider;
+    std::size_t confirmed = 0;  // how many of its events were folded
+
+    bool complete() const;
+  };
+
+  // The writing thread.
+  void write(std::stop_token stop);
+  bool wait_until_ours(std::stop_token stop);
+  bool claim_and_catch_up(std::stop_token stop);
+  void wait_until_claim_is_folded(std::stop_token stop);
   void serve(std::stop_token stop);
   std::vector<Submission> take_batch(std::stop_token stop);
+  std::shared_ptr<BatchDecider> decide(const std::vector<Submission>& batch);
   void process(std::vector<Submission> batch);
-  void answer(std::vector<Submission>& batch, std::vector<Outcome> outcomes);
+  AppendResult append(const BatchDecider& decider);
+  void fold_or_hand_over(std::uint64_t sequence);
+  void take_back(const BatchDecider& decider, const Outcome& outcome);
+  void leave();
   void refuse_all_queued();
+
+  // The folding thread.
+  void follow(std::stop_token stop);
+  bool wait_until_handed_over(std::stop_token stop);
+  void fold_what_was_handed_over();
+  void follow_on();
+
+  // Both.
+  bool fold_next();
+  void tell_progress();
+  void fold_to(std::uint64_t sequence);
+  void fold_to_or_throw(std::uint64_t sequence);
+  void confirm(const domain::RecordedEvent& event, const projections::FoldBatch::Result& folded);
+  std::vector<InFlight> take_complete();
+  void answer(std::vector<InFlight> complete);
+  void answer(std::vector<Submission>& batch, std::vector<Outcome> outcomes);
+  void fail(std::exception_ptr failure);
+  void stop_for_good(const std::exception& problem);
   void set_status(Status::State state, std::string detail);
+  void set_following();
 
   // Constant after construction; each provides its own synchronization.
   const std::uint32_t partition_;
@@ -140,21 +211,39 @@ class Writer {
   Metrics& metrics_;
   const Clock clock_;
 
-  // Touched by the thread only.
-  Projector projector_;
-  Claim claim_;
+  // Touched by the writing thread only.
+  std::uint64_t next_sequence_ = 1;
+  domain::Instant last_time_;  // of the last event decided
 
   std::atomic<bool> caught_up_{false};
 
+  // Guarded by fold_mutex_, which is taken before mutex_; but for projector_.confirmed().
+  std::mutex fold_mutex_;
+  Projector projector_;
+  Clocked::time_point told_ = Clocked::now();  // when it was last said how far the folding is
+
   // Guarded by mutex_.
   mutable std::mutex mutex_;
-  std::condition_variable_any queued_;
+  std::condition_variable_any to_write_;  // for the writing thread
+  std::condition_variable_any to_fold_;   // for the folding thread
+  std::condition_variable_any given_up_;  // for give_up()
   std::deque<Submission> queue_;
-  std::set<domain::Digest> in_progress_;  // the idempotency keys of what is queued or under way
-  bool waiting_ = false;                  // the thread sleeps and wants to be woken
+  std::set<domain::Digest> in_progress_;  // the idempotency keys of what is queued or in flight
+  bool waiting_ = false;                  // the writing thread sleeps and wants to be woken
   Status status_;
+  Ownership ownership_ = Ownership::unknown;
+  bool writing_ = false;  // from the attempt to claim until the claim was let go
+  bool serving_ = false;  // the claim is folded, and commands are decided
+  Claim claim_;
+  std::deque<InFlight> in_flight_;  // the oldest first; never begins with a complete one
+  std::uint64_t committed_ = 0;     // the last sequence number that append() said is committed
+  bool handed_over_ = false;        // the folding thread is to fold up to it
+  projections::Checkpoint folded_;  // what the projector has folded
+  std::exception_ptr failure_;      // why the claim must be given up
+  bool stopped_ = false;            // nothing may be folded any more
 
-  std::jthread thread_;  // last: it touches all of the above
+  std::jthread folding_;  // last: they touch all of the above
+  std::jthread writing_thread_;
 };
 
 }  // namespace contactd::infra

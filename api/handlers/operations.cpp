@@ -11,6 +11,8 @@ std::string_view name_of(State state) {
   switch (state) {
     case State::folding:
       return "folding";
+    case State::following:
+      return "following";
     case State::serving:
       return "serving";
     case State::recovering:

@@ -14,11 +14,15 @@ std::string key_of(const OrganizationId& organization, std::string_view email) {
 
 std::optional<ContactId> EmailRegistry::holder(const OrganizationId& organization,
                                                std::string_view email) const {
-  if (!pending_.empty()) {
-    const auto pending = pending_.find(key_of(organization, email));
-    if (pending != pending_.end()) return pending->second;
-  }
-  return confirmed_(organization, email);
+  const auto* known = pending(organization, email);
+  return known != nullptr ? *known : confirmed_(organization, email);
+}
+
+const std::optional<ContactId>* EmailRegistry::pending(const OrganizationId& organization,
+                                                       std::string_view email) const {
+  if (pending_.empty()) return nullptr;
+  const auto found = pending_.find(key_of(organization, email));
+  return found == pending_.end() ? nullptr : &found->second;
 }
 
 void EmailRegistry::apply(const OrganizationId& organization, const ContactState& before,

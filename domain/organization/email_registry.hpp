@@ -24,6 +24,11 @@ class EmailRegistry {
   // REQUIRES: `email` is an EmailAddress's text.
   std::optional<ContactId> holder(const OrganizationId& organization, std::string_view email) const;
 
+  // What the events applied so far say of the email: its holder, or that it was released; null where
+  // they don't mention it.
+  const std::optional<ContactId>* pending(const OrganizationId& organization,
+                                          std::string_view email) const;
+
   // Applies one decided event to `before`, the state of the contact that it is about.
   void apply(const OrganizationId& organization, const ContactState& before, const Event& event);
 

@@ -53,6 +53,7 @@ class FaultyLog final : public infra::EventLog {
     if (const OnAppend fault = take(on_append_)) return fault(*real_, claim, batch);
     return real_->append(claim, batch);
   }
+  void release(std::uint32_t partition) override { real_->release(partition); }
   infra::LogSlice read(std::uint32_t partition, std::uint64_t from,
                        std::size_t count_max) override {
     infra::LogSlice slice = real_->read(partition, from, count_max);

@@ -131,7 +131,7 @@ TEST_F(WriterFaultsTest, ARivalThatClaimsWhileItCatchesUpIsOutclaimed) {
   open();
   std::atomic<bool> rivalled = false;
   log_->on_read([&](LogSlice& slice) {
-    if (rivalled.exchange(true)) return;
+    if (slice.entries.empty() || rivalled.exchange(true)) return;
     log_->real().claim(0, rival_proposal());
     slice = log_->real().read(0, 0, 10);
   });
@@ -156,7 +156,6 @@ TEST_F(WriterFaultsTest, ARepeatedBatchIsAppliedOnce) {
 TEST_F(WriterFaultsTest, ABatchWithAHoleIsNeverApplied) {
   start();
   std::vector<std::uint64_t> tokens;
-  log_->be_impatient(true);
   as_one_batch([&] {
     log_->on_append([](EventLog& log, const Claim& claim, FaultyLog::Batch batch) {
       return log.append(claim, batch.subspan(1));
@@ -175,8 +174,7 @@ TEST_F(WriterFaultsTest, ABatchWithAHoleIsNeverApplied) {
 
 // Invariant 1: append's word alone is no 2xx.
 TEST_F(WriterFaultsTest, ACommitThatTheLogNeverShowsIsNoPromise) {
-  start();
-  log_->be_impatient(true);
+  start({.read_back_wait_max = std::chrono::milliseconds{50}});
   const std::uint64_t end = log_end();
   log_->on_read([&](LogSlice& slice) {
     std::erase_if(slice.entries, [&](const LogEntry& entry) { return entry.offset >= end; });
@@ -266,6 +264,7 @@ TEST_F(WriterFaultsTest, AnUnreadableRecordStopsTheStartToo) {
   writer_ =
       std::make_unique<Writer>(0, Writer::Limits{}, *log_, *store_, *metrics_, [] { return noon; });
   writer_->start();
+  writer_->take();
   wait_until(State::stopped, "the partition isn't stopped");
   EXPECT_NE(stored("ann"), nullptr);
 }
@@ -292,6 +291,7 @@ TEST_F(WriterFaultsTest, ALogThatLacksWhatWasFoldedStopsThePartition) {
   writer_ =
       std::make_unique<Writer>(0, Writer::Limits{}, *log_, *store_, *metrics_, [] { return noon; });
   writer_->start();
+  writer_->take();
   wait_until(State::stopped, "the partition isn't stopped");
   EXPECT_NE(stored("ann"), nullptr);
 }
@@ -323,6 +323,7 @@ TEST_F(WriterFaultsTest, AWriterStopsWhileItsLogIsAway) {
   writer_ =
       std::make_unique<Writer>(0, Writer::Limits{}, *log_, *store_, *metrics_, [] { return noon; });
   writer_->start();
+  writer_->take();
   wait_until(State::recovering, "the writer doesn't see that its log is away");
   auto stopped = std::async(std::launch::async, [&] { writer_->stop(); });
   EXPECT_EQ(stopped.wait_for(answer_wait_max), std::future_status::ready);

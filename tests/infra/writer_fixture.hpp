@@ -116,6 +116,7 @@ class WriterTest : public testing::Test {
     writer_ = std::make_unique<infra::Writer>(0, limits, *log_, *store_, *metrics_,
                                               [this] { return domain::Instant{now_ms_}; });
     writer_->start();
+    writer_->take();
     wait_until_serving();
   }
   // Stops the writer and closes both directories.

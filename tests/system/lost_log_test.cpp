@@ -25,6 +25,7 @@ infra::Writer::Status status_after_start(const std::filesystem::path& log_direct
   infra::Metrics metrics;
   infra::Writer writer{0, {}, *log, *store, metrics, infra::system_time};
   writer.start();
+  writer.take();
   const auto deadline = std::chrono::steady_clock::now() + state_wait_max;
   infra::Writer::Status status = writer.status();
   while (status.state != State::serving && status.state != State::stopped &&
