@@ -16,7 +16,7 @@ constexpr std::chrono::milliseconds follow_wait_max{200};
 // While commands are served the log grows by them alone, unless another writer has taken it: how
 // often a partition that is idle looks.
 constexpr std::chrono::milliseconds idle_look_interval{200};
-constexpr std::chrono::milliseconds retry_pause{500};
+constexpr std::chrono::milliseconds retry_pause{100};
 constexpr std::chrono::seconds progress_interval{2};
 
 }  // namespace
@@ -34,10 +34,12 @@ void Writer::follow(std::stop_token stop) {
       const std::lock_guard lock{mutex_};
       if (stopped_) return;
     } catch (const Unavailable& problem) {
-      spdlog::error("partition {}: {}; trying again", partition_, problem.what());
       fail(std::current_exception());
       std::unique_lock lock{mutex_};
-      if (!writing_) set_status(Status::State::recovering, problem.what());
+      if (!writing_) {  // else the writing thread says so
+        spdlog::error("partition {}: {}; trying again", partition_, problem.what());
+        set_status(Status::State::recovering, problem.what());
+      }
       to_fold_.wait_for(lock, stop, retry_pause, [] { return false; });
     } catch (const std::exception& problem) {
       stop_for_good(problem);
@@ -70,21 +72,21 @@ void Writer::fold_what_was_handed_over() {
 
 void Writer::follow_on() {
   const bool folded = fold_next();
-  Checkpoint at;
-  bool theirs = false;
-  {
-    const std::lock_guard lock{mutex_};
-    at = folded_;
-    if (serving_ && at.claim != claim_.epoch) {
-      throw LogUnavailable("another writer has taken the partition");
-    }
-    if (folded || serving_) return;
-    theirs = ownership_ == Ownership::elsewhere;
+  std::unique_lock lock{mutex_};
+  const Checkpoint at = folded_;
+  const bool fenced = serving_ && at.claim != claim_.epoch;
+  const bool theirs = ownership_ == Ownership::elsewhere;
+  if (!fenced && (folded || serving_)) return;
+  lock.unlock();
+  if (fenced) {
+    fail(std::make_exception_ptr(LogUnavailable("another writer has taken the partition")));
+    return;
   }
   if (theirs && at.next_offset >= log_.end_offset(partition_)) {
     caught_up_.store(true, std::memory_order_release);
-    const std::lock_guard lock{mutex_};
+    lock.lock();
     if (!writing_) set_following();
+    lock.unlock();
   }
   log_.wait(partition_, at.next_offset, follow_wait_max);
 }

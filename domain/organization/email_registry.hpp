@@ -24,8 +24,8 @@ class EmailRegistry {
   // REQUIRES: `email` is an EmailAddress's text.
   std::optional<ContactId> holder(const OrganizationId& organization, std::string_view email) const;
 
-  // What the events applied so far say of the email: its holder, or that it was released; null where
-  // they don't mention it.
+  // What the events applied so far say of the email: its holder, or that it was released; null
+  // where they don't mention it.
   const std::optional<ContactId>* pending(const OrganizationId& organization,
                                           std::string_view email) const;
 
