@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <limits>
 
+#include "domain/json_text.hpp"
 #include "infra/errors.hpp"
+#include "infra/merged_rows.hpp"
 #include "projections/binary.hpp"
 #include "projections/contact_view.hpp"
 
@@ -59,13 +61,26 @@ class PageBuilder {
   std::uint64_t seen_ = 0;
 };
 
+// Whether the canonical text of a list of strings has `item`, itself in canonical text.
+bool has_item(std::string_view list, std::string_view item) {
+  for (list.remove_prefix(1); list != "]"; list.remove_prefix(list.front() == ',' ? 1 : 0)) {
+    const auto length = domain::canonical_value_length(list);
+    if (!length) throw CorruptRecord("a contact's tags are no list of strings");
+    if (list.substr(0, *length) == item) return true;
+    list.remove_prefix(*length);
+  }
+  return false;
+}
+
 class Lister {
  public:
-  Lister(rocksdb::DB& db, const TableFamilies& family, const domain::OrganizationId& organization,
-         const ListQuery& query)
-      : db_(db), family_(family), organization_(organization), query_(query), snapshot_(&db) {
-    options_.snapshot = snapshot_.snapshot();
-  }
+  Lister(const RocksDb& db, const Generations& generations, const RowReader& row_of,
+         const domain::OrganizationId& organization, const ListQuery& query)
+      : db_(db),
+        generations_(generations),
+        row_of_(row_of),
+        organization_(organization),
+        query_(query) {}
 
   ListPage run() {
     if (query_.email) return from_candidates({by_email()});
@@ -74,16 +89,38 @@ class Lister {
   }
 
  private:
+  // Rows of one moment, from `begin` up to `end`.
+  struct Moment {
+    std::shared_ptr<rocksdb::ManagedSnapshot> snapshot;
+    Overlay overlay;
+    std::optional<std::string> counts;
+  };
+
+  Moment moment(Table table, std::string_view begin, std::string_view end) const {
+    return generations_.at_rest([&] {
+      return Moment{std::make_shared<rocksdb::ManagedSnapshot>(&*db_),
+                    generations_.overlay(table, begin, end),
+                    get(Table::counts, keys::counts(organization_))};
+    });
+  }
+  // Called at rest.
   std::optional<std::string> get(Table table, const std::string& key) const {
+    if (const auto* row = generations_.look_up(table, key)) return *row;
     std::string value;
-    const auto status = db_.Get(options_, family_(table), key, &value);
+    const auto status = db_->Get({}, family(table), key, &value);
     if (status.IsNotFound()) return std::nullopt;
     require(status);
     return value;
   }
-
-  std::optional<std::string> row_of(const ContactId& contact) const {
-    return get(Table::contacts, keys::contact(organization_, contact));
+  rocksdb::ColumnFamilyHandle* family(Table table) const {
+    return db_.family(static_cast<std::size_t>(table));
+  }
+  MergedRows rows(Table table, const Moment& moment, const rocksdb::Slice& end) const {
+    rocksdb::ReadOptions options;
+    options.snapshot = moment.snapshot->snapshot();
+    options.iterate_upper_bound = &end;
+    return MergedRows{std::unique_ptr<rocksdb::Iterator>{db_->NewIterator(options, family(table))},
+                      moment.overlay};
   }
 
   bool status_passes(bool active) const { return active ? query_.active : query_.inactive; }
@@ -94,13 +131,16 @@ class Lister {
     return status_passes(active) &&
            (!query_.updated_from || contact.updated_at >= *query_.updated_from) &&
            (!query_.updated_to || contact.updated_at <= *query_.updated_to) &&
-           (!query_.after || position_of(view) > *query_.after) && has_tag(contact);
+           (!query_.after || position_of(view) > *query_.after) && has_email(contact) &&
+           has_tag(contact);
   }
-
-  // Only asked where the email was the way in; the way in by tag has looked already.
+  bool has_email(const domain::Contact& contact) const {
+    const domain::FieldValue& email = contact[domain::Field::email];
+    return !query_.email || (!email.is_null() && email.unquoted() == *query_.email);
+  }
   bool has_tag(const domain::Contact& contact) const {
-    return !query_.email || !query_.tag ||
-           get(Table::tags, keys::tag(organization_, *query_.tag, contact.id)).has_value();
+    return !query_.tag ||
+           has_item(contact[domain::Field::tags].json(), domain::json_string(*query_.tag));
   }
 
   static UpdatePosition position_of(const ContactView& view) {
@@ -108,18 +148,21 @@ class Lister {
   }
 
   std::optional<ContactId> by_email() const {
-    const auto holder = get(Table::emails, keys::email(organization_, *query_.email));
+    const auto holder = generations_.at_rest(
+        [&] { return get(Table::emails, keys::email(organization_, *query_.email)); });
     return holder ? ContactId::parse(*holder) : std::nullopt;
   }
 
   std::vector<std::optional<ContactId>> by_tag() const {
     std::vector<std::optional<ContactId>> contacts;
     const std::string prefix = keys::tag_prefix(organization_, *query_.tag);
-    const std::unique_ptr<rocksdb::Iterator> at{db_.NewIterator(options_, family_(Table::tags))};
-    for (at->Seek(prefix); at->Valid() && at->key().starts_with(prefix); at->Next()) {
-      contacts.emplace_back(keys::tagged_contact(view(at->key())));
+    const std::string end = keys::past(prefix);
+    const rocksdb::Slice bound = end;
+    MergedRows at = rows(Table::tags, moment(Table::tags, prefix, end), bound);
+    for (at.seek(prefix); at.valid(); at.next()) {
+      contacts.emplace_back(keys::tagged_contact(at.key()));
     }
-    require(at->status());
+    at.require_ok();
     return contacts;
   }
 
@@ -127,7 +170,7 @@ class Lister {
   ListPage from_candidates(const std::vector<std::optional<ContactId>>& candidates) const {
     std::vector<std::pair<UpdatePosition, ContactId>> matches;
     for (const auto& candidate : candidates) {
-      auto row = candidate ? row_of(*candidate) : std::nullopt;
+      auto row = candidate ? row_of_(*candidate) : std::nullopt;
       if (!row) continue;
       const ContactView contact = read_contact(*std::move(row));
       if (passes(contact)) matches.emplace_back(position_of(contact), *candidate);
@@ -135,18 +178,18 @@ class Lister {
     std::sort(matches.begin(), matches.end());
     PageBuilder page{query_, PageBuilder::unknown};
     for (const auto& [position, contact] : matches) {
-      if (page.wants_row()) {
-        page.add(position, read_document(*row_of(contact)).json);
-      } else {
+      if (!page.wants_row()) {
         page.pass();
+      } else if (const auto row = row_of_(contact)) {
+        page.add(position, read_document(*row).json);
       }
     }
     return page.finish();
   }
 
-  std::uint64_t total_if_known() const {
+  std::uint64_t total_if_known(const Moment& moment) const {
     if (query_.updated_from || query_.updated_to) return PageBuilder::unknown;
-    const auto counts = read_counts(get(Table::counts, keys::counts(organization_)));
+    const auto counts = read_counts(moment.counts);
     return (query_.active ? counts.active : 0) + (query_.inactive ? counts.inactive : 0);
   }
 
@@ -171,15 +214,14 @@ class Lister {
   }
 
   ListPage from_update_order() const {
-    PageBuilder page{query_, query_.count ? total_if_known() : PageBuilder::unknown};
+    const std::string first = first_key();
     const std::string end = key_past_the_last();
     const rocksdb::Slice bound = end;
-    rocksdb::ReadOptions options = options_;
-    options.iterate_upper_bound = &bound;
-    const std::unique_ptr<rocksdb::Iterator> at{
-        db_.NewIterator(options, family_(Table::by_update))};
-    for (at->Seek(first_key()); at->Valid() && page.wants_more(); at->Next()) {
-      const std::string_view value = view(at->value());
+    const Moment now = moment(Table::by_update, first, end);
+    PageBuilder page{query_, query_.count ? total_if_known(now) : PageBuilder::unknown};
+    MergedRows at = rows(Table::by_update, now, bound);
+    for (at.seek(first); at.valid() && page.wants_more(); at.next()) {
+      const std::string_view value = at.value();
       if (value.size() != ContactId::length + 1) throw CorruptRecord("a row of by_update");
       if (!status_passes(value.back() == 'a')) continue;
       if (!page.wants_row()) {
@@ -187,27 +229,35 @@ class Lister {
         continue;
       }
       const auto contact = ContactId::parse(value.substr(0, ContactId::length));
-      const auto row = contact ? row_of(*contact) : std::nullopt;
-      if (!row) throw CorruptRecord("by_update names a contact that isn't there");
-      page.add(keys::update_position(view(at->key())), read_document(*row).json);
+      if (!contact) throw CorruptRecord("a row of by_update names no contact");
+      add(page, keys::update_position(at.key()), *contact);
     }
-    require(at->status());
+    at.require_ok();
     return page.finish();
   }
 
-  rocksdb::DB& db_;
-  const TableFamilies& family_;
+  // One that has changed since comes again later in the order, if it still matches; here it is
+  // shown as it is now, or left out.
+  void add(PageBuilder& page, const UpdatePosition& position, const ContactId& contact) const {
+    const auto row = row_of_(contact);
+    if (!row) return;
+    const auto document = read_document(*row);
+    if (document.offset != position.offset && !passes(read_contact(*row))) return;
+    page.add(position, document.json);
+  }
+
+  const RocksDb& db_;
+  const Generations& generations_;
+  const RowReader& row_of_;
   const domain::OrganizationId& organization_;
   const ListQuery& query_;
-  rocksdb::ManagedSnapshot snapshot_;
-  rocksdb::ReadOptions options_;
 };
 
 }  // namespace
 
-ListPage list_contacts(rocksdb::DB& db, const TableFamilies& family,
+ListPage list_contacts(const RocksDb& db, const Generations& generations, const RowReader& row_of,
                        const domain::OrganizationId& organization, const ListQuery& query) {
-  return Lister{db, family, organization, query}.run();
+  return Lister{db, generations, row_of, organization, query}.run();
 }
 
 }  // namespace contactd::infra

@@ -2,12 +2,14 @@
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
 
-#include <array>
+#include <algorithm>
 #include <shared_mutex>
 #include <unordered_map>
 
 #include "infra/errors.hpp"
+#include "infra/generations.hpp"
 #include "infra/log.hpp"
+#include "infra/merged_rows.hpp"
 #include "infra/read_store.hpp"
 #include "infra/rocksdb_list.hpp"
 #include "infra/rocksdb_open.hpp"
@@ -23,8 +25,6 @@ using domain::ContactId;
 using domain::OrganizationId;
 
 constexpr std::size_t block_cache_bytes = 64U << 20U;
-constexpr std::size_t all_write_buffers_bytes = 96U << 20U;
-constexpr std::size_t write_buffer_bytes = 48U << 20U;
 constexpr double filter_bits_per_key = 10;
 // A hundred thousand contacts of the usual size. A look-up in RocksDB is ten times dearer.
 constexpr std::size_t cached_row_bytes_max = 96U << 20U;
@@ -35,12 +35,7 @@ rocksdb::DBOptions database_options() {
   options.create_if_missing = true;
   options.create_missing_column_families = true;
   options.paranoid_checks = true;
-  // Nothing here has a WAL (the log is one). That the tables reach the disk together is what makes
-  // the checkpoint beside them true after a crash.
-  options.atomic_flush = true;
-  options.db_write_buffer_size = all_write_buffers_bytes;
   options.max_background_jobs = 2;
-  options.allow_concurrent_memtable_write = false;  // one thread a partition writes
   options.info_log_level = rocksdb::WARN_LEVEL;
   options.keep_log_file_num = 2;
   return options;
@@ -77,15 +72,10 @@ std::vector<RocksDb::Family> families() {
     if (looked_up(table)) blocks.filter_policy = filter;
     rocksdb::ColumnFamilyOptions options;
     options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(blocks));
-    options.write_buffer_size = write_buffer_bytes;
     options.compression = rocksdb::kLZ4Compression;
     options.compression_per_level = {rocksdb::kNoCompression, rocksdb::kNoCompression,
                                      rocksdb::kLZ4Compression};
     options.level_compaction_dynamic_level_bytes = true;
-    if (looked_up(table)) {
-      options.memtable_prefix_bloom_size_ratio = 0.02;
-      options.memtable_whole_key_filtering = true;
-    }
     all.push_back({table == Table::meta ? "default" : std::string{name_of(table)}, options});
   }
   return all;
@@ -133,7 +123,8 @@ class ApiKeyCache {
 class RocksDbReadStore final : public ReadStore {
  public:
   explicit RocksDbReadStore(const std::filesystem::path& directory)
-      : db_(directory, database_options(), families()) {}
+      : db_(directory, database_options(), families()),
+        generations_(db_, [this](const Generation& flushed) { remember(flushed); }) {}
 
   // The number of the format that wrote the database; 0 for an empty one.
   std::uint32_t stored_format() const {
@@ -144,36 +135,27 @@ class RocksDbReadStore final : public ReadStore {
     std::string record;
     append_number(record, format_version);
     const auto batch = begin();
-    batch->put(Table::meta, keys::format, record);
+    batch->put(Table::meta, std::string{keys::format}, std::move(record));
     batch->commit();
     flush();
   }
 
   std::optional<std::string> get(Table table, std::string_view key) const override {
-    rocksdb::PinnableSlice value;
-    const auto status = db_->Get({}, family(table), slice(key), &value);
-    if (status.IsNotFound()) return std::nullopt;
-    if (!status.ok()) fail("read", status);
-    return std::string{view(value)};
+    if (auto row = generations_.find(table, key)) return *std::move(row);
+    return stored(table, key);
   }
 
   std::shared_ptr<const ContactView> contact(const OrganizationId& organization,
                                              const ContactId& contact) const override {
     const std::string key = keys::contact(organization, contact);
-    auto row = rows_.find(key);
-    if (!row) {
-      row = get(Table::contacts, key);
-      if (!row) return nullptr;
-      rows_.put(key, *row);
-    }
+    auto row = cached_row(key);
+    if (!row) return nullptr;
     return std::make_shared<const ContactView>(read_contact(*std::move(row)));
   }
 
   std::optional<std::string> contact_row(const OrganizationId& organization,
                                          const ContactId& contact) const override {
-    const std::string key = keys::contact(organization, contact);
-    if (auto row = rows_.find(key)) return row;
-    return get(Table::contacts, key);
+    return cached_row(keys::contact(organization, contact));
   }
 
   std::optional<ContactId> email_holder(const OrganizationId& organization,
@@ -214,91 +196,117 @@ class RocksDbReadStore final : public ReadStore {
                                        const domain::KeyId& after,
                                        std::size_t count_max) const override {
     std::vector<domain::ApiKey> all;
-    const std::unique_ptr<rocksdb::Iterator> at{db_->NewIterator({}, family(Table::api_keys))};
-    for (at->Seek(after); at->Valid() && all.size() < count_max; at->Next()) {
-      if (at->key() == slice(after)) continue;
-      auto key = read_api_key(view(at->key()), view(at->value()));
+    MergedRows at = rows_from(Table::api_keys, after);
+    for (; at.valid() && all.size() < count_max; at.next()) {
+      if (at.key() == after) continue;
+      auto key = read_api_key(at.key(), at.value());
       if (!organization || key.organization == *organization) all.push_back(std::move(key));
     }
-    if (!at->status().ok()) fail("read", at->status());
+    at.require_ok();
     return all;
   }
 
   ListPage list(const OrganizationId& organization, const ListQuery& query) const override {
-    return list_contacts(*db_, [this](Table table) { return family(table); }, organization, query);
+    const RowReader row_of = [&](const ContactId& contact) {
+      return contact_row(organization, contact);
+    };
+    return list_contacts(db_, generations_, row_of, organization, query);
   }
 
   void visit_all(const Visitor& visit) const override {
     for (std::size_t i = 0; i < table_count; ++i) {
       const auto table = static_cast<Table>(i);
-      const std::unique_ptr<rocksdb::Iterator> at{db_->NewIterator({}, family(table))};
-      for (at->SeekToFirst(); at->Valid(); at->Next()) {
-        visit(table, view(at->key()), view(at->value()));
-      }
-      if (!at->status().ok()) fail("read", at->status());
+      MergedRows at = rows_from(table, {});
+      for (; at.valid(); at.next()) visit(table, at.key(), at.value());
+      at.require_ok();
     }
   }
 
-  void flush() override {
-    const auto status = db_->Flush({}, db_.families());
-    if (!status.ok()) fail("flush", status);
-  }
+  void flush() override { generations_.flush(); }
 
-  std::unique_ptr<Batch> begin() override { return std::make_unique<WriteBatchSink>(*this); }
+  std::unique_ptr<Batch> begin() override { return std::make_unique<Changes>(*this); }
 
  private:
-  class WriteBatchSink final : public Batch {
+  class Changes final : public Batch {
    public:
-    explicit WriteBatchSink(RocksDbReadStore& store) : store_(store) {}
+    explicit Changes(RocksDbReadStore& store) : store_(store) {}
 
-    void put(Table table, std::string_view key, std::string_view value) override {
-      touches_api_keys_ = touches_api_keys_ || table == Table::api_keys;
-      if (table == Table::contacts) contacts_[std::string{key}] = value;
-      require(batch_.Put(store_.family(table), slice(key), slice(value)));
+    void put(Table table, std::string key, std::string value) override {
+      add(table, Change::Kind::put, std::move(key), std::move(value));
     }
-    void remove(Table table, std::string_view key) override {
-      if (table == Table::contacts) contacts_[std::string{key}].clear();
-      require(batch_.Delete(store_.family(table), slice(key)));
+    void remove(Table table, std::string key) override {
+      add(table, Change::Kind::remove, std::move(key), {});
     }
-    void remove_once(Table table, std::string_view key) override {
-      require(batch_.SingleDelete(store_.family(table), slice(key)));
+    void remove_once(Table table, std::string key) override {
+      add(table, Change::Kind::remove_once, std::move(key), {});
     }
-    void remove_range(Table table, std::string_view begin, std::string_view end) override {
-      require(batch_.DeleteRange(store_.family(table), slice(begin), slice(end)));
+    void remove_range(Table table, std::string begin, std::string end) override {
+      add(table, Change::Kind::remove_range, std::move(begin), std::move(end));
     }
     void commit() override {
-      rocksdb::WriteOptions options;
-      options.disableWAL = true;
-      // Between the two steps a reader finds the row in the database alone, old or new; never the
-      // old one here after somebody has seen the new one there.
-      for (const auto& [key, row] : contacts_) store_.rows_.erase(key);
-      require(store_.db_->Write(options, &batch_));
-      for (const auto& [key, row] : contacts_) {
-        if (!row.empty()) store_.rows_.put(key, row);
-      }
-      if (touches_api_keys_) store_.api_keys_.forget_all();
+      const bool touches_api_keys =
+          std::any_of(changes_.begin(), changes_.end(),
+                      [](const Change& change) { return change.table == Table::api_keys; });
+      store_.generations_.commit(std::move(changes_));
+      if (touches_api_keys) store_.api_keys_.forget_all();
     }
 
    private:
-    static void require(const rocksdb::Status& status) {
-      if (!status.ok()) fail("write", status);
+    void add(Table table, Change::Kind kind, std::string key, std::string value) {
+      changes_.push_back({table, kind, std::move(key), std::move(value)});
     }
 
     RocksDbReadStore& store_;
-    rocksdb::WriteBatch batch_;
-    std::unordered_map<std::string, std::string> contacts_;  // the rows put; empty: removed
-    bool touches_api_keys_ = false;
+    std::vector<Change> changes_;
   };
 
   rocksdb::ColumnFamilyHandle* family(Table table) const {
     return db_.family(static_cast<std::size_t>(table));
   }
 
+  // What the tables on the disk say.
+  std::optional<std::string> stored(Table table, std::string_view key) const {
+    rocksdb::PinnableSlice value;
+    const auto status = db_->Get({}, family(table), slice(key), &value);
+    if (status.IsNotFound()) return std::nullopt;
+    if (!status.ok()) fail("read", status);
+    return std::string{view(value)};
+  }
+
+  std::optional<std::string> cached_row(const std::string& key) const {
+    if (auto row = generations_.find(Table::contacts, key)) return *std::move(row);
+    if (auto row = rows_.find(key)) return row;
+    return stored(Table::contacts, key);
+  }
+
+  // The rows of a generation that leaves memory are those that were used last.
+  void remember(const Generation& flushed) {
+    std::vector<Generation::Entry> contacts;
+    flushed.entries(Table::contacts, {}, {}, contacts);
+    for (const auto& [key, row] : contacts) {
+      if (*row) {
+        rows_.put(key, **row);
+      } else {
+        rows_.erase(key);
+      }
+    }
+  }
+
+  MergedRows rows_from(Table table, std::string_view begin) const {
+    return generations_.at_rest([&] {
+      MergedRows rows{std::unique_ptr<rocksdb::Iterator>{db_->NewIterator({}, family(table))},
+                      generations_.overlay(table, begin, {})};
+      rows.seek(begin);
+      return rows;
+    });
+  }
+
   RocksDb db_;
   ApiKeyCache api_keys_;
-  // What the partitions' threads have read or folded last. Readers put nothing in: what one has
-  // read may have been replaced since.
+  // Rows of the last generations that were flushed. What a newer generation says of a contact goes
+  // before it. Readers put nothing in: what one has read may have been replaced since.
   mutable SharedRowCache rows_{cached_row_bytes_max};
+  Generations generations_;  // last: its thread touches the above
 };
 
 }  // namespace

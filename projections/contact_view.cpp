@@ -38,8 +38,10 @@ ContactDocument read_document(std::string_view row) {
   require(reader.number<std::uint8_t>() == row_format);
   const auto json_at = reader.number<std::uint16_t>();
   const auto version = reader.number<Version>();
+  reader.take(2 * sizeof(Instant::unix_ms));
+  const auto offset = reader.number<std::uint64_t>();
   require(json_at < row.size());
-  return {version, row.substr(json_at)};
+  return {version, offset, row.substr(json_at)};
 }
 
 ContactView render(Contact contact, std::uint64_t offset) {

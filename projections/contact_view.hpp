@@ -23,9 +23,10 @@ struct ContactView {
   std::string_view json() const;
 };
 
-// The part of a row that a GET needs; points into the row. Throws CorruptRecord.
+// The part of a row that a reader needs; points into the row. Throws CorruptRecord.
 struct ContactDocument {
   domain::Version version = 0;
+  std::uint64_t offset = 0;  // of the event that last touched the contact
   std::string_view json;
 };
 ContactDocument read_document(std::string_view row);

@@ -190,7 +190,7 @@ void FoldBatch::replace_email(const Context& context, const Contact* before, con
     sink_.remove(Table::emails, keys::email(organization, from.unquoted()));
   }
   if (!to.is_null()) {
-    sink_.put(Table::emails, keys::email(organization, to.unquoted()), after->id.view());
+    sink_.put(Table::emails, keys::email(organization, to.unquoted()), after->id.str());
   }
 }
 
@@ -253,7 +253,7 @@ void FoldBatch::finish() {
     std::string record;
     append_number(record, counts.active);
     append_number(record, counts.inactive);
-    sink_.put(Table::counts, key, record);
+    sink_.put(Table::counts, key, std::move(record));
   }
   sink_.put(Table::meta, keys::checkpoint(partition_), encode(checkpoint_));
 }

@@ -39,12 +39,12 @@ class WriteSink {
  public:
   virtual ~WriteSink() = default;
 
-  virtual void put(Table table, std::string_view key, std::string_view value) = 0;
-  virtual void remove(Table table, std::string_view key) = 0;
+  virtual void put(Table table, std::string key, std::string value) = 0;
+  virtual void remove(Table table, std::string key) = 0;
   // For a key that was put exactly once since it was last removed; cheaper than remove().
-  virtual void remove_once(Table table, std::string_view key) = 0;
+  virtual void remove_once(Table table, std::string key) = 0;
   // Removes the keys from `begin` up to, without, `end`.
-  virtual void remove_range(Table table, std::string_view begin, std::string_view end) = 0;
+  virtual void remove_range(Table table, std::string begin, std::string end) = 0;
 };
 
 // Folds a run of one partition's log into writes. The log is its only input beside what it folded

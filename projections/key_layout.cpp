@@ -85,6 +85,12 @@ std::string checkpoint(std::uint32_t partition) {
   return key;
 }
 
+std::string past(std::string_view prefix) {
+  std::string end{prefix};
+  ++end.back();
+  return end;
+}
+
 std::uint32_t day_of(Instant instant) {
   constexpr std::int64_t day_ms = 24LL * 60 * 60 * 1000;
   return static_cast<std::uint32_t>(instant.unix_ms / day_ms);

@@ -66,6 +66,10 @@ std::string idempotency(std::uint32_t partition, std::uint32_t day, const domain
 std::string checkpoint(std::uint32_t partition);
 inline constexpr std::string_view format = "format";
 
+// The end of the keys that begin with `prefix`: the first one after them.
+// REQUIRES: `prefix` ends with a NUL or another byte below 0xFF.
+std::string past(std::string_view prefix);
+
 std::uint32_t day_of(Instant instant);
 
 // The parts of a by_update key after its prefix.

@@ -120,7 +120,7 @@ TEST_F(ReadStoreTest, IsMadeAnewForAnotherFormat) {
   std::string format;
   append_number(format, format_version + 1);
   const auto batch = store_->begin();
-  batch->put(Table::meta, keys::format, format);
+  batch->put(Table::meta, std::string{keys::format}, format);
   batch->commit();
   store_->flush();
   reopen();

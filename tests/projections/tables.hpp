@@ -74,19 +74,19 @@ class Tables final : public projections::StateReader {
    public:
     explicit Batch(Tables& tables) : tables_(tables) {}
 
-    void put(Table table, std::string_view key, std::string_view value) override {
+    void put(Table table, std::string key, std::string value) override {
       writes_.emplace_back([this, table, k = std::string{key}, v = std::string{value}] {
         tables_[table][k] = v;
         ++tables_.puts_[{table, k}];
       });
     }
-    void remove(Table table, std::string_view key) override {
+    void remove(Table table, std::string key) override {
       writes_.emplace_back([this, table, k = std::string{key}] {
         tables_[table].erase(k);
         tables_.puts_.erase({table, k});
       });
     }
-    void remove_once(Table table, std::string_view key) override {
+    void remove_once(Table table, std::string key) override {
       writes_.emplace_back([this, table, k = std::string{key}] {
         const auto puts = tables_.puts_.find({table, k});
         EXPECT_TRUE(puts != tables_.puts_.end() && puts->second == 1)
@@ -95,7 +95,7 @@ class Tables final : public projections::StateReader {
         tables_.puts_.erase({table, k});
       });
     }
-    void remove_range(Table table, std::string_view begin, std::string_view end) override {
+    void remove_range(Table table, std::string begin, std::string end) override {
       writes_.emplace_back([this, table, from = std::string{begin}, to = std::string{end}] {
         ASSERT_LE(from, to);
         Rows& rows = tables_[table];

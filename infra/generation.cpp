@@ -1,0 +1,130 @@
+#include "infra/generation.hpp"
+
+#include <algorithm>
+
+namespace contactd::infra {
+namespace {
+
+using projections::Table;
+
+const Generation::Row removed_row;
+
+// The key of a contact, as a key of its history begins.
+std::string_view contact_part(std::string_view history_key) {
+  return history_key.substr(0, history_key.size() - sizeof(domain::Version));
+}
+
+bool within(std::string_view key, std::string_view begin, std::string_view end) {
+  return key >= begin && (end.empty() || key < end);
+}
+
+}  // namespace
+
+void Generation::put(Table table, std::string key, std::string row) {
+  bytes_ += key.size() + row.size() + overhead_bytes;
+  if (table == Table::history) {
+    set_history(std::move(key), std::move(row));
+  } else {
+    set(table, std::move(key), std::move(row));
+  }
+}
+
+void Generation::remove(Table table, std::string key) {
+  bytes_ += key.size() + overhead_bytes;
+  set(table, std::move(key), std::nullopt);
+}
+
+void Generation::remove_once(Table table, const std::string& key) {
+  Rows& rows = rows_[index(table)];
+  const auto found = rows.find(key);
+  if (found != rows.end() && found->second) {
+    rows.erase(found);  // no older generation has it
+  } else {
+    remove(table, key);
+  }
+}
+
+void Generation::remove_range(Table table, std::string begin, std::string end) {
+  Rows& rows = rows_[index(table)];
+  rows.erase(rows.lower_bound(begin), rows.lower_bound(end));
+  bytes_ += begin.size() + end.size() + overhead_bytes;
+  removed_[index(table)].emplace_back(std::move(begin), std::move(end));
+}
+
+Generation::Contact& Generation::contact(std::string_view key) {
+  return contacts_.try_emplace(key).first->second;
+}
+
+void Generation::set(Table table, std::string key, Row row) {
+  if (table == Table::contacts) {
+    Contact& one = contact(key);
+    if (one.row) bytes_ -= std::min(bytes_, one.row->size());
+    one.touched = true;
+    one.row = std::move(row);
+  } else {
+    rows_[index(table)].insert_or_assign(std::move(key), std::move(row));
+  }
+}
+
+void Generation::set_history(std::string key, std::string row) {
+  auto& history = contact(contact_part(key)).history;
+  history.emplace_back(std::move(key), std::move(row));
+}
+
+const Generation::Row* Generation::find(Table table, std::string_view key) const {
+  if (table == Table::contacts) {
+    const auto found = contacts_.find(key);
+    return found == contacts_.end() || !found->second.touched ? nullptr : &found->second.row;
+  }
+  if (table == Table::history) {
+    std::vector<Entry> found;
+    history_entries(key, std::string{key} + '\0', found);
+    return found.empty() ? nullptr : found.front().second;
+  }
+  const Rows& rows = rows_[index(table)];
+  if (const auto found = rows.find(key); found != rows.end()) return &found->second;
+  for (const auto& [begin, end] : removed_[index(table)]) {
+    if (within(key, begin, end)) return &removed_row;
+  }
+  return nullptr;
+}
+
+void Generation::entries(Table table, std::string_view begin, std::string_view end,
+                         std::vector<Entry>& out) const {
+  if (table == Table::contacts) return contact_entries(begin, end, out);
+  if (table == Table::history) return history_entries(begin, end, out);
+  const Rows& rows = rows_[index(table)];
+  for (auto at = rows.lower_bound(begin); at != rows.end(); ++at) {
+    if (!end.empty() && at->first >= end) return;
+    out.emplace_back(at->first, &at->second);
+  }
+}
+
+void Generation::contact_entries(std::string_view begin, std::string_view end,
+                                 std::vector<Entry>& out) const {
+  for (const auto& [key, contact] : contacts_) {
+    if (contact.touched && within(key, begin, end)) out.emplace_back(key, &contact.row);
+  }
+  std::sort(out.begin(), out.end());
+}
+
+void Generation::append_history(const Contact& contact, std::string_view begin,
+                                std::string_view end, std::vector<Entry>& out) {
+  for (const auto& [key, row] : contact.history) {
+    if (within(key, begin, end)) out.emplace_back(key, &row);
+  }
+}
+
+void Generation::history_entries(std::string_view begin, std::string_view end,
+                                 std::vector<Entry>& out) const {
+  // A range within one contact is what readers ask for.
+  if (begin.size() > sizeof(domain::Version) && end.starts_with(contact_part(begin))) {
+    const auto found = contacts_.find(contact_part(begin));
+    if (found != contacts_.end()) append_history(found->second, begin, end, out);
+    return;
+  }
+  for (const auto& [key, contact] : contacts_) append_history(contact, begin, end, out);
+  std::sort(out.begin(), out.end());
+}
+
+}  // namespace contactd::infra

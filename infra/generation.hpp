@@ -1,0 +1,88 @@
+#pragma once
+
+#include <absl/container/btree_map.h>
+#include <absl/container/flat_hash_map.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "projections/key_layout.hpp"
+
+namespace contactd::infra {
+
+// What was folded since the tables on the disk were last written: of each key that changed, the
+// latest row. In the shape that makes a fold cheap: a contact is looked up by a hash, its history
+// is a list beside it, and only what is rarely written is kept in order.
+//
+// Threads: many may read while nobody writes.
+class Generation {
+ public:
+  using Table = projections::Table;
+  // A key's row; nothing: it was removed.
+  using Row = std::optional<std::string>;
+  using Entry = std::pair<std::string_view, const Row*>;
+  // From its first key up to, without, its second.
+  using Range = std::pair<std::string, std::string>;
+
+  void put(Table table, std::string key, std::string row);
+  void remove(Table table, std::string key);
+  // For a key that was put exactly once since it was last removed.
+  void remove_once(Table table, const std::string& key);
+  void remove_range(Table table, std::string begin, std::string end);
+
+  // What it says of the key; null if nothing: an older generation, or the disk, knows.
+  const Row* find(Table table, std::string_view key) const;
+
+  // Appends all that it says of the keys from `begin` up to, without, `end`, in order; an empty
+  // `end` is the end of the table. The entries hold until the next change.
+  void entries(Table table, std::string_view begin, std::string_view end,
+               std::vector<Entry>& out) const;
+  // What was removed by range, beneath its entries.
+  const std::vector<Range>& removed_ranges(Table table) const { return removed_[index(table)]; }
+
+  // About what it takes in memory.
+  std::size_t bytes() const { return bytes_; }
+  bool empty() const { return bytes_ == 0; }
+
+ private:
+  // Look-ups by a view of a key.
+  struct Hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view key) const noexcept {
+      return std::hash<std::string_view>{}(key);
+    }
+  };
+  using Rows = absl::btree_map<std::string, Row, std::less<>>;
+  struct Contact {
+    bool touched = false;  // `row` says something
+    Row row;
+    std::vector<std::pair<std::string, Row>> history;  // keys as in the table, ascending
+  };
+
+  // The hash map's slots, the nodes of the trees, and what the allocator adds, a row.
+  static constexpr std::size_t overhead_bytes = 96;
+
+  static std::size_t index(Table table) { return static_cast<std::size_t>(table); }
+  Contact& contact(std::string_view key);
+  void set(Table table, std::string key, Row row);
+  void set_history(std::string key, std::string row);
+  void contact_entries(std::string_view begin, std::string_view end, std::vector<Entry>& out) const;
+  void history_entries(std::string_view begin, std::string_view end, std::vector<Entry>& out) const;
+  static void append_history(const Contact& contact, std::string_view begin, std::string_view end,
+                             std::vector<Entry>& out);
+
+  absl::flat_hash_map<std::string, Contact, Hash, std::equal_to<>>
+      contacts_;                                     // tables contacts and history
+  std::array<Rows, projections::table_count> rows_;  // the others
+  std::array<std::vector<Range>, projections::table_count> removed_;
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace contactd::infra

@@ -1,0 +1,246 @@
+#include "infra/generations.hpp"
+
+#include <pthread.h>
+#include <rocksdb/sst_file_writer.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "infra/errors.hpp"
+#include "infra/log.hpp"
+
+namespace contactd::infra {
+namespace {
+
+using projections::Table;
+using projections::table_count;
+
+// When a generation is written out; about two of them are in memory then.
+constexpr std::size_t generation_bytes = 40U << 20U;
+// What the active one may grow to while the one before it is being written out.
+constexpr std::size_t generation_bytes_max = 2 * generation_bytes;
+constexpr std::chrono::milliseconds retry_pause{500};
+// Files that compaction has not merged yet; each costs every look-up. Writing out waits above it.
+constexpr std::uint64_t unmerged_files_max = 24;
+constexpr std::chrono::milliseconds compaction_check_interval{20};
+constexpr int flusher_nice = 10;
+constexpr std::string_view file_prefix = "folded-";
+
+void require(const rocksdb::Status& status) {
+  if (!status.ok()) throw StoreUnavailable(status.ToString());
+}
+
+// A crash may have left some.
+void remove_leftovers(const std::string& directory) {
+  std::error_code ignored;
+  for (const auto& file : std::filesystem::directory_iterator(directory, ignored)) {
+    if (file.path().filename().string().starts_with(file_prefix)) {
+      std::filesystem::remove(file.path(), ignored);
+    }
+  }
+}
+
+}  // namespace
+
+bool Overlay::hides(std::string_view key) const {
+  return std::any_of(removed.begin(), removed.end(), [&](const Generation::Range& range) {
+    return key >= range.first && key < range.second;
+  });
+}
+
+Generations::Generations(const RocksDb& db, OnFlushed on_flushed)
+    : db_(db), on_flushed_(std::move(on_flushed)) {
+  remove_leftovers(db_->GetName());
+  flusher_ = std::jthread{[this](std::stop_token stop) {
+    pthread_setname_np(pthread_self(), "flusher");  // for top, perf and gdb
+    // Requests go first. Of this thread alone; without the right to, it stays as it is.
+    setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), flusher_nice);
+    write_out(std::move(stop));
+  }};
+}
+
+Generations::~Generations() {
+  try {
+    flush();
+  } catch (const std::exception& problem) {
+    // The next start folds it again.
+    spdlog::warn("{}; closing without", problem.what());
+  }
+}
+
+void Generations::commit(std::vector<Change> changes) {
+  std::unique_lock lock{mutex_};
+  wait_for_room(lock);
+  for (Change& change : changes) {
+    switch (change.kind) {
+      case Change::Kind::put:
+        active_->put(change.table, std::move(change.key), std::move(change.value));
+        break;
+      case Change::Kind::remove:
+        active_->remove(change.table, std::move(change.key));
+        break;
+      case Change::Kind::remove_once:
+        active_->remove_once(change.table, change.key);
+        break;
+      case Change::Kind::remove_range:
+        active_->remove_range(change.table, std::move(change.key), std::move(change.value));
+        break;
+    }
+  }
+  if (active_->bytes() >= generation_bytes && frozen_ == nullptr) freeze();
+}
+
+// Called with mutex_ held alone.
+void Generations::freeze() {
+  frozen_ = std::move(active_);
+  active_ = std::make_unique<Generation>();
+  to_flush_.notify_one();
+}
+
+void Generations::wait_for_room(std::unique_lock<std::shared_mutex>& lock) {
+  flushed_.wait(lock, [this] {
+    return frozen_ == nullptr || active_->bytes() < generation_bytes_max || !failure_.empty();
+  });
+  if (active_->bytes() < generation_bytes_max) return;
+  if (frozen_ == nullptr) return freeze();
+  throw StoreUnavailable("the projections can't be written to the disk: " + failure_ +
+                         "; free space or check the disk, and it goes on by itself");
+}
+
+std::optional<Generation::Row> Generations::find(Table table, std::string_view key) const {
+  const std::shared_lock lock{mutex_};
+  const Generation::Row* row = look_up(table, key);
+  if (row == nullptr) return std::nullopt;
+  return *row;
+}
+
+const Generation::Row* Generations::look_up(Table table, std::string_view key) const {
+  const Generation::Row* row = active_->find(table, key);
+  if (row == nullptr && frozen_ != nullptr) row = frozen_->find(table, key);
+  return row;
+}
+
+Overlay Generations::overlay(Table table, std::string_view begin, std::string_view end) const {
+  std::vector<Generation::Entry> newer;
+  std::vector<Generation::Entry> older;
+  active_->entries(table, begin, end, newer);
+  Overlay overlay;
+  overlay.removed = active_->removed_ranges(table);
+  if (frozen_ != nullptr) {
+    frozen_->entries(table, begin, end, older);
+    std::erase_if(older, [&](const auto& entry) { return overlay.hides(entry.first); });
+    const auto& removed = frozen_->removed_ranges(table);
+    overlay.removed.insert(overlay.removed.end(), removed.begin(), removed.end());
+  }
+  overlay.rows.reserve(newer.size() + older.size());
+  auto next = older.begin();
+  for (const auto& [key, row] : newer) {
+    for (; next != older.end() && next->first < key; ++next) {
+      overlay.rows.emplace_back(next->first, *next->second);
+    }
+    if (next != older.end() && next->first == key) ++next;
+    overlay.rows.emplace_back(key, *row);
+  }
+  for (; next != older.end(); ++next) overlay.rows.emplace_back(next->first, *next->second);
+  return overlay;
+}
+
+void Generations::flush() {
+  std::unique_lock lock{mutex_};
+  const auto written = [this] { return frozen_ == nullptr || !failure_.empty(); };
+  flushed_.wait(lock, written);
+  if (frozen_ == nullptr && !active_->empty()) {
+    freeze();
+    flushed_.wait(lock, written);
+  }
+  if (frozen_ != nullptr) {
+    throw StoreUnavailable("the projections can't be written to the disk: " + failure_);
+  }
+}
+
+void Generations::write_out(std::stop_token stop) {
+  for (bool failed = false;;) {
+    const Generation* generation = nullptr;
+    {
+      std::unique_lock lock{mutex_};
+      to_flush_.wait(lock, stop, [this] { return frozen_ != nullptr; });
+      if (stop.stop_requested()) return;
+      generation = frozen_.get();
+    }
+    std::string failure;
+    try {
+      if (failed) require(db_->Resume());  // after a full disk RocksDB needs to be told
+      wait_for_compaction(stop);
+      write_one(*generation);
+      on_flushed_(*generation);
+    } catch (const std::exception& problem) {
+      failure = problem.what();
+      spdlog::error("projections: can't be written to the disk: {}; trying again", failure);
+    }
+    std::unique_ptr<const Generation> done;  // freed after the lock
+    std::unique_lock lock{mutex_};
+    failure_ = failure;
+    failed = !failure.empty();
+    if (!failed) done = std::move(frozen_);
+    flushed_.notify_all();
+    if (failed) to_flush_.wait_for(lock, stop, retry_pause, [] { return false; });
+  }
+}
+
+void Generations::wait_for_compaction(std::stop_token stop) const {
+  const auto unmerged = [&] {
+    std::uint64_t most = 0;
+    for (auto* family : db_.families()) {
+      std::string files;
+      db_->GetProperty(family, "rocksdb.num-files-at-level0", &files);
+      most = std::max<std::uint64_t>(most, files.empty() ? 0 : std::stoull(files));
+    }
+    return most;
+  };
+  while (unmerged() >= unmerged_files_max && !stop.stop_requested()) {
+    std::this_thread::sleep_for(compaction_check_interval);
+  }
+}
+
+void Generations::write_one(const Generation& generation) {
+  std::vector<rocksdb::IngestExternalFileArg> files;
+  const std::string prefix = db_->GetName() + '/' + std::string{file_prefix};
+  for (std::size_t i = 0; i < table_count; ++i) {
+    const auto table = static_cast<Table>(i);
+    const std::string path = prefix + std::to_string(++files_) + ".sst";
+    if (!write_file(generation, table, path)) continue;
+    rocksdb::IngestExternalFileArg& one = files.emplace_back();
+    one.column_family = db_.family(i);
+    one.external_files = {path};
+    one.options.move_files = true;
+    one.options.write_global_seqno = false;
+  }
+  const auto status = db_->IngestExternalFiles(files);
+  if (!status.ok()) remove_leftovers(db_->GetName());
+  require(status);
+}
+
+// False if the generation says nothing of the table.
+bool Generations::write_file(const Generation& generation, Table table, const std::string& path) {
+  std::vector<Generation::Entry> entries;
+  generation.entries(table, {}, {}, entries);
+  const auto& removed = generation.removed_ranges(table);
+  if (entries.empty() && removed.empty()) return false;
+  auto* family = db_.family(static_cast<std::size_t>(table));
+  rocksdb::Options options = db_->GetOptions(family);
+  options.compression_per_level.clear();
+  options.compression = rocksdb::kNoCompression;
+  rocksdb::SstFileWriter writer{rocksdb::EnvOptions{options}, options, family,
+                                /*invalidate_page_cache=*/false, rocksdb::Env::IO_LOW};
+  require(writer.Open(path));
+  for (const auto& [begin, end] : removed) require(writer.DeleteRange(slice(begin), slice(end)));
+  for (const auto& [key, row] : entries) {
+    require(row->has_value() ? writer.Put(slice(key), slice(**row)) : writer.Delete(slice(key)));
+  }
+  require(writer.Finish());
+  return true;
+}
+
+}  // namespace contactd::infra
