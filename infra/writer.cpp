@@ -330,7 +330,7 @@ void Writer::fold_or_hand_over(std::uint64_t sequence) {
   {
     const std::lock_guard lock{mutex_};
     committed_ = sequence;
-    if (handed_over_ || !queue_.empty()) {
+    if (limits_.batches_in_flight_max > 1 && (handed_over_ || !queue_.empty())) {
       handed_over_ = true;
       to_fold_.notify_one();
       return;

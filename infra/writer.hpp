@@ -109,8 +109,10 @@ class Writer {
   struct Limits {
     std::size_t queue_commands_max = 4096;
     std::size_t batch_commands_max = 256;
-    // Batches that were decided and are not folded yet.
-    std::size_t batches_in_flight_max = 2;
+    // Batches that were decided and are not folded yet. With one, the thread that has appended a
+    // batch folds it, and nothing overlaps: best where an append is short. With two, the next batch
+    // is decided and appended meanwhile: best where an append is long, such as a broker's.
+    std::size_t batches_in_flight_max = 1;
     // How long the log may take to show what was committed to it.
     std::chrono::milliseconds read_back_wait_max{10'000};
   };

@@ -32,6 +32,7 @@ class WriterInFlightTest : public WriterTest {
     fold_.wait_until_entered();
     return first;
   }
+  void start_overlapping() { start({.batches_in_flight_max = 2}); }
   void wait_for_log_end(std::uint64_t end) {
     test::wait_until([&] { return log_end() >= end; }, "nothing is appended");
   }
@@ -41,7 +42,7 @@ class WriterInFlightTest : public WriterTest {
 };
 
 TEST_F(WriterInFlightTest, DecidesABatchOnTheOneThatIsNotFoldedYet) {
-  start();
+  start_overlapping();
   std::vector<std::uint64_t> tokens;
   const auto first = with_first_in_flight([&] {
     tokens.push_back(submit(create("bob", "ann@x.io")));
@@ -68,7 +69,7 @@ TEST_F(WriterInFlightTest, DecidesABatchOnTheOneThatIsNotFoldedYet) {
 
 // It rests on an event that isn't folded, so that it isn't true before that is.
 TEST_F(WriterInFlightTest, ARefusalWaitsForTheFoldOfWhatItRestsOn) {
-  start();
+  start_overlapping();
   std::uint64_t refused = 0;
   with_first_in_flight([&] { refused = submit(create("bob", "ann@x.io")); });
   test::wait_until([&] { return metrics_->batch_commands.Collect().histogram.sample_count >= 2; },
@@ -79,7 +80,7 @@ TEST_F(WriterInFlightTest, ARefusalWaitsForTheFoldOfWhatItRestsOn) {
 }
 
 TEST_F(WriterInFlightTest, WhatWasCommittedIsToldThoughTheNextBatchIsInDoubt) {
-  start();
+  start_overlapping();
   std::uint64_t second = 0;
   const auto first = with_first_in_flight([&] {
     log_->on_append(
@@ -96,7 +97,7 @@ TEST_F(WriterInFlightTest, WhatWasCommittedIsToldThoughTheNextBatchIsInDoubt) {
 
 // What rests on a batch that the log lost isn't applied either.
 TEST_F(WriterInFlightTest, ABatchDecidedOnALostOneIsNeverApplied) {
-  start({.read_back_wait_max = std::chrono::milliseconds{200}});
+  start({.batches_in_flight_max = 2, .read_back_wait_max = std::chrono::milliseconds{200}});
   std::vector<std::uint64_t> tokens;
   Gate append;
   log_->on_append([&](EventLog&, const Claim&, FaultyLog::Batch) {
