@@ -1,9 +1,9 @@
 #include "api/list_query.hpp"
 
-#include <charconv>
 #include <set>
 
 #include "api/limits.hpp"
+#include "api/query_values.hpp"
 #include "domain/contact/fields.hpp"
 #include "domain/email_address.hpp"
 #include "domain/instant.hpp"
@@ -15,34 +15,21 @@ using projections::keys::UpdatePosition;
 using Problem = std::optional<std::string>;
 
 constexpr std::uint64_t cursor_format = 1;
+constexpr std::uint64_t past_cursor_format = 2;
 constexpr std::size_t cursor_length = 2 + 16 + 16;
 constexpr std::string_view bad_paging = "Invalid pagination parameters";
 constexpr std::uint64_t page_max = 1'000'000'000;
 
-std::optional<std::uint64_t> whole_number(std::string_view text, int base) {
-  std::uint64_t value = 0;
-  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value, base);
-  if (ec != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  return value;
+std::uint64_t format_of(const ListRequest& request) {
+  return request.at ? past_cursor_format : cursor_format;
 }
 
-std::optional<std::uint64_t> number_between(std::string_view text, std::uint64_t low,
-                                            std::uint64_t high) {
-  const auto value = whole_number(text, 10);
-  return value && *value >= low && *value <= high ? value : std::nullopt;
-}
-
-void append_hex(std::string& out, std::uint64_t value, int digits) {
-  constexpr std::string_view hex = "0123456789abcdef";
-  for (int i = digits - 1; i >= 0; --i) out += hex[(value >> (4 * i)) & 0x0FU];
-}
-
-std::optional<UpdatePosition> position_from(std::string_view text) {
+std::optional<UpdatePosition> position_from(std::string_view text, std::uint64_t wanted_format) {
   if (text.size() != cursor_length) return std::nullopt;
   const auto format = whole_number(text.substr(0, 2), 16);
   const auto updated_at = whole_number(text.substr(2, 16), 16);
   const auto offset = whole_number(text.substr(18), 16);
-  if (format != cursor_format || !updated_at || !offset) return std::nullopt;
+  if (format != wanted_format || !updated_at || !offset) return std::nullopt;
   return UpdatePosition{{static_cast<std::int64_t>(*updated_at)}, *offset};
 }
 
@@ -65,10 +52,9 @@ Problem read_status(ListRequest& request, std::string_view value) {
 
 Problem read_time(std::optional<domain::Instant>& time, const std::string& name,
                   std::string_view value) {
-  time = domain::parse_iso8601(value);
-  if (time && time->unix_ms >= 0) return std::nullopt;
-  return "Invalid query parameter '" + name +
-         "': give a time such as 2025-07-15T10:30:00.000Z (a + in it is written %2B)";
+  time = time_value(value);
+  if (time) return std::nullopt;
+  return invalid_time(name);
 }
 
 Problem read_email(ListRequest& request, std::string_view value) {
@@ -87,10 +73,10 @@ Problem read_tag(ListRequest& request, const std::string& value) {
   return std::nullopt;
 }
 
+// The present's cursors are no good for the past, nor the other way round.
 Problem read_cursor(ListRequest& request, std::string_view value) {
-  request.by_cursor = true;
   if (value.empty()) return std::nullopt;  // from the beginning
-  request.query.after = position_from(value);
+  request.query.after = position_from(value, format_of(request));
   if (request.query.after) return std::nullopt;
   return "Invalid query parameter 'cursor': send next_cursor of an earlier answer as it came";
 }
@@ -108,14 +94,19 @@ Problem read_param(ListRequest& request, const std::string& name, const std::str
     request.query.page_size = *size;
     return std::nullopt;
   }
-  if (name == "cursor") return read_cursor(request, value);
+  if (name == "cursor") {
+    request.by_cursor = true;
+    return std::nullopt;  // read once it is known whether `at` is given
+  }
+  if (name == "at") return read_time(request.at, name, value);
   if (name == "status") return read_status(request, value);
   if (name == "email") return read_email(request, value);
   if (name == "tag") return read_tag(request, value);
   if (name == "updated_from") return read_time(request.query.updated_from, name, value);
   if (name == "updated_to") return read_time(request.query.updated_to, name, value);
   return "Unknown query parameter '" + name +
-         "'; known are page, page_size, cursor, status, email, tag, updated_from, updated_to";
+         "'; known are page, page_size, cursor, status, email, tag, updated_from, updated_to, "
+         "at";
 }
 
 }  // namespace
@@ -129,6 +120,15 @@ std::variant<ListRequest, std::string> read_list_request(const Target& target) {
     if (!names.insert(name).second) return "Query parameter '" + name + "' came more than once";
   }
   if (request.by_cursor && names.contains("page")) return std::string{bad_paging};
+  for (const auto& [name, value] : target.params) {
+    if (name == "cursor") {
+      if (auto problem = read_cursor(request, value)) return *std::move(problem);
+    } else if (request.at && name != "at" && name != "page" && name != "page_size") {
+      return "Query parameter '" + name +
+             "' can't be given with 'at', which takes page, "
+             "page_size and cursor";
+    }
+  }
   if (!request.by_cursor) {
     request.query.count = true;
     request.query.skip = (request.page - 1) * request.query.page_size;
@@ -136,9 +136,9 @@ std::variant<ListRequest, std::string> read_list_request(const Target& target) {
   return request;
 }
 
-std::string cursor_text(const UpdatePosition& position) {
+std::string cursor_text(const ListRequest& request, const UpdatePosition& position) {
   std::string text;
-  append_hex(text, cursor_format, 2);
+  append_hex(text, format_of(request), 2);
   append_hex(text, static_cast<std::uint64_t>(position.updated_at.unix_ms), 16);
   append_hex(text, position.offset, 16);
   return text;

@@ -14,14 +14,18 @@ struct ListRequest {
   infra::ListQuery query;
   bool by_cursor = false;
   std::uint64_t page = 1;
+  // Where the list is asked for as it was: of the query above, only the paging counts then.
+  std::optional<domain::Instant> at;
 };
 
 // Reads the query string of GET /contacts, or gives the sentence that says which parameter is
 // wrong. A parameter may come once.
 std::variant<ListRequest, std::string> read_list_request(const Target& target);
 
-// The opaque text of a position in the list: format:1 (= 1), the update time and the log's offset,
-// 8 bytes each, in hexadecimal. It names no organization: it is used within the caller's only.
-std::string cursor_text(const projections::keys::UpdatePosition& position);
+// The opaque text of a position in the request's list: format:1 (1; of the past 2), the time of the
+// update (of the past: of the creation) and the log's offset, 8 bytes each, in hexadecimal. It
+// names no organization: it is used within the caller's only.
+std::string cursor_text(const ListRequest& request,
+                        const projections::keys::UpdatePosition& position);
 
 }  // namespace contactd::api

@@ -73,6 +73,11 @@ struct RejectionToResponse {
                           members)
         .with("ETag", '"' + std::to_string(mismatch.current) + '"');
   }
+  Response operator()(const domain::VersionNotFound& missing) const {
+    return error_response(format, 404,
+                          "This contact has no version " + std::to_string(missing.asked) +
+                              "; its history lists those that it has");
+  }
   Response operator()(const domain::ApiKeyNotFound&) const {
     return error_response(format, 404, "API key not found");
   }

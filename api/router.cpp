@@ -22,7 +22,7 @@ struct Endpoint {
 
 struct Route {
   std::string_view name;
-  std::array<std::string_view, 4> path;  // segments; "{id}" takes any; unused ones are empty
+  std::array<std::string_view, 5> path;  // segments; "{id}" takes any; unused ones are empty
   std::span<const Endpoint> endpoints;
 };
 
@@ -31,6 +31,8 @@ constexpr Endpoint contact_endpoints[] = {
     {"PATCH", Access::write_contacts, true, update_contact},
     {"DELETE", Access::write_contacts, false, delete_contact},
 };
+constexpr Endpoint history_endpoints[] = {{"GET", Access::read_contacts, false, get_history}};
+constexpr Endpoint revert_endpoints[] = {{"POST", Access::write_contacts, true, revert_contact}};
 constexpr Endpoint contacts_endpoints[] = {
     {"GET", Access::read_contacts, false, list_contacts},
     {"POST", Access::write_contacts, true, create_contact},
@@ -47,6 +49,8 @@ constexpr Endpoint metrics_endpoints[] = {{"GET", Access::open, false, metrics}}
 
 constexpr std::array routes = {
     Route{"contact", {"api", "v1", "contacts", "{id}"}, contact_endpoints},
+    Route{"history", {"api", "v1", "contacts", "{id}", "history"}, history_endpoints},
+    Route{"revert", {"api", "v1", "contacts", "{id}", "revert"}, revert_endpoints},
     Route{"contacts", {"api", "v1", "contacts"}, contacts_endpoints},
     Route{"admin_key", {"admin", "v1", "keys", "{id}"}, key_endpoints},
     Route{"admin_keys", {"admin", "v1", "keys"}, keys_endpoints},

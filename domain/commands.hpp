@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -32,6 +33,16 @@ struct DeleteContact {
   Precondition if_match;
 };
 
+// Gives a contact the values of one of its earlier versions.
+struct RevertContact {
+  ContactId id;
+  Version version = 0;
+  // Every field as it was in that version; none if there was no such version. What is past can't
+  // change, so it doesn't matter when the shell looked it up.
+  std::optional<ContactPatch> past;
+  Precondition if_match;
+};
+
 struct CreateApiKey {
   KeyId key;
   std::string name;
@@ -43,7 +54,7 @@ struct RevokeApiKey {
   KeyId key;
 };
 
-using Command =
-    std::variant<CreateContact, UpdateContact, DeleteContact, CreateApiKey, RevokeApiKey>;
+using Command = std::variant<CreateContact, UpdateContact, DeleteContact, RevertContact,
+                             CreateApiKey, RevokeApiKey>;
 
 }  // namespace contactd::domain

@@ -273,6 +273,9 @@ struct RejectionEncoder {
     out += "]}";
   }
   void operator()(const ApiKeyNotFound&) const { out += R"({"reason":"api_key_not_found"})"; }
+  void operator()(const VersionNotFound& missing) const {
+    out += R"({"reason":"version_not_found","asked":)" + std::to_string(missing.asked) + '}';
+  }
 };
 
 Rejection rejection_from(const json::object& object) {
@@ -280,6 +283,7 @@ Rejection rejection_from(const json::object& object) {
   if (reason == "contact_not_found") return ContactNotFound{};
   if (reason == "email_taken") return EmailTaken{contact_at(object, "holder")};
   if (reason == "api_key_not_found") return ApiKeyNotFound{};
+  if (reason == "version_not_found") return VersionNotFound{number_at(object, "asked")};
   if (reason != "version_mismatch") throw Unreadable("an unknown rejection");
   VersionMismatch mismatch{number_at(object, "current"), {}};
   for (const json::value& item : object.at("changed").as_array()) {

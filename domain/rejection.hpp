@@ -29,10 +29,18 @@ struct VersionMismatch {
   auto operator<=>(const VersionMismatch&) const = default;
 };
 
+// A contact was to be reverted to a version that it didn't have when that was asked.
+struct VersionNotFound {
+  Version asked = 0;
+
+  auto operator<=>(const VersionNotFound&) const = default;
+};
+
 struct ApiKeyNotFound {
   auto operator<=>(const ApiKeyNotFound&) const = default;
 };
 
-using Rejection = std::variant<ContactNotFound, EmailTaken, VersionMismatch, ApiKeyNotFound>;
+using Rejection =
+    std::variant<ContactNotFound, EmailTaken, VersionMismatch, ApiKeyNotFound, VersionNotFound>;
 
 }  // namespace contactd::domain

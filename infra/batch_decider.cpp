@@ -79,6 +79,11 @@ Decision BatchDecider::decide_on(const Submission& submission, const DeleteConta
   return domain::decide(command, pending(submission.organization, command.id).contact(), {});
 }
 
+Decision BatchDecider::decide_on(const Submission& submission, const RevertContact& command) {
+  return domain::decide(command, pending(submission.organization, command.id).contact(),
+                        command.past ? holder_of(submission, *command.past) : std::nullopt);
+}
+
 Decision BatchDecider::decide_on(const Submission&, const CreateApiKey& command) {
   return domain::decide(command);
 }

@@ -85,6 +85,7 @@ class BatchDecider {
   domain::Decision decide_on(const Submission& submission, const domain::CreateContact& command);
   domain::Decision decide_on(const Submission& submission, const domain::UpdateContact& command);
   domain::Decision decide_on(const Submission& submission, const domain::DeleteContact& command);
+  domain::Decision decide_on(const Submission& submission, const domain::RevertContact& command);
   domain::Decision decide_on(const Submission& submission, const domain::CreateApiKey& command);
   domain::Decision decide_on(const Submission& submission, const domain::RevokeApiKey& command);
 

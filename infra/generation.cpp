@@ -176,8 +176,11 @@ void Generation::contact_entries(std::string_view begin, std::string_view end,
 
 void Generation::append_history(const Contact& contact, std::string_view begin,
                                 std::string_view end, std::vector<Entry>& out) {
-  for (const auto& [key, row] : contact.history) {
-    if (within(key, begin, end)) out.emplace_back(key, &row);
+  const auto& history = contact.history;
+  auto at = std::lower_bound(history.begin(), history.end(), begin,
+                             [](const auto& entry, auto wanted) { return entry.first < wanted; });
+  for (; at != history.end() && within(at->first, begin, end); ++at) {
+    out.emplace_back(at->first, &at->second);
   }
 }
 

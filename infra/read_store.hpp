@@ -76,6 +76,12 @@ class ReadStore : public projections::StateReader {
   virtual ListPage list(const domain::OrganizationId& organization,
                         const ListQuery& query) const = 0;
 
+  // Calls `visit` with the rows of a table from `begin` up to, without, `end`, in order and of one
+  // moment, until it returns false. What is in memory of the range is copied first.
+  using RowVisitor = std::function<bool(std::string_view key, std::string_view value)>;
+  virtual void visit_range(projections::Table table, const std::string& begin,
+                           const std::string& end, const RowVisitor& visit) const = 0;
+
   // Calls `visit` with every table, key and value, in order.
   using Visitor = std::function<void(projections::Table, std::string_view, std::string_view)>;
   virtual void visit_all(const Visitor& visit) const = 0;

@@ -86,6 +86,9 @@ FoldBatch::View FoldBatch::on(const Context& context, const ContactCreated& even
       render(std::get<Contact>(std::move(state)), context.offset));
   replace(context, nullptr, after);
   put_history(sink_, HistoryEntry::Kind::created, recorded, event, 1);
+  sink_.put(Table::by_creation,
+            keys::by_creation(recorded.organization, after->contact.created_at, context.offset),
+            event.contact.str());
   return after;
 }
 
@@ -101,6 +104,10 @@ FoldBatch::View FoldBatch::on(const Context& context, const ContactUpdated& even
       render(std::get<Contact>(std::move(state)), context.offset));
   replace(context, before, after);
   put_history(sink_, HistoryEntry::Kind::updated, recorded, event, event.version);
+  if (event.version % snapshot_interval == 0) {
+    sink_.put(Table::snapshots, keys::snapshot(recorded.organization, event.contact, event.version),
+              after->row);
+  }
   return after;
 }
 

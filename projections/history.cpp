@@ -1,7 +1,9 @@
 #include "projections/history.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 
+#include "domain/contact/decide.hpp"
 #include "domain/event_codec.hpp"
 #include "projections/binary.hpp"
 
@@ -9,6 +11,38 @@ namespace contactd::projections {
 namespace {
 
 constexpr std::uint8_t row_format = 1;
+
+[[noreturn]] void refuse_changes() {
+  throw CorruptRecord("a history row's changes aren't as this release writes them");
+}
+
+void take(std::string_view& json, std::string_view text) {
+  if (!json.starts_with(text)) refuse_changes();
+  json.remove_prefix(text.size());
+}
+
+domain::FieldValue take_value(std::string_view& json) {
+  const auto length = domain::canonical_value_length(json);
+  if (!length) refuse_changes();
+  const auto value = domain::FieldValue::from_canonical(json.substr(0, *length));
+  json.remove_prefix(*length);
+  return value;
+}
+
+// `"name":{"old":value,"new":value}`.
+domain::FieldChange take_change(std::string_view& json) {
+  take(json, "\"");
+  const std::size_t end = json.find('"');
+  const auto field = domain::field_named(json.substr(0, end));
+  if (!field) refuse_changes();
+  json.remove_prefix(end);
+  take(json, R"(":{"old":)");
+  auto before = take_value(json);
+  take(json, R"(,"new":)");
+  auto after = take_value(json);
+  take(json, "}");
+  return {*field, std::move(before), std::move(after)};
+}
 
 }  // namespace
 
@@ -43,6 +77,54 @@ HistoryEntry read_history(std::string_view row) {
   entry.request_id = reader.bytes();
   entry.changes = reader.bytes();
   return entry;
+}
+
+std::string_view type_of(HistoryEntry::Kind kind) {
+  switch (kind) {
+    case HistoryEntry::Kind::created:
+      return domain::type_of(domain::ContactCreated{});
+    case HistoryEntry::Kind::updated:
+      return domain::type_of(domain::ContactUpdated{});
+    case HistoryEntry::Kind::deleted:
+      return domain::type_of(domain::ContactDeleted{});
+  }
+  std::abort();
+}
+
+std::vector<domain::FieldChange> read_changes(std::string_view json) {
+  std::vector<domain::FieldChange> changes;
+  take(json, "{");
+  while (!json.starts_with('}')) {
+    if (!changes.empty()) take(json, ",");
+    changes.push_back(take_change(json));
+  }
+  if (json.size() != 1) refuse_changes();
+  return changes;
+}
+
+bool touches(const HistoryEntry& entry, const std::vector<domain::Field>& fields) {
+  if (entry.kind == HistoryEntry::Kind::deleted) return false;
+  const auto changes = read_changes(entry.changes);
+  return std::any_of(changes.begin(), changes.end(), [&](const domain::FieldChange& change) {
+    return std::find(fields.begin(), fields.end(), change.field) != fields.end();
+  });
+}
+
+domain::ContactState evolve(domain::ContactState state, const domain::ContactId& contact,
+                            domain::Version version, const HistoryEntry& entry) {
+  switch (entry.kind) {
+    case HistoryEntry::Kind::created:
+      return domain::evolve(std::move(state),
+                            domain::ContactCreated{contact, read_changes(entry.changes)},
+                            entry.time);
+    case HistoryEntry::Kind::updated:
+      return domain::evolve(std::move(state),
+                            domain::ContactUpdated{contact, version, read_changes(entry.changes)},
+                            entry.time);
+    case HistoryEntry::Kind::deleted:
+      return domain::evolve(std::move(state), domain::ContactDeleted{contact, version}, entry.time);
+  }
+  std::abort();
 }
 
 }  // namespace contactd::projections

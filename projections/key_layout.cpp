@@ -8,8 +8,8 @@ namespace contactd::projections {
 
 std::string_view name_of(Table table) {
   static constexpr std::array<std::string_view, table_count> names = {
-      "meta", "contacts", "emails",      "history", "by_update",
-      "tags", "counts",   "idempotency", "api_keys"};
+      "meta",   "contacts",    "emails",   "history",   "by_update",  "tags",
+      "counts", "idempotency", "api_keys", "snapshots", "by_creation"};
   return names[static_cast<std::size_t>(table)];
 }
 
@@ -40,6 +40,16 @@ std::string history(const OrganizationId& organization, const ContactId& contact
   std::string key = keys::contact(organization, contact);
   append_number(key, version);
   return key;
+}
+
+std::string snapshot(const OrganizationId& organization, const ContactId& contact,
+                     domain::Version version) {
+  return history(organization, contact, version);
+}
+
+std::string by_creation(const OrganizationId& organization, Instant created_at,
+                        std::uint64_t offset) {
+  return by_update(organization, created_at, offset);
 }
 
 std::string by_update(const OrganizationId& organization, Instant updated_at,
@@ -96,10 +106,20 @@ std::uint32_t day_of(Instant instant) {
   return static_cast<std::uint32_t>(instant.unix_ms / day_ms);
 }
 
-UpdatePosition update_position(std::string_view by_update_key) {
+HistoryPosition history_position(std::string_view history_key) {
+  constexpr std::size_t tail = ContactId::length + 8;
+  if (history_key.size() < tail) throw CorruptRecord("a key of history is too short");
+  BinaryReader reader{history_key.substr(history_key.size() - tail)};
+  const auto contact = ContactId::parse(reader.take(ContactId::length));
+  if (!contact) throw CorruptRecord("a key of history names no contact");
+  return {*contact, reader.number<domain::Version>()};
+}
+
+UpdatePosition update_position(std::string_view by_time_key) {
   constexpr std::size_t tail = 16;
-  if (by_update_key.size() < tail) throw CorruptRecord("a key of by_update is too short");
-  BinaryReader reader{by_update_key.substr(by_update_key.size() - tail)};
+  if (by_time_key.size() < tail)
+    throw CorruptRecord("a key of by_update or by_creation is too short");
+  BinaryReader reader{by_time_key.substr(by_time_key.size() - tail)};
   const Instant updated_at{reader.number<std::int64_t>()};
   return {updated_at, reader.number<std::uint64_t>()};
 }

@@ -16,6 +16,8 @@
 //   contacts     org 0 contact-id                             contact_view.hpp
 //   emails       org 0 email                                  contact-id
 //   history      org 0 contact-id version:8                   history.hpp
+//   snapshots    org 0 contact-id version:8                   contact_view.hpp, as in that version
+//   by_creation  org 0 created-at-ms:8 offset:8               contact-id; also of deleted ones
 //   by_update    org 0 updated-at-ms:8 offset:8               contact-id status:1
 //   tags         org 0 tag 0 contact-id                       (nothing)
 //   counts       org 0                                        active:8 inactive:8
@@ -26,11 +28,12 @@
 //
 // `offset` is that of the event that last touched the contact. It makes by_update's keys unique,
 // and strictly increasing in the order in which changes happened, also within one millisecond.
+// `snapshots` has every snapshot_interval-th version of a contact that isn't its deletion.
 // `day` counts the days since 1970 of the event's time; a whole day's records go at once.
 namespace contactd::projections {
 
 // Changes with every change of a key or a value; a database with another number is rebuilt.
-inline constexpr std::uint32_t format_version = 1;
+inline constexpr std::uint32_t format_version = 2;
 
 enum class Table : std::uint8_t {
   meta,
@@ -42,8 +45,10 @@ enum class Table : std::uint8_t {
   counts,
   idempotency,
   api_keys,
+  snapshots,
+  by_creation,
 };
-inline constexpr std::size_t table_count = 9;
+inline constexpr std::size_t table_count = 11;
 std::string_view name_of(Table table);
 
 namespace keys {
@@ -57,6 +62,10 @@ std::string contact(const OrganizationId& organization, const ContactId& contact
 std::string email(const OrganizationId& organization, std::string_view email);
 std::string history(const OrganizationId& organization, const ContactId& contact,
                     domain::Version version);
+std::string snapshot(const OrganizationId& organization, const ContactId& contact,
+                     domain::Version version);
+std::string by_creation(const OrganizationId& organization, Instant created_at,
+                        std::uint64_t offset);
 std::string by_update(const OrganizationId& organization, Instant updated_at, std::uint64_t offset);
 std::string tag_prefix(const OrganizationId& organization, std::string_view tag);
 std::string tag(const OrganizationId& organization, std::string_view tag, const ContactId& contact);
@@ -72,15 +81,21 @@ std::string past(std::string_view prefix);
 
 std::uint32_t day_of(Instant instant);
 
-// The parts of a by_update key after its prefix.
+// The parts of a by_update or by_creation key after its prefix.
 struct UpdatePosition {
   Instant updated_at;
   std::uint64_t offset = 0;
 
   auto operator<=>(const UpdatePosition&) const = default;
 };
-// REQUIRES: a key of by_update; of tags. Throws CorruptRecord on one too short.
-UpdatePosition update_position(std::string_view by_update_key);
+struct HistoryPosition {
+  ContactId contact;
+  domain::Version version = 0;
+};
+// REQUIRES: a key of history; of by_update or by_creation; of tags. Throws CorruptRecord on one too
+// short.
+HistoryPosition history_position(std::string_view history_key);
+UpdatePosition update_position(std::string_view by_time_key);
 ContactId tagged_contact(std::string_view tag_key);
 
 }  // namespace keys

@@ -23,10 +23,12 @@ struct Call {
 };
 
 Handled get_contact(const Call& call);
+Handled get_history(const Call& call);
 Handled list_contacts(const Call& call);
 Handled create_contact(const Call& call);
 Handled update_contact(const Call& call);
 Handled delete_contact(const Call& call);
+Handled revert_contact(const Call& call);
 
 Handled create_key(const Call& call);
 Handled list_keys(const Call& call);

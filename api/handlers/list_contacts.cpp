@@ -1,5 +1,7 @@
 #include "api/handlers/handlers.hpp"
 #include "api/list_query.hpp"
+#include "infra/contact_history.hpp"
+#include "projections/contact_view.hpp"
 
 namespace contactd::api {
 namespace {
@@ -22,7 +24,36 @@ std::string next_link(const std::vector<std::pair<std::string, std::string>>& pa
   return link + R"(>; rel="next")";
 }
 
-Response list_response(const ListRequest& request, const infra::ListPage& page,
+// A page of the present or of the past.
+struct Page {
+  std::vector<std::string> contacts;  // each its JSON
+  std::uint64_t total = 0;
+  std::optional<std::string> next_cursor;
+};
+
+Page present_page(const infra::ReadStore& store, const domain::OrganizationId& organization,
+                  const ListRequest& request) {
+  infra::ListPage page = store.list(organization, request.query);
+  Page out{std::move(page.contacts), page.total, {}};
+  if (page.more && page.last) out.next_cursor = cursor_text(request, *page.last);
+  return out;
+}
+
+Page past_page(const infra::ReadStore& store, const domain::OrganizationId& organization,
+               const ListRequest& request) {
+  const infra::ListQuery& paging = request.query;
+  const infra::PastListPage page = infra::list_past_contacts(
+      store, organization,
+      {*request.at, paging.page_size, paging.skip, paging.after, paging.count});
+  Page out{{}, page.total, {}};
+  for (const domain::Contact& contact : page.contacts) {
+    projections::append_contact_json(out.contacts.emplace_back(), contact);
+  }
+  if (page.more && page.last) out.next_cursor = cursor_text(request, *page.last);
+  return out;
+}
+
+Response list_response(const ListRequest& request, const Page& page,
                        const std::vector<std::pair<std::string, std::string>>& params) {
   Response response;
   std::string& body = response.body;
@@ -45,10 +76,9 @@ Response list_response(const ListRequest& request, const infra::ListPage& page,
     append_member(body, "total_pages", (page.total + size - 1) / size);
   }
   body += R"(},"next_cursor":)";
-  if (page.more && page.last) {
-    const std::string cursor = cursor_text(*page.last);
-    body += '"' + cursor + '"';
-    response.with("Link", next_link(params, cursor));
+  if (page.next_cursor) {
+    body += '"' + *page.next_cursor + '"';
+    response.with("Link", next_link(params, *page.next_cursor));
   } else {
     body += "null";
   }
@@ -65,7 +95,8 @@ Handled list_contacts(const Call& call) {
   }
   return SlowRead{[request = std::get<ListRequest>(std::move(read)), params = call.target.params,
                    organization = call.key->organization, &store = call.services.store] {
-    return list_response(request, store.list(organization, request.query), params);
+    const auto page_of = request.at ? past_page : present_page;
+    return list_response(request, page_of(store, organization, request), params);
   }};
 }
 

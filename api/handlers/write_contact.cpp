@@ -3,11 +3,14 @@
 #include "api/handlers/handlers.hpp"
 #include "api/limits.hpp"
 #include "api/preconditions.hpp"
+#include "domain/contact/decide.hpp"
 #include "domain/contact/patch_reader.hpp"
 #include "domain/strict_json.hpp"
+#include "infra/contact_history.hpp"
 #include "infra/random.hpp"
 
-// POST, PATCH and DELETE of a contact: a command for the writer, and the words for its outcome.
+// POST, PATCH, DELETE and revert of a contact: a command for the writer, and the words for its
+// outcome.
 namespace contactd::api {
 namespace {
 
@@ -17,7 +20,10 @@ using domain::ContactPatch;
 template <class Value>
 using OrResponse = std::variant<Value, Response>;
 
-OrResponse<ContactPatch> read_body(const Call& call) {
+// What `read` makes of the body, or what is wrong with it.
+template <class Value>
+OrResponse<Value> read_json(const Call& call, std::variant<Value, domain::ValidationErrors> (*read)(
+                                                  const boost::json::value& body)) {
   unsigned char memory[4096];
   boost::json::monotonic_resource arena{memory};
   const auto parsed = domain::parse_strict_json(call.request.body, &arena);
@@ -25,11 +31,32 @@ OrResponse<ContactPatch> read_body(const Call& call) {
     const int status = error->kind == domain::JsonError::Kind::too_deep ? 413 : 400;
     return bad_json(call.format, status, error->message, error->duplicate_key);
   }
-  auto patch = domain::read_patch(std::get<boost::json::value>(parsed));
-  if (const auto* errors = std::get_if<domain::ValidationErrors>(&patch)) {
+  auto value = read(std::get<boost::json::value>(parsed));
+  if (const auto* errors = std::get_if<domain::ValidationErrors>(&value)) {
     return validation_error(call.format, *errors);
   }
-  return std::get<ContactPatch>(std::move(patch));
+  return std::get<Value>(std::move(value));
+}
+
+// The version that the body of a revert names: `{"version": 3}`.
+std::variant<domain::Version, domain::ValidationErrors> read_revert(
+    const boost::json::value& body) {
+  domain::ValidationErrors errors;
+  const auto* object = body.if_object();
+  if (object == nullptr) {
+    errors.form.push_back("Expected object, received " + std::string{domain::json_type_name(body)});
+    return errors;
+  }
+  const auto* version = object->if_contains("version");
+  const bool good = version != nullptr && version->is_int64() && version->get_int64() >= 1;
+  if (!good) errors.add("version", "Expected a whole number from 1, a version of the contact");
+  std::vector<std::string> unknown;
+  for (const auto& member : *object) {
+    if (member.key() != "version") unknown.emplace_back(member.key().data(), member.key().size());
+  }
+  domain::refuse_unknown_members(errors, unknown);
+  if (!errors.empty()) return errors;
+  return static_cast<domain::Version>(version->get_int64());
 }
 
 OrResponse<domain::Precondition> read_if_match(const Call& call) {
@@ -130,7 +157,7 @@ Handled submit(const Call& call, domain::Command command) {
 
 Handled create_contact(const Call& call) {
   if (auto refused = refuse_params(call)) return *std::move(refused);
-  auto values = read_body(call);
+  auto values = read_json(call, domain::read_patch);
   if (auto* refused = std::get_if<Response>(&values)) return std::move(*refused);
   return submit(call, domain::CreateContact{infra::new_contact_id(),
                                             std::get<ContactPatch>(std::move(values))});
@@ -138,7 +165,7 @@ Handled create_contact(const Call& call) {
 
 Handled update_contact(const Call& call) {
   if (auto refused = refuse_params(call)) return *std::move(refused);
-  auto patch = read_body(call);
+  auto patch = read_json(call, domain::read_patch);
   if (auto* refused = std::get_if<Response>(&patch)) return std::move(*refused);
   auto if_match = read_if_match(call);
   if (auto* refused = std::get_if<Response>(&if_match)) return std::move(*refused);
@@ -156,6 +183,24 @@ Handled delete_contact(const Call& call) {
   if (!id) return rejection_response(call.format, domain::ContactNotFound{});
   return submit(call,
                 domain::DeleteContact{*id, std::get<domain::Precondition>(std::move(if_match))});
+}
+
+Handled revert_contact(const Call& call) {
+  if (auto refused = refuse_params(call)) return *std::move(refused);
+  auto version = read_json(call, read_revert);
+  if (auto* refused = std::get_if<Response>(&version)) return std::move(*refused);
+  auto if_match = read_if_match(call);
+  if (auto* refused = std::get_if<Response>(&if_match)) return std::move(*refused);
+  const auto id = ContactId::parse(call.id);
+  if (!id) return rejection_response(call.format, domain::ContactNotFound{});
+  domain::RevertContact command{*id, std::get<domain::Version>(version), std::nullopt,
+                                std::get<domain::Precondition>(std::move(if_match))};
+  const auto past =
+      infra::read_past_contact(call.services.store, call.key->organization, *id, command.version);
+  if (const auto* contact = std::get_if<domain::Contact>(&past)) {
+    command.past = domain::patch_to(*contact);
+  }
+  return submit(call, std::move(command));
 }
 
 }  // namespace contactd::api

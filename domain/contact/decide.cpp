@@ -87,6 +87,21 @@ Decision decide(const DeleteContact& command, const Contact* contact,
   return Event{ContactDeleted{command.id, contact->version + 1}};
 }
 
+Decision decide(const RevertContact& command, const Contact* contact,
+                const std::optional<ContactId>& email_holder) {
+  if (contact == nullptr) return Rejection{ContactNotFound{}};
+  if (auto refused = refusal(command.if_match, *contact)) return *std::move(refused);
+  if (!command.past) return Rejection{VersionNotFound{command.version}};
+  return decide(UpdateContact{command.id, *command.past, AnyVersion{}}, contact, email_holder);
+}
+
+ContactPatch patch_to(const Contact& contact) {
+  ContactPatch patch;
+  patch.reserve(field_count);
+  for (const FieldSpec& spec : field_table) patch.push_back({spec.field, contact[spec.field]});
+  return patch;
+}
+
 std::optional<std::string_view> email_set_by(const ContactPatch& patch) {
   for (const FieldPatch& entry : patch) {
     const auto* value = std::get_if<FieldValue>(&entry.to);

@@ -20,13 +20,18 @@ using Decision = std::variant<Event, NothingToDo, Rejection>;
 
 // The rules of contacts. Pure and total: the same arguments, the same decision.
 // `email_holder` is the contact of the organization that has the email which the command names,
-// if it names one and somebody has it. Refusals in order: not found, version, email.
+// if it names one and somebody has it. Refusals in order: not found, If-Match, a version that never
+// was, email.
 // `contact` is null where it is Absent.
 Decision decide(const CreateContact& command, const Contact* contact,
                 const std::optional<ContactId>& email_holder);
 Decision decide(const UpdateContact& command, const Contact* contact,
                 const std::optional<ContactId>& email_holder);
 Decision decide(const DeleteContact& command, const Contact* contact,
+                const std::optional<ContactId>& email_holder);
+
+// Decides as the update that sets every field to what it was.
+Decision decide(const RevertContact& command, const Contact* contact,
                 const std::optional<ContactId>& email_holder);
 
 // The same for a state.
@@ -36,6 +41,9 @@ Decision decide(const Command& command, const ContactState& state,
                 const std::optional<ContactId>& email_holder) {
   return decide(command, std::get_if<Contact>(&state), email_holder);
 }
+
+// What makes a contact's values those of `contact`: an entry a field.
+ContactPatch patch_to(const Contact& contact);
 
 // The email that `patch` sets, if it sets one.
 std::optional<std::string_view> email_set_by(const ContactPatch& patch);

@@ -65,6 +65,11 @@ TEST(RateLimit, HoldsForEveryMethodAndChangesNothing) {
   user.send("HEAD", contact_path(ann.id)).then(429);
   user.send("HEAD", "/api/v1/contacts").then(429);
   user.send("OPTIONS", contact_path(ann.id)).then(429);
+  user.send("POST", contact_path(ann.id) + "/revert", {}, R"({"version": 1})").then(429);
+  for (const std::string method : {"GET", "HEAD", "OPTIONS"}) {
+    user.send(method, contact_path(ann.id) + "/history").then(429);
+  }
+  user.send("OPTIONS", contact_path(ann.id) + "/revert").then(429);
   user.send("OPTIONS", "/api/v1/contacts").then(429);
   user.read(ann.id).then(429);
 }

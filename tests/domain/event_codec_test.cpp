@@ -36,6 +36,7 @@ std::vector<Event> samples() {
       RequestAnswered{Rejection{VersionMismatch{7, {Field::email, Field::tags}}}},
       RequestAnswered{Rejection{VersionMismatch{0, {}}}},
       RequestAnswered{Rejection{ApiKeyNotFound{}}},
+      RequestAnswered{Rejection{VersionNotFound{9}}},
       WriterClaimed{"0123456789abcdef"},
   };
 }
@@ -169,9 +170,9 @@ TEST(EventCodec, SurvivesDamage) {
 }
 
 TEST(EventCodec, ReadsBackRejections) {
-  for (const Rejection& rejection :
-       {Rejection{ContactNotFound{}}, Rejection{EmailTaken{bob}},
-        Rejection{VersionMismatch{4, {Field::tags}}}, Rejection{ApiKeyNotFound{}}}) {
+  for (const Rejection& rejection : {Rejection{ContactNotFound{}}, Rejection{EmailTaken{bob}},
+                                     Rejection{VersionMismatch{4, {Field::tags}}},
+                                     Rejection{ApiKeyNotFound{}}, Rejection{VersionNotFound{9}}}) {
     std::string json;
     append_rejection(json, rejection);
     EXPECT_EQ(read_rejection(boost::json::parse(json)), rejection) << json;

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "domain/contact/decide.hpp"
 #include "tests/infra/writer_fixture.hpp"
 
 namespace contactd::test {
@@ -67,6 +68,28 @@ TEST_F(WriterTest, Refuses) {
   EXPECT_EQ(rejection(run(update("ann", {}, domain::OneOf{{7}}))),
             (Rejection{domain::VersionMismatch{1, {}}}));
   EXPECT_EQ(stored("cy"), nullptr);
+}
+
+TEST_F(WriterTest, RevertsOnWhatIsConfirmed) {
+  start();
+  run(create("ann", "ann@x.io"));
+  const auto first = stored("ann")->contact;
+  run(update("ann", {set(Field::email, "ann@y.io"), set(Field::company, "Acme")}));
+  const domain::RevertContact back{contact_id("ann"), 1, domain::patch_to(first),
+                                   domain::AnyVersion{}};
+  const auto reverted = as<ContactAnswer>(run(back));
+  EXPECT_EQ(reverted.version, 3U);
+  EXPECT_EQ(stored("ann")->contact.values, first.values);
+  const std::uint64_t end = log_end();
+  EXPECT_EQ(as<ContactAnswer>(run(back)).version, 3U);
+  EXPECT_EQ(rejection(run(domain::RevertContact{contact_id("ann"), 9, {}, domain::AnyVersion{}})),
+            Rejection{domain::VersionNotFound{9}});
+  EXPECT_EQ(log_end(), end);
+  run(update("ann", {set(Field::email, "ann@z.io")}));
+  run(create("bob", "ann@x.io"));
+  EXPECT_EQ(rejection(run(back)), Rejection{domain::EmailTaken{contact_id("bob")}});
+  run(remove("ann"));
+  EXPECT_EQ(rejection(run(back)), Rejection{domain::ContactNotFound{}});
 }
 
 TEST_F(WriterTest, KeepsOrganizationsApart) {

@@ -29,6 +29,8 @@ TEST(KeyLayout, HasTheseBytes) {
       {keys::email(org("acme"), "ann@x.io"), "acme\\x00ann@x.io"},
       {keys::history(org("acme"), ann, 258),
        "acme\\x00ann00000000000000000\\x00\\x00\\x00\\x00\\x00\\x00\\x01\\x02"},
+      {keys::snapshot(org("acme"), ann, 64),
+       "acme\\x00ann00000000000000000\\x00\\x00\\x00\\x00\\x00\\x00\\x00@"},
       {keys::by_update(org("acme"), {1'752'575'400'000}, 65),
        "acme\\x00\\x00\\x00\\x01\\x98\\x0d\\xa2X@\\x00\\x00\\x00\\x00\\x00\\x00\\x00A"},
       {keys::tag(org("acme"), "vip", ann), "acme\\x00vip\\x00ann00000000000000000"},
@@ -39,13 +41,14 @@ TEST(KeyLayout, HasTheseBytes) {
       {keys::checkpoint(3), "checkpoint\\x00\\x00\\x00\\x03"},
       {std::string{keys::format}, "format"},
   };
-  EXPECT_EQ(format_version, 1U);
+  EXPECT_EQ(format_version, 2U);
   for (const auto& [key, bytes] : rows) EXPECT_EQ(printable(key), bytes);
 }
 
 TEST(KeyLayout, NamesItsTables) {
-  const std::vector<std::string> names = {"meta", "contacts", "emails",      "history", "by_update",
-                                          "tags", "counts",   "idempotency", "api_keys"};
+  const std::vector<std::string> names = {"meta",      "contacts",  "emails",     "history",
+                                          "by_update", "tags",      "counts",     "idempotency",
+                                          "api_keys",  "snapshots", "by_creation"};
   ASSERT_EQ(names.size(), table_count);
   for (std::size_t i = 0; i < table_count; ++i) {
     EXPECT_EQ(name_of(static_cast<Table>(i)), names[i]);
@@ -59,6 +62,8 @@ std::vector<std::string> keys_of(const domain::OrganizationId& of, Random& rando
   return {keys::contact(of, id),
           keys::email(of, "ann@x.io"),
           keys::history(of, id, random.bits()),
+          keys::snapshot(of, id, random.bits()),
+          keys::by_creation(of, {static_cast<std::int64_t>(random.bits())}, random.bits()),
           keys::by_update(of, {static_cast<std::int64_t>(random.bits())}, random.bits()),
           keys::tag(of, random.text(3), id),
           keys::counts(of)};
@@ -114,6 +119,7 @@ TEST(KeyLayout, NumbersSortAsTheyCount) {
     const domain::Instant early{static_cast<std::int64_t>(number() >> 1U)};
     const domain::Instant late{static_cast<std::int64_t>(number() >> 1U)};
     ASSERT_EQ(keys::history(org("a"), ann, a) < keys::history(org("a"), ann, b), a < b);
+    ASSERT_EQ(keys::history_position(keys::history(org("a"), ann, a)).version, a);
     ASSERT_EQ(keys::by_update(org("a"), early, a) < keys::by_update(org("a"), late, b),
               std::pair(early, a) < std::pair(late, b));
     ASSERT_EQ(keys::update_position(keys::by_update(org("a"), early, a)),
@@ -130,6 +136,8 @@ TEST(KeyLayout, CountsDaysFrom1970) {
 
 TEST(KeyLayout, RefusesKeysThatAreTooShort) {
   EXPECT_THROW(keys::update_position("123456789012345"), CorruptRecord);
+  EXPECT_THROW(keys::history_position(std::string(27, 'a')), CorruptRecord);
+  EXPECT_THROW(keys::history_position(std::string(28, '\0')), CorruptRecord);
   EXPECT_THROW(keys::tagged_contact("short"), CorruptRecord);
   EXPECT_THROW(keys::tagged_contact(std::string(20, '\0')), CorruptRecord);
 }

@@ -122,12 +122,21 @@ class RandomLog {
     for (const auto& [key, state] : states_) {
       if (key.first == of) known.push_back(key.second);
     }
-    const domain::Command command = commands_.next(known);
+    const domain::Command command = !known.empty() && random_.one_in(6)
+                                        ? revert(of, random_.pick(known))
+                                        : commands_.next(known);
     std::visit(
         [&](const auto& asked) {
           if constexpr (requires { asked.id; }) decide_one(of, asked);
         },
         command);
+  }
+
+  domain::Command revert(const domain::OrganizationId& of, const domain::ContactId& id) {
+    const auto& past = past_[{of, id}];
+    domain::RevertContact command{id, 1 + random_.below(past.size() + 1), {}, domain::AnyVersion{}};
+    if (command.version <= past.size()) command.past = domain::patch_to(past[command.version - 1]);
+    return command;
   }
 
   template <class Asked>
@@ -145,6 +154,9 @@ class RandomLog {
             }
           },
           *event);
+      if (const auto* contact = std::get_if<domain::Contact>(&state)) {
+        past_[{of, asked.id}].push_back(*contact);
+      }
     } else if (with_key) {
       const auto* refused = std::get_if<domain::Rejection>(&decision);
       if (refused == nullptr) {
@@ -160,6 +172,9 @@ class RandomLog {
                                           const Asked& asked) const {
     std::optional<std::string_view> email;
     if constexpr (requires { asked.values; }) email = domain::email_set_by(asked.values);
+    if constexpr (requires { asked.past; }) {
+      if (asked.past) email = domain::email_set_by(*asked.past);
+    }
     if constexpr (requires { asked.patch; }) email = domain::email_set_by(asked.patch);
     if (!email) return std::nullopt;
     for (const auto& [key, state] : states_) {
@@ -176,6 +191,9 @@ class RandomLog {
   LogBuilder builder_;
   std::int64_t now_ = noon.unix_ms;
   std::map<std::pair<domain::OrganizationId, domain::ContactId>, domain::ContactState> states_;
+  // The versions that each contact had, from 1 on.
+  std::map<std::pair<domain::OrganizationId, domain::ContactId>, std::vector<domain::Contact>>
+      past_;
   std::vector<domain::KeyId> keys_;
   std::uint8_t next_key_ = 0;
 };

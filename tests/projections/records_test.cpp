@@ -108,6 +108,7 @@ TEST(IdempotencyRecord, ReadsBackEveryAnswer) {
       Rejection{domain::EmailTaken{ann}},
       Rejection{domain::VersionMismatch{3, {Field::tags}}},
       Rejection{domain::ApiKeyNotFound{}},
+      Rejection{domain::VersionNotFound{9}},
   };
   for (const auto& answer : answers) expect_round_trip({digest(3), noon, answer});
 }

@@ -1,0 +1,107 @@
+#include "api/past_query.hpp"
+
+#include <limits>
+#include <set>
+
+#include "api/limits.hpp"
+#include "api/query_values.hpp"
+
+namespace contactd::api {
+namespace {
+
+using Problem = std::optional<std::string>;
+
+constexpr std::uint64_t cursor_format = 3;
+constexpr std::size_t cursor_length = 2 + 16;
+
+std::optional<domain::Version> version_in(std::string_view cursor) {
+  if (cursor.size() != cursor_length) return std::nullopt;
+  const auto version = whole_number(cursor.substr(2), 16);
+  if (whole_number(cursor.substr(0, 2), 16) != cursor_format || version == 0) return std::nullopt;
+  return version;
+}
+
+Problem read_fields(infra::HistoryQuery& query, std::string_view value) {
+  for (;;) {
+    const std::size_t comma = value.find(',');
+    const auto field = domain::field_named(value.substr(0, comma));
+    if (!field) {
+      return "Invalid query parameter 'field': give names of a contact's fields, such as "
+             "email,tags";
+    }
+    query.fields.push_back(*field);
+    if (comma == std::string_view::npos) return std::nullopt;
+    value.remove_prefix(comma + 1);
+  }
+}
+
+Problem read_history_param(infra::HistoryQuery& query, const std::string& name,
+                           const std::string& value) {
+  if (name == "limit") {
+    const auto limit = number_between(value, 1, limits::page_size_max);
+    if (!limit) {
+      return "Invalid query parameter 'limit': give a whole number from 1 to " +
+             std::to_string(limits::page_size_max);
+    }
+    query.count = *limit;
+    return std::nullopt;
+  }
+  if (name == "cursor") {
+    if (value.empty()) return std::nullopt;  // from the newest on
+    query.before = version_in(value);
+    if (query.before) return std::nullopt;
+    return "Invalid query parameter 'cursor': send next_cursor of an earlier answer as it came";
+  }
+  if (name == "field") return read_fields(query, value);
+  return "Unknown query parameter '" + name + "'; known are limit, cursor, field";
+}
+
+Problem read_moment_param(std::optional<infra::Moment>& moment, const std::string& name,
+                          const std::string& value) {
+  if (name == "version") {
+    const auto version = number_between(value, 1, std::numeric_limits<std::uint64_t>::max());
+    if (!version) return "Invalid query parameter 'version': give a whole number from 1";
+    moment = *version;
+    return std::nullopt;
+  }
+  if (name == "at") {
+    const auto time = time_value(value);
+    if (!time) return invalid_time(name);
+    moment = *time;
+    return std::nullopt;
+  }
+  return "Unknown query parameter '" + name + "'; known are version, at";
+}
+
+}  // namespace
+
+std::variant<std::optional<infra::Moment>, std::string> read_moment(const Target& target) {
+  std::optional<infra::Moment> moment;
+  std::set<std::string> names;
+  for (const auto& [name, value] : target.params) {
+    if (auto problem = read_moment_param(moment, name, value)) return *std::move(problem);
+    if (!names.insert(name).second) return "Query parameter '" + name + "' came more than once";
+  }
+  if (names.size() > 1) return std::string{"Give one of the query parameters 'version' and 'at'"};
+  return moment;
+}
+
+std::variant<infra::HistoryQuery, std::string> read_history_query(const Target& target) {
+  infra::HistoryQuery query;
+  query.count = limits::page_size_default;
+  std::set<std::string> names;
+  for (const auto& [name, value] : target.params) {
+    if (auto problem = read_history_param(query, name, value)) return *std::move(problem);
+    if (!names.insert(name).second) return "Query parameter '" + name + "' came more than once";
+  }
+  return query;
+}
+
+std::string history_cursor(domain::Version version) {
+  std::string text;
+  append_hex(text, cursor_format, 2);
+  append_hex(text, version, 16);
+  return text;
+}
+
+}  // namespace contactd::api

@@ -1,0 +1,35 @@
+#include "api/query_values.hpp"
+
+#include <charconv>
+
+namespace contactd::api {
+
+std::optional<std::uint64_t> whole_number(std::string_view text, int base) {
+  std::uint64_t value = 0;
+  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+  if (ec != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+std::optional<std::uint64_t> number_between(std::string_view text, std::uint64_t low,
+                                            std::uint64_t high) {
+  const auto value = whole_number(text, 10);
+  return value && *value >= low && *value <= high ? value : std::nullopt;
+}
+
+void append_hex(std::string& out, std::uint64_t value, int digits) {
+  constexpr std::string_view hex = "0123456789abcdef";
+  for (int i = digits - 1; i >= 0; --i) out += hex[(value >> (4 * i)) & 0x0FU];
+}
+
+std::optional<domain::Instant> time_value(std::string_view text) {
+  const auto time = domain::parse_iso8601(text);
+  return time && time->unix_ms >= 0 ? time : std::nullopt;
+}
+
+std::string invalid_time(const std::string& name) {
+  return "Invalid query parameter '" + name +
+         "': give a time such as 2025-07-15T10:30:00.000Z (a + in it is written %2B)";
+}
+
+}  // namespace contactd::api

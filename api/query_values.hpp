@@ -1,0 +1,24 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "domain/instant.hpp"
+
+// Values that several endpoints' query strings have, and the digits that cursors are made of.
+namespace contactd::api {
+
+// All of `text` as a whole number; nothing if it is none, or one past 64 bits.
+std::optional<std::uint64_t> whole_number(std::string_view text, int base);
+std::optional<std::uint64_t> number_between(std::string_view text, std::uint64_t low,
+                                            std::uint64_t high);
+
+void append_hex(std::string& out, std::uint64_t value, int digits);
+
+// A time from 1970 on, and what to say of any other text.
+std::optional<domain::Instant> time_value(std::string_view text);
+std::string invalid_time(const std::string& name);
+
+}  // namespace contactd::api
