@@ -22,14 +22,42 @@ constexpr std::array<char, 256> escapes = make_escapes();
 constexpr std::string_view hex_digits = "0123456789abcdef";
 
 std::optional<std::size_t> string_length(std::string_view json) {
-  for (std::size_t i = 1; i < json.size(); ++i) {
-    if (json[i] == '\\') {
-      ++i;
-    } else if (json[i] == '"') {
-      return i + 1;
-    }
+  for (std::size_t quote = 0;;) {
+    quote = json.find('"', quote + 1);
+    if (quote == std::string_view::npos) return std::nullopt;
+    // It is the last one unless it is escaped, by the last of an odd number of backslashes.
+    std::size_t backslashes = 0;
+    while (json[quote - 1 - backslashes] == '\\') ++backslashes;
+    if (backslashes % 2 == 0) return quote + 1;
   }
-  return std::nullopt;
+}
+
+char from_hex(char digit) {
+  return static_cast<char>(digit <= '9' ? digit - '0' : digit - 'a' + 10);
+}
+
+// The character that `escape` stands for, and how long that is without the backslash.
+struct Unescaped {
+  char character;
+  std::size_t length;
+};
+Unescaped unescaped(std::string_view escape) {
+  switch (escape.front()) {
+    case 'b':
+      return {'\b', 1};
+    case 't':
+      return {'\t', 1};
+    case 'n':
+      return {'\n', 1};
+    case 'f':
+      return {'\f', 1};
+    case 'r':
+      return {'\r', 1};
+    case 'u':
+      return {static_cast<char>(from_hex(escape[3]) * 16 + from_hex(escape[4])), 5};
+    default:
+      return {escape.front(), 1};
+  }
 }
 
 std::optional<std::size_t> array_length(std::string_view json) {
@@ -82,6 +110,32 @@ std::optional<std::size_t> canonical_value_length(std::string_view json) {
   if (json.starts_with('"')) return string_length(json);
   if (json.starts_with('[')) return array_length(json);
   return std::nullopt;
+}
+
+std::optional<std::vector<std::string_view>> canonical_items(std::string_view list) {
+  std::vector<std::string_view> items;
+  const auto whole = list.starts_with('[') ? array_length(list) : std::nullopt;
+  if (whole != list.size()) return std::nullopt;
+  for (list.remove_prefix(1); list.starts_with('"');) {
+    const std::size_t length = string_length(list).value_or(list.size());
+    items.push_back(list.substr(0, length));
+    list.remove_prefix(length + 1);  // and the comma or the bracket
+  }
+  return items;
+}
+
+std::string text_of_canonical(std::string_view json) {
+  const std::string_view inner = json.substr(1, json.size() - 2);
+  std::string text;
+  text.reserve(inner.size());
+  for (std::size_t at = 0;;) {
+    const std::size_t backslash = inner.find('\\', at);
+    text += inner.substr(at, backslash - at);
+    if (backslash == std::string_view::npos) return text;
+    const auto [character, length] = unescaped(inner.substr(backslash + 1));
+    text += character;
+    at = backslash + 1 + length;
+  }
 }
 
 }  // namespace contactd::domain

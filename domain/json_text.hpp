@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace contactd::domain {
 
@@ -18,5 +19,12 @@ std::string json_string(std::string_view text);
 // The length of the JSON value that `json` starts with, if that is null, a string or an array of
 // strings in canonical text; nothing otherwise. Linear in that length; reads nothing past it.
 std::optional<std::size_t> canonical_value_length(std::string_view json);
+
+// The canonical texts of the strings in `list`, which they point into; nothing if `list` isn't the
+// canonical text of an array of strings.
+std::optional<std::vector<std::string_view>> canonical_items(std::string_view list);
+
+// What the canonical text of a string says: the opposite of json_string().
+std::string text_of_canonical(std::string_view json);
 
 }  // namespace contactd::domain

@@ -63,13 +63,9 @@ class PageBuilder {
 
 // Whether the canonical text of a list of strings has `item`, itself in canonical text.
 bool has_item(std::string_view list, std::string_view item) {
-  for (list.remove_prefix(1); list != "]"; list.remove_prefix(list.front() == ',' ? 1 : 0)) {
-    const auto length = domain::canonical_value_length(list);
-    if (!length) throw CorruptRecord("a contact's tags are no list of strings");
-    if (list.substr(0, *length) == item) return true;
-    list.remove_prefix(*length);
-  }
-  return false;
+  const auto items = domain::canonical_items(list);
+  if (!items) throw CorruptRecord("a contact's tags are no list of strings");
+  return std::find(items->begin(), items->end(), item) != items->end();
 }
 
 class Lister {
@@ -135,7 +131,7 @@ class Lister {
            has_tag(contact);
   }
   bool has_email(const domain::Contact& contact) const {
-    const domain::FieldValue& email = contact[domain::Field::email];
+    const domain::FieldView email = contact[domain::Field::email];
     return !query_.email || (!email.is_null() && email.unquoted() == *query_.email);
   }
   bool has_tag(const domain::Contact& contact) const {

@@ -16,11 +16,13 @@ struct CorruptRecord : std::runtime_error {
 template <class Number>
 void append_number(std::string& out, Number value) {
   using Bits = std::make_unsigned_t<Number>;
-  const auto bits = static_cast<Bits>(value);
-  for (std::size_t i = sizeof(Number); i > 0; --i) {
-    out += static_cast<char>(
-        static_cast<unsigned char>(static_cast<std::uint64_t>(bits) >> (8 * (i - 1))));
+  const auto bits = static_cast<std::uint64_t>(static_cast<Bits>(value));
+  char bytes[sizeof(Number)];
+  for (std::size_t i = 0; i < sizeof(Number); ++i) {
+    bytes[i] =
+        static_cast<char>(static_cast<unsigned char>(bits >> (8 * (sizeof(Number) - 1 - i))));
   }
+  out.append(bytes, sizeof(Number));
 }
 
 // A length (32 bits), then the bytes.

@@ -17,14 +17,26 @@ void require(bool holds) {
   if (!holds) throw CorruptRecord("a row of contacts isn't as this release writes it");
 }
 
+// `,"name":` of each field.
+std::array<std::string, field_count> make_openings() {
+  std::array<std::string, field_count> openings;
+  for (const FieldSpec& spec : field_table) {
+    openings[index_of(spec.field)] = R"(,")" + std::string{spec.name} + R"(":)";
+  }
+  return openings;
+}
+const std::array<std::string, field_count>& openings() {
+  static const auto all = make_openings();
+  return all;
+}
+
 // Takes `,"name":` and the value after it off the front of `json`.
-FieldValue take_member(std::string_view& json, std::string_view name) {
-  const std::size_t opening = name.size() + 4;
-  require(json.size() > opening && json.substr(2, name.size()) == name);
-  json.remove_prefix(opening);
+FieldView take_member(std::string_view& json, std::string_view opening) {
+  require(json.starts_with(opening));
+  json.remove_prefix(opening.size());
   const auto length = canonical_value_length(json);
   require(length.has_value());
-  FieldValue value = FieldValue::from_canonical(json.substr(0, *length));
+  const auto value = FieldView::from_canonical(json.substr(0, *length));
   json.remove_prefix(*length);
   return value;
 }
@@ -80,9 +92,9 @@ ContactView read_contact(std::string row) {
   require(id.has_value());
   contact.id = *id;
   json.remove_prefix(id_opening.size() + ContactId::length + 1);
-  for (const FieldSpec& spec : field_table) {
-    contact.values[index_of(spec.field)] = take_member(json, spec.name);
-  }
+  std::array<FieldView, field_count> values;
+  for (std::size_t i = 0; i < field_count; ++i) values[i] = take_member(json, openings()[i]);
+  contact.values = FieldValues{values};
   require(json.size() == times_length);
   view.row = std::move(row);
   return view;
@@ -93,9 +105,7 @@ void append_contact_json(std::string& out, const Contact& contact) {
   out += contact.id.view();
   out += '"';
   for (const FieldSpec& spec : field_table) {
-    out += R"(,")";
-    out += spec.name;
-    out += R"(":)";
+    out += openings()[index_of(spec.field)];
     out += contact[spec.field].json();
   }
   out += R"(,"created_at":")";

@@ -1,8 +1,6 @@
 #include "projections/fold.hpp"
 
-#include <boost/json/array.hpp>
-#include <boost/json/parse.hpp>
-#include <set>
+#include <algorithm>
 
 #include "domain/contact/decide.hpp"
 #include "projections/api_key_record.hpp"
@@ -34,14 +32,14 @@ std::string by_update_value(const Contact& contact) {
   return value;
 }
 
-std::set<std::string> tags_of(const Contact* contact) {
-  std::set<std::string> tags;
-  if (contact == nullptr) return tags;
-  const boost::json::value json = boost::json::parse((*contact)[Field::tags].json());
-  for (const auto& tag : json.as_array()) {
-    tags.emplace(tag.as_string().data(), tag.as_string().size());
-  }
-  return tags;
+// Its tags in canonical text, each once, sorted; of no contact: none.
+std::vector<std::string_view> tags_of(const Contact* contact) {
+  if (contact == nullptr) return {};
+  auto tags = canonical_items((*contact)[Field::tags].json());
+  if (!tags) throw CorruptRecord("a contact's tags are no list of strings");
+  std::sort(tags->begin(), tags->end());
+  tags->erase(std::unique(tags->begin(), tags->end()), tags->end());
+  return *std::move(tags);
 }
 
 const std::vector<FieldChange>* changes_of(const ContactCreated& event) { return &event.changes; }
@@ -188,9 +186,8 @@ void FoldBatch::replace(const Context& context, const View& before, const View& 
 }
 
 void FoldBatch::replace_email(const Context& context, const Contact* before, const Contact* after) {
-  const FieldValue none;
-  const FieldValue& from = before == nullptr ? none : (*before)[Field::email];
-  const FieldValue& to = after == nullptr ? none : (*after)[Field::email];
+  const FieldView from = before == nullptr ? FieldView{} : (*before)[Field::email];
+  const FieldView to = after == nullptr ? FieldView{} : (*after)[Field::email];
   if (from == to) return;
   const OrganizationId& organization = context.event.organization;
   if (!from.is_null()) {
@@ -207,13 +204,16 @@ void FoldBatch::replace_tags(const Context& context, const Contact* before, cons
   if (same) return;
   const OrganizationId& organization = context.event.organization;
   const ContactId& contact = after == nullptr ? before->id : after->id;
-  const std::set<std::string> from = tags_of(before);
-  const std::set<std::string> to = tags_of(after);
-  for (const std::string& tag : from) {
-    if (!to.contains(tag)) sink_.remove(Table::tags, keys::tag(organization, tag, contact));
+  const std::vector<std::string_view> from = tags_of(before);
+  const std::vector<std::string_view> to = tags_of(after);
+  const auto key = [&](std::string_view tag) {
+    return keys::tag(organization, text_of_canonical(tag), contact);
+  };
+  for (const std::string_view tag : from) {
+    if (!std::binary_search(to.begin(), to.end(), tag)) sink_.remove(Table::tags, key(tag));
   }
-  for (const std::string& tag : to) {
-    if (!from.contains(tag)) sink_.put(Table::tags, keys::tag(organization, tag, contact), {});
+  for (const std::string_view tag : to) {
+    if (!std::binary_search(from.begin(), from.end(), tag)) sink_.put(Table::tags, key(tag), {});
   }
 }
 

@@ -46,10 +46,58 @@ class FieldValue {
   std::string json_;
 };
 
+// A field's value where it stands in something else; holds as long as that does.
+class FieldView {
+ public:
+  FieldView() = default;
+  FieldView(const FieldValue& value) : json_(value.json()) {}
+  // REQUIRES: canonical_value_length(json) == json.size().
+  static FieldView from_canonical(std::string_view json) { return FieldView{json}; }
+  operator FieldValue() const { return FieldValue::from_canonical(json_); }
+
+  std::string_view json() const { return json_; }
+  bool is_null() const { return json_ == "null"; }
+  // As FieldValue's.
+  std::string_view unquoted() const { return json_.substr(1, json_.size() - 2); }
+
+  friend bool operator==(FieldView a, FieldView b) { return a.json_ == b.json_; }
+  friend bool operator==(FieldView a, const FieldValue& b) { return a.json_ == b.json(); }
+
+ private:
+  explicit FieldView(std::string_view json) : json_(json) {}
+
+  std::string_view json_ = "null";
+};
+
 // What a field reads that was never set.
-inline FieldValue unset_value(Field field) {
-  return field == Field::tags ? FieldValue::from_canonical("[]") : FieldValue{};
+inline FieldView unset_value(Field field) {
+  return FieldView::from_canonical(field == Field::tags ? "[]" : "null");
 }
+
+// A value for each field, all in one text: a contact is copied often, its fields changed rarely.
+class FieldValues {
+ public:
+  // All unset.
+  FieldValues();
+  explicit FieldValues(const std::array<FieldView, field_count>& values);
+
+  FieldView operator[](Field field) const {
+    const std::size_t begin = begin_of(field);
+    return FieldView::from_canonical(
+        std::string_view{text_}.substr(begin, ends_[index_of(field)] - begin));
+  }
+  void set(Field field, FieldView value);
+
+  auto operator<=>(const FieldValues&) const = default;
+
+ private:
+  std::size_t begin_of(Field field) const {
+    return field == field_table.front().field ? 0 : ends_[index_of(field) - 1];
+  }
+
+  std::string text_;                             // in the order of the field table
+  std::array<std::size_t, field_count> ends_{};  // where in it each one ends
+};
 
 // Sets a field to null.
 struct Clear {
@@ -79,11 +127,11 @@ struct Contact {
   Version version = 0;
   Instant created_at;
   Instant updated_at;
-  std::array<FieldValue, field_count> values;
+  FieldValues values;
   // The version in which each field last changed; 0 where it never was set.
   std::array<Version, field_count> changed_in{};
 
-  const FieldValue& operator[](Field field) const { return values[index_of(field)]; }
+  FieldView operator[](Field field) const { return values[field]; }
   auto operator<=>(const Contact&) const = default;
 };
 

@@ -5,29 +5,23 @@
 namespace contactd::domain {
 namespace {
 
-FieldValue wanted(const FieldPatch& patch) {
+FieldView wanted(const FieldPatch& patch) {
   if (const auto* value = std::get_if<FieldValue>(&patch.to)) return *value;
   return unset_value(patch.field);
 }
 
 // What `patch` changes in `values`, in the order of the field table.
-std::vector<FieldChange> changes_of(const ContactPatch& patch,
-                                    const std::array<FieldValue, field_count>& values) {
+std::vector<FieldChange> changes_of(const ContactPatch& patch, const FieldValues& values) {
   std::vector<FieldChange> changes;
+  changes.reserve(patch.size());
   for (const FieldPatch& entry : patch) {
-    FieldValue after = wanted(entry);
-    const FieldValue& before = values[index_of(entry.field)];
-    if (before != after) changes.push_back({entry.field, before, std::move(after)});
+    const FieldView after = wanted(entry);
+    const FieldView before = values[entry.field];
+    if (before != after) changes.push_back({entry.field, before, after});
   }
   std::sort(changes.begin(), changes.end(),
             [](const FieldChange& a, const FieldChange& b) { return a.field < b.field; });
   return changes;
-}
-
-std::array<FieldValue, field_count> unset_values() {
-  std::array<FieldValue, field_count> values;
-  values[index_of(Field::tags)] = unset_value(Field::tags);
-  return values;
 }
 
 std::optional<Rejection> refusal(const AnyVersion&, const Contact&) { return std::nullopt; }
@@ -52,7 +46,7 @@ std::optional<Rejection> refusal(const Precondition& if_match, const Contact& co
 
 void apply(Contact& contact, const std::vector<FieldChange>& changes) {
   for (const FieldChange& change : changes) {
-    contact.values[index_of(change.field)] = change.after;
+    contact.values.set(change.field, change.after);
     contact.changed_in[index_of(change.field)] = contact.version;
   }
 }
@@ -67,7 +61,7 @@ Decision decide(const CreateContact& command, const Contact*,
     return entry.field == Field::status;
   });
   if (!has_status) values.push_back({Field::status, FieldValue::text(status_active)});
-  return Event{ContactCreated{command.id, changes_of(values, unset_values())}};
+  return Event{ContactCreated{command.id, changes_of(values, FieldValues{})}};
 }
 
 Decision decide(const UpdateContact& command, const Contact* contact,
@@ -113,7 +107,7 @@ std::optional<std::string_view> email_set_by(const ContactPatch& patch) {
 }
 
 ContactState evolve(ContactState, const ContactCreated& event, Instant at) {
-  Contact contact{event.contact, 1, at, at, unset_values(), {}};
+  Contact contact{event.contact, 1, at, at, {}, {}};
   apply(contact, event.changes);
   return contact;
 }

@@ -43,7 +43,7 @@ void EmailRegistry::apply(const OrganizationId& organization, const Contact* bef
   }
 }
 
-void EmailRegistry::set(const OrganizationId& organization, const FieldValue& email,
+void EmailRegistry::set(const OrganizationId& organization, FieldView email,
                         std::optional<ContactId> holder) {
   if (!email.is_null()) pending_[key_of(organization, email.unquoted())] = holder;
 }

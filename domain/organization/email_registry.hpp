@@ -33,7 +33,7 @@ class EmailRegistry {
   void apply(const OrganizationId& organization, const Contact* before, const Event& event);
 
  private:
-  void set(const OrganizationId& organization, const FieldValue& email,
+  void set(const OrganizationId& organization, FieldView email,
            std::optional<ContactId> holder);
 
   Base confirmed_;

@@ -66,6 +66,30 @@ TEST(FieldTable, NamesEveryFieldOnce) {
   }
 }
 
+// Values that grow, shrink and go leave those around them as they are.
+TEST(FieldValues, EachFieldHoldsWhatWasSetLast) {
+  const std::uint64_t seed = test_seed();
+  SCOPED_TRACE(seed_note(seed));
+  Random random{seed};
+  FieldValues values;
+  std::array<FieldValue, field_count> expected;
+  for (const FieldSpec& spec : field_table)
+    expected[index_of(spec.field)] = unset_value(spec.field);
+  for (int i = 0; i < 2'000; ++i) {
+    const Field field = field_table[random.below(field_count)].field;
+    FieldValue& value = expected[index_of(field)];
+    value =
+        random.below(4) == 0 ? FieldValue{unset_value(field)} : FieldValue::text(random.text(9));
+    values.set(field, value);
+    for (const FieldSpec& spec : field_table) {
+      ASSERT_EQ(values[spec.field], FieldView{expected[index_of(spec.field)]}) << spec.name;
+    }
+  }
+  std::array<FieldView, field_count> views;
+  for (std::size_t i = 0; i < field_count; ++i) views[i] = expected[i];
+  EXPECT_EQ(FieldValues{views}, values);
+}
+
 // What a command asks for holds once its event has been applied: saying it again changes nothing.
 TEST(DecideAndEvolve, ACommandRepeatedIsNothingToDo) {
   const std::uint64_t seed = test_seed();

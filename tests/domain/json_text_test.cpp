@@ -40,6 +40,7 @@ TEST(JsonText, EveryByteBelow128ReadsBack) {
   for (char c = 0; c < 127; ++c) {
     const std::string text{'<', c, '>'};
     const boost::json::value read = boost::json::parse(json_string(text));
+    EXPECT_EQ(text_of_canonical(json_string(text)), text) << static_cast<int>(c);
     EXPECT_EQ(read.as_string(), boost::json::string_view{text}) << static_cast<int>(c);
   }
 }
@@ -87,6 +88,29 @@ TEST(JsonText, MeasuresTheValueThatATextStartsWith) {
   }
 }
 
+struct ItemsRow {
+  std::string list;
+  std::optional<std::vector<std::string_view>> items;
+};
+
+TEST(JsonText, TakesAListApart) {
+  using Items = std::vector<std::string_view>;
+  const std::vector<ItemsRow> rows = {
+      {"[]", Items{}},
+      {R"(["a"])", Items{R"("a")"}},
+      {R"(["a","","a"])", Items{R"("a")", R"("")", R"("a")"}},
+      {R"(["\",""],["","b]"])", Items{R"("\")", R"(""],["")", R"("b]")"}},
+      {"", {}},
+      {"[", {}},
+      {R"("a")", {}},
+      {"null", {}},
+      {R"(["a"]])", {}},
+      {R"(["a",])", {}},
+      {"[null]", {}},
+  };
+  for (const ItemsRow& row : rows) EXPECT_EQ(canonical_items(row.list), row.items) << row.list;
+}
+
 TEST(JsonText, RandomStringsReadBackAndAreMeasuredWhole) {
   const std::uint64_t seed = test_seed();
   SCOPED_TRACE(seed_note(seed));
@@ -95,6 +119,7 @@ TEST(JsonText, RandomStringsReadBackAndAreMeasuredWhole) {
     const std::string text = random.text(12);
     const std::string json = json_string(text);
     ASSERT_EQ(boost::json::parse(json).as_string(), boost::json::string_view{text});
+    ASSERT_EQ(text_of_canonical(json), text);
     ASSERT_EQ(canonical_value_length(json + "]\""), json.size());
     const std::string list = FieldValue::list({text, random.text(3), text}).json();
     ASSERT_EQ(canonical_value_length(list + ",\"x\":\"]\""), list.size());

@@ -95,7 +95,7 @@ TEST_F(ReadStoreTest, HoldsWhatTheFoldWrites) {
     if (contact == nullptr) continue;
     EXPECT_EQ(view->contact, *contact);
     EXPECT_EQ(store_->contact_row(key.first, key.second), view->row);
-    const domain::FieldValue& email = (*contact)[domain::Field::email];
+    const domain::FieldView email = (*contact)[domain::Field::email];
     if (!email.is_null()) {
       EXPECT_EQ(store_->email_holder(key.first, email.unquoted()), key.second);
     }

@@ -167,7 +167,7 @@ TEST_F(RebuildTest, FaultsNeverPartTheDatabaseFromTheLog) {
     const auto& email = contact[domain::Field::email];
     if (email.is_null()) return;
     const std::string of{key.substr(0, key.find('\0') + 1)};
-    EXPECT_TRUE(seen.insert(of + email.json()).second) << email.json();
+    EXPECT_TRUE(seen.insert(of + std::string{email.json()}).second) << email.json();
   });
 }
 

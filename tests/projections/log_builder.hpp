@@ -180,7 +180,7 @@ class RandomLog {
     for (const auto& [key, state] : states_) {
       const auto* contact = std::get_if<domain::Contact>(&state);
       if (key.first != of || contact == nullptr) continue;
-      const domain::FieldValue& has = (*contact)[domain::Field::email];
+      const domain::FieldView has = (*contact)[domain::Field::email];
       if (!has.is_null() && has.unquoted() == *email) return key.second;
     }
     return std::nullopt;
