@@ -109,6 +109,7 @@ void PartitionReader::poll(Lock& lock, milliseconds patience, std::size_t count_
 }
 
 void PartitionReader::take(const rd_kafka_message_t& message) {
+  if (!problem_.empty()) return;  // what comes behind it isn't what follows
   const auto offset = static_cast<std::uint64_t>(message.offset);
   switch (message.err) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
@@ -124,6 +125,18 @@ void PartitionReader::take(const rd_kafka_message_t& message) {
       problem_ = name() + " doesn't have the offset " + std::to_string(taken_) +
                  ": it has lost records, or was deleted and made anew. Restore the topic; or, if "
                  "this one is right, remove the projections' directory, which is then made anew";
+      return;
+    case RD_KAFKA_RESP_ERR__BAD_MSG:
+    case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
+    case RD_KAFKA_RESP_ERR__INCONSISTENT:
+    case RD_KAFKA_RESP_ERR__NOT_IMPLEMENTED:
+    case RD_KAFKA_RESP_ERR__UNDERFLOW:
+    case RD_KAFKA_RESP_ERR_INVALID_MSG:
+    case RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE:
+      // librdkafka goes on somewhere behind it.
+      problem_ = name() + " is damaged at offset " + std::to_string(taken_) + " or after it (" +
+                 rd_kafka_message_errstr(&message) +
+                 "); let another replica lead, or restore the topic from a backup";
       return;
     default:
       spdlog::warn("{}: {}: {}", name(), rd_kafka_err2name(message.err),

@@ -20,6 +20,9 @@ constexpr milliseconds init_wait_max{12'000};
 constexpr auto delivery_timeout_ms = "6000";
 constexpr auto request_timeout_ms = "5000";
 constexpr auto transaction_timeout_ms = "10000";
+// A commit that took longer may have been asked for twice, and the one that is still under way
+// could end the handle's next transaction: the handle isn't used again.
+constexpr milliseconds slow_commit{2'000};
 // How long the reports of records that were dropped may take: they don't leave this process.
 constexpr milliseconds report_wait_max{500};
 
@@ -76,15 +79,27 @@ std::uint64_t PartitionWriter::claim(const domain::RecordedEvent& proposal) {
     release();
     throw LogUnavailable(failed->what);
   }
-  epoch_ = static_cast<std::uint64_t>(context_.deliveries.offset);
-  return *epoch_;
+  const std::int64_t offset = context_.deliveries.offset;
+  if (offset < 0) {
+    // The broker had stored it before it was asked again, and doesn't say where.
+    release();
+    throw LogUnavailable("Kafka topic " + topic_.config.topic + ", partition " +
+                         std::to_string(partition_) + ": the claim's offset isn't known");
+  }
+  const auto epoch = static_cast<std::uint64_t>(offset);
+  epoch_ = epoch;
+  release_if_slow();
+  return epoch;
 }
 
 AppendResult PartitionWriter::append(std::uint64_t epoch,
                                      std::span<const domain::RecordedEvent> batch) {
   if (!client_ || epoch != epoch_) return AppendResult::fenced;
   const auto failed = transact(batch);
-  if (!failed) return AppendResult::committed;
+  if (!failed) {
+    release_if_slow();
+    return AppendResult::committed;
+  }
   spdlog::warn("{}", failed->what);
   release();
   return failed->fenced && !failed->in_doubt ? AppendResult::fenced : AppendResult::unknown;
@@ -93,6 +108,13 @@ AppendResult PartitionWriter::append(std::uint64_t epoch,
 void PartitionWriter::release() {
   epoch_.reset();
   client_.reset();
+}
+
+void PartitionWriter::release_if_slow() {
+  if (!slow_) return;
+  spdlog::warn("Kafka topic {}, partition {}: a commit took long; claiming it anew",
+               topic_.config.topic, partition_);
+  release();
 }
 
 PartitionWriter::Failure PartitionWriter::failure(const char* step, const rd_kafka_error_t& error,
@@ -124,11 +146,15 @@ std::optional<PartitionWriter::Failure> PartitionWriter::transact(
       return failure("writing", *error, false);
     }
   }
+  const auto started = std::chrono::steady_clock::now();
   const ErrorPtr error{
       rd_kafka_commit_transaction(client_.get(), static_cast<int>(commit_wait_max.count()))};
   if (!error) {
-    if (context_.deliveries.stored == batch.size()) return std::nullopt;
-    std::abort();  // librdkafka commits only what was delivered
+    if (context_.deliveries.stored != batch.size()) {
+      std::abort();  // librdkafka commits only what was delivered
+    }
+    slow_ = std::chrono::steady_clock::now() - started > slow_commit;
+    return std::nullopt;
   }
   // The commit is asked for once all records are stored; if none is, then it never was.
   rd_kafka_purge(client_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);

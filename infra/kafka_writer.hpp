@@ -31,7 +31,8 @@ class PartitionWriter {
   // Fences every other handle, and commits the record alone. Returns its offset.
   // Throws LogUnavailable; blocks at most init_wait_max and commit_wait_max.
   std::uint64_t claim(const domain::RecordedEvent& proposal);
-  // One transaction. Blocks at most commit_wait_max.
+  // One transaction. Blocks at most commit_wait_max. One that took unusually long is the last of
+  // its claim: what follows is fenced.
   AppendResult append(std::uint64_t epoch, std::span<const domain::RecordedEvent> batch);
   // Destroys the handle. What is open is aborted by the next claim, or by the broker in time.
   void release();
@@ -55,12 +56,14 @@ class PartitionWriter {
 
   static void on_delivery(rd_kafka_t* client, const rd_kafka_message_t* message, void* opaque);
   void open();
+  void release_if_slow();
   std::optional<Failure> transact(std::span<const domain::RecordedEvent> batch);
   Failure failure(const char* step, const rd_kafka_error_t& error, bool in_doubt) const;
 
   const Topic topic_;
   const std::uint32_t partition_;
   Context context_;
+  bool slow_ = false;  // the last commit was
   std::optional<std::uint64_t> epoch_;
   ClientPtr client_;
 };

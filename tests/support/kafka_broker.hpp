@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -49,6 +50,10 @@ class KafkaBroker {
   void pause(int broker = 1) { process(broker).send_signal(SIGSTOP); }
   void resume(int broker = 1) { process(broker).send_signal(SIGCONT); }
 
+  // Where the broker keeps the topics' records.
+  std::filesystem::path data_of(int broker) const {
+    return std::filesystem::path{cluster_} / std::to_string(broker) / "data";
+  }
   // The broker that leads the partition now. Waits until there is one.
   int leader_of(const std::string& topic, std::uint32_t partition) const;
 
