@@ -174,19 +174,23 @@ class App {
     return log;
   }
 
-  // Called by the group's thread.
+  // Both are called by the group's thread.
   void assign(const std::set<std::uint32_t>& ours) {
-    for (std::uint32_t id = 0; id < log_->partition_count(); ++id) {
-      infra::Writer& writer = *partitions_.all()[id];
-      if (ours.contains(id)) {
-        writer.take();
-      } else {
-        writer.give_up(infra::Ownership::elsewhere);
-      }
-    }
+    const auto is_ours = [&](std::uint32_t id) { return ours.contains(id); };
+    give_up(infra::Ownership::elsewhere, is_ours);
+    for (const std::uint32_t id : ours) partitions_.all().at(id)->take();
   }
   void give_up_all() {
-    for (const auto& writer : partitions_.all()) writer->give_up(infra::Ownership::unknown);
+    give_up(infra::Ownership::unknown, [](std::uint32_t) { return false; });
+  }
+  // All at once: each may take as long as an append, and the group waits for the last.
+  template <class Except>
+  void give_up(infra::Ownership now, Except except) {
+    std::vector<std::jthread> waiting;
+    for (std::uint32_t id = 0; id < log_->partition_count(); ++id) {
+      if (except(id)) continue;
+      waiting.emplace_back([&writer = *partitions_.all()[id], now] { writer.give_up(now); });
+    }
   }
 
   std::vector<std::unique_ptr<infra::Writer>> make_writers() {
