@@ -103,6 +103,8 @@ ConfPtr make_conf(const KafkaConfig& config, ClientContext& context, Settings se
   set(*conf, "reconnect.backoff.max.ms", "1000");
   set(*conf, "topic.metadata.refresh.fast.interval.ms", "250");
   for (const auto& [name, value] : config.properties) set(*conf, name, value);
+  // Else a producer whose topic was deleted has it made anew, by default for a week's events.
+  set(*conf, "allow.auto.create.topics", "false");
   set(*conf, "bootstrap.servers", config.bootstrap);
   set(*conf, "socket.nagle.disable", "true");
   for (const auto& [name, value] : settings) set(*conf, name, value);

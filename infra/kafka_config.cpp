@@ -9,7 +9,8 @@ namespace contactd::infra {
 namespace {
 
 // That no acknowledged change is lost and none applied twice rests on these.
-constexpr std::array<const char*, 24> ours = {"acks",
+constexpr std::array<const char*, 25> ours = {"acks",
+                                              "allow.auto.create.topics",
                                               "auto.commit.enable",
                                               "auto.offset.reset",
                                               "bootstrap.servers",
