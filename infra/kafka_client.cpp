@@ -17,8 +17,8 @@ constexpr double microseconds_per_second = 1e6;
 void on_log(const rd_kafka_t* client, int level, const char* facility, const char* line) {
   // A property that only the other kind of client uses: we give all of the user's to both.
   if (std::string_view{facility} == "CONFWARN") return;
-  const auto severity = level <= 3   ? spdlog::level::err
-                        : level == 4 ? spdlog::level::warn
+  // Nothing that librdkafka says is worse than a warning: what it means is for contactd to judge.
+  const auto severity = level <= 4   ? spdlog::level::warn
                         : level <= 6 ? spdlog::level::info
                                      : spdlog::level::debug;
   const auto* context = static_cast<const ClientContext*>(rd_kafka_opaque(client));

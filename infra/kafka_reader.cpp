@@ -161,7 +161,7 @@ bool PartitionReader::wait(std::uint64_t from, milliseconds patience) {
     if (polling_) {
       polled_.wait_until(lock, deadline, [&] { return !polling_ || has(from); });
     } else {
-      poll(lock, left, poll_records_max);
+      poll(lock, left, 1);  // librdkafka waits until it has as many as it was asked for
     }
   }
 }

@@ -50,6 +50,7 @@ class TopicCare {
   std::map<std::string, std::string> settings();
   void check_settings();
   void check_replicas(const Found& found);
+  std::int64_t first_offset(std::uint32_t partition);
   void check_nothing_deleted(const Found& found);
   void unsafe(const std::string& what, const std::string& fix);
   EventPtr result(const char* what);
@@ -241,22 +242,31 @@ void TopicCare::check_replicas(const Found& found) {
              std::to_string(found.replicas) + " and a --kafka-min-insync to match");
 }
 
-void TopicCare::check_nothing_deleted(const Found& found) {
-  for (std::uint32_t id = 0; id < found.partitions; ++id) {
+std::int64_t TopicCare::first_offset(std::uint32_t partition) {
+  const auto deadline = Clock::now() + start_wait_max;
+  for (;;) {
     std::int64_t low = 0;
     std::int64_t high = 0;
-    const auto error = rd_kafka_query_watermark_offsets(client_.get(), config_.topic.c_str(),
-                                                        static_cast<std::int32_t>(id), &low, &high,
-                                                        static_cast<int>(start_wait_max.count()));
-    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      throw LogUnavailable(name() + ", partition " + std::to_string(id) +
-                           " can't be asked for its offsets: " + text_of(error));
+    const auto error = rd_kafka_query_watermark_offsets(
+        client_.get(), config_.topic.c_str(), static_cast<std::int32_t>(partition), &low, &high,
+        static_cast<int>(request_wait_max.count()));
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return low;
+    if (Clock::now() >= deadline) {
+      throw LogUnavailable(name() + ", partition " + std::to_string(partition) +
+                           " can't be asked for its offsets: " + text_of(error) +
+                           "; check that all of the partition's brokers are up");
     }
-    if (low > 0) {
-      unsafe("begins at offset " + std::to_string(low) + " of partition " + std::to_string(id) +
-                 ": earlier records were deleted",
-             "restore the topic from a backup");
-    }
+    std::this_thread::sleep_for(look_again_pause);
+  }
+}
+
+void TopicCare::check_nothing_deleted(const Found& found) {
+  for (std::uint32_t id = 0; id < found.partitions; ++id) {
+    const std::int64_t first = first_offset(id);
+    if (first == 0) continue;
+    unsafe("no records before offset " + std::to_string(first) + " of partition " +
+               std::to_string(id) + ": they were deleted",
+           "restore the topic from a backup");
   }
 }
 
