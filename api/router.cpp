@@ -40,6 +40,8 @@ constexpr Endpoint keys_endpoints[] = {
     {"POST", Access::admin, true, create_key},
 };
 constexpr Endpoint key_endpoints[] = {{"DELETE", Access::admin, false, revoke_key}};
+constexpr Endpoint schema_endpoints[] = {{"GET", Access::open, false, get_schema}};
+constexpr Endpoint schemas_endpoints[] = {{"GET", Access::open, false, list_schemas}};
 constexpr Endpoint openapi_endpoints[] = {{"GET", Access::open, false, openapi}};
 constexpr Endpoint healthz_endpoints[] = {{"GET", Access::open, false, healthz}};
 constexpr Endpoint readyz_endpoints[] = {{"GET", Access::open, false, readyz}};
@@ -50,6 +52,8 @@ constexpr std::array routes = {
     Route{"contacts", {"api", "v1", "contacts"}, contacts_endpoints},
     Route{"admin_key", {"admin", "v1", "keys", "{id}"}, key_endpoints},
     Route{"admin_keys", {"admin", "v1", "keys"}, keys_endpoints},
+    Route{"schema", {"schemas", "{id}"}, schema_endpoints},
+    Route{"schemas", {"schemas"}, schemas_endpoints},
     Route{"openapi", {"openapi.json"}, openapi_endpoints},
     Route{"healthz", {"healthz"}, healthz_endpoints},
     Route{"readyz", {"readyz"}, readyz_endpoints},
