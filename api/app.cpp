@@ -23,6 +23,7 @@ namespace contactd::api {
 namespace {
 
 constexpr std::size_t admin_key_length = 43;
+constexpr auto embedded_identity = "embedded";
 // A commit takes a broker some milliseconds: the next batch is decided meanwhile.
 constexpr std::size_t kafka_batches_in_flight_max = 2;
 // How often it is looked whether all partitions serve, to print the ready line, or a signal came.
@@ -89,13 +90,14 @@ void create_data_dir(const std::filesystem::path& directory) {
   }
 }
 
-// The projections are of one log. What they are of is in a file beside them.
+// The projections are of one log. What they are of is in a file beside them; without one they are
+// of an earlier release, which knew the embedded log only.
 void require_same_log(const std::filesystem::path& data_dir, const std::string& identity) {
   const std::filesystem::path file = data_dir / "projections.log";
   const std::filesystem::path projections = data_dir / "projections";
   std::string known;
-  if (std::ifstream stream{file};
-      std::getline(stream, known) && known != identity && std::filesystem::exists(projections)) {
+  if (std::ifstream stream{file}; !std::getline(stream, known)) known = embedded_identity;
+  if (known != identity && std::filesystem::exists(projections)) {
     throw infra::Unavailable("the projections in " + projections.string() +
                              " are of another log (" + known + ") than the one given (" + identity +
                              "); give that log, or another --data-dir, or remove the directory: "
@@ -161,7 +163,7 @@ class App {
   }
 
   std::unique_ptr<infra::EventLog> open_log() {
-    std::string identity = "embedded";
+    std::string identity = embedded_identity;
     std::unique_ptr<infra::EventLog> log;
     if (config_.log == "kafka") {
       auto kafka = infra::open_kafka_event_log(config_.kafka, metrics_);
@@ -178,7 +180,16 @@ class App {
   void assign(const std::set<std::uint32_t>& ours) {
     const auto is_ours = [&](std::uint32_t id) { return ours.contains(id); };
     give_up(infra::Ownership::elsewhere, is_ours);
-    for (const std::uint32_t id : ours) partitions_.all().at(id)->take();
+    for (const std::uint32_t id : ours) {
+      if (id < log_->partition_count()) {
+        partitions_.all()[id]->take();
+      } else {  // no organization is in it, so nothing is lost by leaving it alone
+        spdlog::error(
+            "partition {} was added to the topic, which has events: it isn't used, and "
+            "the next start will be refused",
+            id);
+      }
+    }
   }
   void give_up_all() {
     give_up(infra::Ownership::unknown, [](std::uint32_t) { return false; });
