@@ -11,6 +11,7 @@ namespace contactd::infra::kafka {
 namespace {
 
 constexpr auto statistics_interval_ms = "5000";
+constexpr auto socket_timeout_ms = "6000";
 constexpr double microseconds_per_second = 1e6;
 
 // Called by librdkafka's threads.
@@ -102,6 +103,8 @@ ConfPtr make_conf(const KafkaConfig& config, ClientContext& context, Settings se
   // A broker that is back is found at once, not after librdkafka's ten seconds.
   set(*conf, "reconnect.backoff.max.ms", "1000");
   set(*conf, "topic.metadata.refresh.fast.interval.ms", "250");
+  // One that falls silent and keeps its connections is given up, not waited for a minute.
+  set(*conf, "socket.timeout.ms", socket_timeout_ms);
   for (const auto& [name, value] : config.properties) set(*conf, name, value);
   // Else a producer whose topic was deleted has it made anew, by default for a week's events.
   set(*conf, "allow.auto.create.topics", "false");
