@@ -20,14 +20,9 @@ class Partitions {
   explicit Partitions(std::vector<std::unique_ptr<infra::Writer>> writers)
       : writers_(std::move(writers)) {}
 
-  // An organization lives whole in one partition. FNV-1a of its id (Fowler, Noll, Vo), so that the
-  // choice is the same in every release and every process.
   infra::Writer& writer_of(const domain::OrganizationId& organization) const {
-    std::uint64_t hash = 14695981039346656037U;
-    for (const char c : organization.str()) {
-      hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211U;
-    }
-    return *writers_[hash % writers_.size()];
+    const auto count = static_cast<std::uint32_t>(writers_.size());
+    return *writers_[domain::partition_of(organization, count)];
   }
   // Whether every partition's projections may be read (Writer::caught_up).
   bool caught_up() const {

@@ -9,6 +9,8 @@ find_package(CLI11 CONFIG REQUIRED)
 find_package(fmt CONFIG REQUIRED)
 find_package(spdlog CONFIG REQUIRED)
 find_package(prometheus-cpp CONFIG REQUIRED COMPONENTS core)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(rdkafka REQUIRED IMPORTED_TARGET rdkafka>=2.0.2)
 
 # Asio and Beast are compiled once, into this library, and not again in each file that uses them.
 add_library(contactd_asio STATIC cmake/asio.cpp cmake/beast.cpp)

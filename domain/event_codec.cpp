@@ -1,11 +1,13 @@
 #include "domain/event_codec.hpp"
 
 #include <algorithm>
+#include <array>
 #include <boost/json/array.hpp>
 #include <boost/json/monotonic_resource.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <charconv>
+#include <limits>
 #include <stdexcept>
 
 namespace contactd::domain {
@@ -19,7 +21,12 @@ constexpr std::string_view contact_deleted = "contactd.contact.deleted.v1";
 constexpr std::string_view api_key_created = "contactd.api_key.created.v1";
 constexpr std::string_view api_key_revoked = "contactd.api_key.revoked.v1";
 constexpr std::string_view request_answered = "contactd.request.answered.v1";
-constexpr std::string_view writer_claimed = "contactd.writer.claimed.v1";
+constexpr std::string_view writer_claimed_v1 = "contactd.writer.claimed.v1";
+constexpr std::string_view writer_claimed_v2 = "contactd.writer.claimed.v2";  // with `partitions`
+
+constexpr std::array all_types = {contact_created,   contact_updated,  contact_deleted,
+                                  api_key_created,   api_key_revoked,  request_answered,
+                                  writer_claimed_v1, writer_claimed_v2};
 
 struct Unreadable : std::runtime_error {
   using std::runtime_error::runtime_error;
@@ -39,6 +46,14 @@ std::uint64_t number_at(const json::object& object, std::string_view name) {
     return static_cast<std::uint64_t>(value->as_int64());
   }
   throw Unreadable("member '" + std::string{name} + "' is no whole number");
+}
+
+std::uint32_t partitions_at(const json::object& object) {
+  const std::uint64_t count = number_at(object, "partitions");
+  if (count == 0 || count > std::numeric_limits<std::uint32_t>::max()) {
+    throw Unreadable("member 'partitions' is no number of partitions");
+  }
+  return static_cast<std::uint32_t>(count);
 }
 
 ContactId contact_at(const json::object& object, std::string_view name = "contact_id") {
@@ -133,7 +148,9 @@ struct Encoder {
     }
   }
   void operator()(const WriterClaimed& event) {
-    out += R"({"writer":)" + json_string(event.writer) + '}';
+    out += R"({"writer":)" + json_string(event.writer);
+    if (event.partitions > 0) out += R"(,"partitions":)" + std::to_string(event.partitions);
+    out += '}';
   }
 };
 
@@ -167,7 +184,10 @@ Event event_from(std::string_view type, const json::object& data) {
   if (type == api_key_created) return key_created_from(data);
   if (type == api_key_revoked) return ApiKeyRevoked{std::string{text_at(data, "key_id")}};
   if (type == request_answered) return answered_from(data);
-  if (type == writer_claimed) return WriterClaimed{std::string{text_at(data, "writer")}};
+  if (type == writer_claimed_v1) return WriterClaimed{std::string{text_at(data, "writer")}};
+  if (type == writer_claimed_v2) {
+    return WriterClaimed{std::string{text_at(data, "writer")}, partitions_at(data)};
+  }
   throw Unreadable("this release knows no such type; start one that does");
 }
 
@@ -254,7 +274,9 @@ struct TypeName {
   std::string_view operator()(const ApiKeyCreated&) const { return api_key_created; }
   std::string_view operator()(const ApiKeyRevoked&) const { return api_key_revoked; }
   std::string_view operator()(const RequestAnswered&) const { return request_answered; }
-  std::string_view operator()(const WriterClaimed&) const { return writer_claimed; }
+  std::string_view operator()(const WriterClaimed& event) const {
+    return event.partitions == 0 ? writer_claimed_v1 : writer_claimed_v2;
+  }
 };
 
 struct RejectionEncoder {
@@ -298,6 +320,8 @@ Rejection rejection_from(const json::object& object) {
 }  // namespace
 
 std::string_view type_of(const Event& event) { return std::visit(TypeName{}, event); }
+
+std::span<const std::string_view> stored_types() { return all_types; }
 
 std::string encode_data(const Event& event) {
   Encoder encoder;

@@ -2,6 +2,7 @@
 
 #include <boost/json/value.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -13,8 +14,12 @@
 // Stored for ever. Add a v2; never rename, never change a meaning. Frozen by tests/golden/events.
 namespace contactd::domain {
 
-// "contactd.contact.updated.v1" and its siblings.
+// "contactd.contact.updated.v1" and its siblings. An event that was read from an older version
+// without loss is written as that version again.
 std::string_view type_of(const Event& event);
+
+// Every type name that was ever stored, older versions too.
+std::span<const std::string_view> stored_types();
 
 // The event's data as JSON text; equal events give equal bytes.
 std::string encode_data(const Event& event);

@@ -72,7 +72,8 @@ struct RequestAnswered {
 
 // A writer took the partition. The record's own offset is the writer's epoch.
 struct WriterClaimed {
-  std::string writer;  // tells apart two processes that claim at once; random
+  std::string writer;            // tells apart two processes that claim at once; random
+  std::uint32_t partitions = 0;  // how many the log has; 0: not recorded (version 1 of the event)
 
   auto operator<=>(const WriterClaimed&) const = default;
 };

@@ -74,6 +74,14 @@ std::optional<OrganizationId> OrganizationId::parse(std::string_view text) {
   return id;
 }
 
+std::uint32_t partition_of(const OrganizationId& organization, std::uint32_t count) {
+  std::uint64_t hash = 14695981039346656037U;
+  for (const char c : organization.str()) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211U;
+  }
+  return static_cast<std::uint32_t>(hash % count);
+}
+
 EventId EventId::from(std::int64_t unix_ms, const std::array<std::uint64_t, 2>& random) {
   EventId id;
   const auto ms = static_cast<std::uint64_t>(unix_ms);

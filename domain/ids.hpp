@@ -41,6 +41,11 @@ class OrganizationId {
   std::string text_;
 };
 
+// The partition of `count` in which the organization lives whole: FNV-1a (Fowler, Noll, Vo; 64
+// bits) of its id, modulo `count`. Stored for ever by what the partitions hold: the same in every
+// release. REQUIRES: `count` isn't 0.
+std::uint32_t partition_of(const OrganizationId& organization, std::uint32_t count);
+
 // An event's identifier: a UUID of version 7 (RFC 9562, section 5.7), in network byte order.
 struct EventId {
   std::array<std::uint8_t, 16> bytes{};

@@ -21,6 +21,9 @@ Counter& counter(Registry& registry, const char* name, const char* help,
 Gauge& gauge(Registry& registry, const char* name, const char* help) {
   return BuildGauge().Name(name).Help(help).Register(registry).Add({});
 }
+Family<Gauge>& gauges(Registry& registry, const char* name, const char* help) {
+  return BuildGauge().Name(name).Help(help).Register(registry);
+}
 Family<Histogram>& histograms(Registry& registry, const char* name, const char* help) {
   return BuildHistogram().Name(name).Help(help).Register(registry);
 }
@@ -69,7 +72,18 @@ Metrics::Metrics()
       fold_offset(
           gauge(*registry_, "contactd_fold_offset", "The first offset that is not folded yet")),
       partition_serving(gauge(*registry_, "contactd_partition_serving",
-                              "1 while the partition's writer takes commands")) {}
+                              "1 while the partition's writer takes commands")),
+      kafka_up(gauge(*registry_, "contactd_kafka_up", "1 while a Kafka broker is connected")),
+      kafka_errors(counters(*registry_, "contactd_kafka_errors_total",
+                            "Errors of Kafka's clients, by client and error")),
+      kafka_rtt_seconds(gauges(*registry_, "contactd_kafka_rtt_seconds",
+                               "Round trip to a broker, 99th percentile of five seconds")),
+      kafka_queue_messages(gauges(*registry_, "contactd_kafka_queue_messages",
+                                  "Records that wait in a client to be sent")),
+      kafka_queue_ops(gauges(*registry_, "contactd_kafka_queue_operations",
+                             "What waits in a client to be taken by contactd")),
+      kafka_lag_records(gauges(*registry_, "contactd_kafka_lag_records",
+                               "Offsets between what was read and the partition's end")) {}
 
 std::string Metrics::text() const { return TextSerializer{}.Serialize(registry_->Collect()); }
 

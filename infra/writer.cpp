@@ -18,12 +18,12 @@ using namespace projections;
 constexpr std::chrono::milliseconds retry_pause_first{50};
 constexpr std::chrono::milliseconds retry_pause_max{2'000};
 
-domain::RecordedEvent claim_proposal(domain::Instant now) {
+domain::RecordedEvent claim_proposal(domain::Instant now, std::uint32_t partitions) {
   domain::RecordedEvent event;
   event.id = new_event_id(now);
   event.time = now;
   event.actor = "contactd";
-  event.event = domain::WriterClaimed{new_request_id()};
+  event.event = domain::WriterClaimed{new_request_id(), partitions};
   return event;
 }
 
@@ -183,7 +183,8 @@ bool Writer::claim_and_catch_up(std::stop_token stop) {
   // Before the claim: a claim record would make the log longer at each attempt, until it seemed
   // long enough.
   require_all_that_was_folded(log_.end_offset(partition_), from.next_offset);
-  const Claim claim = log_.claim(partition_, claim_proposal(std::max(clock_(), from.last_time)));
+  const Claim claim = log_.claim(
+      partition_, claim_proposal(std::max(clock_(), from.last_time), log_.partition_count()));
   metrics_.log_claims.Increment();
   require_all_that_was_folded(claim.epoch, from.next_offset);
   {

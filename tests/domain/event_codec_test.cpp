@@ -38,6 +38,8 @@ std::vector<Event> samples() {
       RequestAnswered{Rejection{ApiKeyNotFound{}}},
       RequestAnswered{Rejection{VersionNotFound{9}}},
       WriterClaimed{"0123456789abcdef"},
+      WriterClaimed{"0123456789abcdef", 1},
+      WriterClaimed{"w", 4'294'967'295},
   };
 }
 
@@ -133,6 +135,12 @@ TEST(EventCodec, SaysWhatItCannotRead) {
       {"contactd.request.answered.v1",
        R"({"rejected":{"reason":"version_mismatch","current":1,"changed":[7]}})"},
       {"contactd.writer.claimed.v1", "{}"},
+      {"contactd.writer.claimed.v2", R"({"writer":"w"})"},
+      {"contactd.writer.claimed.v2", R"({"partitions":1})"},
+      {"contactd.writer.claimed.v2", R"({"writer":"w","partitions":0})"},
+      {"contactd.writer.claimed.v2", R"({"writer":"w","partitions":"1"})"},
+      {"contactd.writer.claimed.v2", R"({"writer":"w","partitions":4294967296})"},
+      {"contactd.writer.claimed.v3", R"({"writer":"w","partitions":1})"},
   };
   for (const auto& [type, data] : rows) {
     const std::string reason = reason_of(type, data);

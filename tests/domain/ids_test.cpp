@@ -52,6 +52,24 @@ TEST(OrganizationId, IsOneToSixtyFourOfItsAlphabet) {
   }
 }
 
+// Frozen: it says where in the log an organization's events are.
+TEST(PartitionOf, IsTheSameInEveryRelease) {
+  struct Row {
+    std::string organization;
+    std::array<std::uint32_t, 4> of;  // of 1, 3, 12 and 4,294,967,295 partitions
+  };
+  for (const auto& [organization, of] :
+       {Row{"acme", {0, 2, 11, 4'229'673'362}}, Row{"a", {0, 1, 4, 895'863'001}},
+        Row{"Zz-9_", {0, 2, 8, 3'702'326'693}}, Row{"demo", {0, 0, 6, 3'898'273'533}},
+        Row{std::string(64, 'o'), {0, 0, 9, 4'284'681'978}}}) {
+    const OrganizationId id = org(organization);
+    EXPECT_EQ((std::array{partition_of(id, 1), partition_of(id, 3), partition_of(id, 12),
+                          partition_of(id, 4'294'967'295)}),
+              of)
+        << organization;
+  }
+}
+
 TEST(EventId, IsAUuidOfVersionSeven) {
   // RFC 9562, appendix A.6: the time of the example, and all random bits one.
   const EventId id = EventId::from(0x017F22E279B0, {~0ULL, ~0ULL});

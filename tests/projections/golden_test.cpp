@@ -77,14 +77,10 @@ TEST(GoldenEvents, AreThereForEveryType) {
     covered.insert(golden.type);
     EXPECT_TRUE(golden.name.starts_with(file_stem_of(golden.type) + ".")) << golden.name;
   }
-  const auto expect_covered = [&]<std::size_t... i>(std::index_sequence<i...>) {
-    const auto expect_one = [&](const domain::Event& event) {
-      EXPECT_TRUE(covered.contains(std::string{domain::type_of(event)}))
-          << "tests/golden/events has no " << file_stem_of(domain::type_of(event)) << ".json";
-    };
-    (expect_one(domain::Event{std::in_place_index<i>}), ...);
-  };
-  expect_covered(std::make_index_sequence<std::variant_size_v<domain::Event>>{});
+  for (const std::string_view type : domain::stored_types()) {
+    EXPECT_TRUE(covered.contains(std::string{type}))
+        << "tests/golden/events has no " << file_stem_of(type) << ".json";
+  }
 }
 
 TEST(GoldenEvents, DecodeAndEncodeToTheSameBytes) {

@@ -23,7 +23,6 @@ namespace {
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
-constexpr milliseconds program_wait_max{20'000};
 constexpr int exit_code_not_started = 127;
 
 [[noreturn]] void fail(const std::string& what) {
@@ -171,13 +170,13 @@ std::size_t ChildProcess::resident_bytes() const {
 
 Finished run_program(std::vector<std::string> arguments,
                      std::map<std::string, std::string> environment,
-                     std::filesystem::path directory) {
+                     std::filesystem::path directory, milliseconds wait_max) {
   const TemporaryDirectory scratch;
   const std::filesystem::path err = scratch.path() / "stderr";
   ChildProcess process{{std::move(arguments), std::move(environment), err, std::move(directory)}};
   ExitStatus status;
   try {
-    status = process.wait(program_wait_max);
+    status = process.wait(wait_max);
   } catch (const std::runtime_error&) {
     process.send_signal(SIGKILL);
     status = process.wait(program_wait_max);

@@ -77,10 +77,12 @@ struct Finished {
   std::string out;
   std::string err;
 };
+inline constexpr std::chrono::milliseconds program_wait_max{20'000};
 // Kills the program where it runs on and on, which the status then tells.
 Finished run_program(std::vector<std::string> arguments,
                      std::map<std::string, std::string> environment = {},
-                     std::filesystem::path directory = {});
+                     std::filesystem::path directory = {},
+                     std::chrono::milliseconds wait_max = program_wait_max);
 
 std::string read_whole_file(const std::filesystem::path& path);
 

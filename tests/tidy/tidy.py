@@ -35,7 +35,9 @@ BEAST_ALLOWED = {
     "tests/support/http_client.cpp": "the tests' client",
 }
 # Where a test has to let time pass.
-SLEEP_ALLOWED = {}
+SLEEP_ALLOWED = {
+    "tests/support/eventually.hpp": "between two looks at a condition, which has a limit",
+}
 
 # ---- files --------------------------------------------------------------------------------------
 

@@ -1,0 +1,93 @@
+#include "infra/kafka_event_log.hpp"
+
+#include <chrono>
+#include <vector>
+
+#include "infra/errors.hpp"
+#include "infra/kafka_reader.hpp"
+#include "infra/kafka_topic.hpp"
+#include "infra/kafka_writer.hpp"
+
+namespace contactd::infra {
+namespace {
+
+// Where a partition's first claim is found: ahead of it are at most foreign records.
+constexpr std::size_t first_records = 16;
+constexpr std::chrono::milliseconds first_record_wait_max{2'000};
+
+class TopicEventLog final : public KafkaEventLog {
+ public:
+  TopicEventLog(KafkaConfig config, Metrics& metrics)
+      : config_(std::move(config)),
+        topic_(prepare_kafka_topic(config_, metrics)),
+        reader_(config_, metrics) {
+    partitions_.reserve(topic_.partitions);
+    for (std::uint32_t id = 0; id < topic_.partitions; ++id) {
+      partitions_.push_back(std::make_unique<Partition>(*this, metrics, id));
+    }
+    check_recorded_partitions();
+  }
+
+  std::string identity() const override {
+    return "kafka cluster " + topic_.cluster_id + ", topic " + config_.topic;
+  }
+  std::uint32_t partition_count() const override { return topic_.partitions; }
+
+  Claim claim(std::uint32_t partition, const domain::RecordedEvent& proposal) override {
+    return {partition, partitions_.at(partition)->writer.claim(proposal)};
+  }
+  AppendResult append(const Claim& claim, std::span<const domain::RecordedEvent> batch) override {
+    return partitions_.at(claim.partition)->writer.append(claim.epoch, batch);
+  }
+  void release(std::uint32_t partition) override { partitions_.at(partition)->writer.release(); }
+
+  LogSlice read(std::uint32_t partition, std::uint64_t from, std::size_t count_max) override {
+    return partitions_.at(partition)->reader.read(from, count_max);
+  }
+  bool wait(std::uint32_t partition, std::uint64_t from,
+            std::chrono::milliseconds patience) override {
+    return partitions_.at(partition)->reader.wait(from, patience);
+  }
+  std::uint64_t end_offset(std::uint32_t partition) override {
+    return partitions_.at(partition)->reader.end_offset();
+  }
+
+ private:
+  struct Partition {
+    Partition(TopicEventLog& log, Metrics& metrics, std::uint32_t id)
+        : writer({log.config_, metrics}, id),
+          reader(log.reader_, log.config_.topic, log.topic_.partitions, id) {}
+
+    kafka::PartitionWriter writer;
+    kafka::PartitionReader reader;
+  };
+
+  // The first claim of a partition has how many there were. One that has none says nothing.
+  void check_recorded_partitions() {
+    for (const auto& partition : partitions_) {
+      if (partition->reader.end_offset() == 0) continue;
+      if (!partition->reader.wait(0, first_record_wait_max)) continue;
+      for (const LogEntry& entry : partition->reader.read(0, first_records).entries) {
+        const auto* const unreadable = std::get_if<UnreadableRecord>(&entry.record);
+        if (unreadable == nullptr) continue;
+        throw LogUnavailable("the Kafka topic " + config_.topic + " can't be used: its record at " +
+                             "offset " + std::to_string(entry.offset) +
+                             " can't be read: " + unreadable->reason);
+      }
+    }
+  }
+
+  // Constant after construction.
+  const KafkaConfig config_;
+  const KafkaTopic topic_;
+  kafka::Reader reader_;
+  std::vector<std::unique_ptr<Partition>> partitions_;
+};
+
+}  // namespace
+
+std::unique_ptr<KafkaEventLog> open_kafka_event_log(const KafkaConfig& config, Metrics& metrics) {
+  return std::make_unique<TopicEventLog>(config, metrics);
+}
+
+}  // namespace contactd::infra

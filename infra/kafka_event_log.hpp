@@ -1,0 +1,25 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "infra/event_log.hpp"
+#include "infra/kafka_config.hpp"
+#include "infra/metrics.hpp"
+
+namespace contactd::infra {
+
+// The log as a topic of Apache Kafka: claims and batches are transactions of a producer with the
+// partition's stable id, reads are under read_committed. Offsets have gaps, where Kafka keeps
+// records of its own. Any number of processes may open the same topic.
+class KafkaEventLog : public EventLog {
+ public:
+  // Tells this log from every other: the cluster's id and the topic.
+  virtual std::string identity() const = 0;
+};
+
+// Checks the topic first (kafka_topic.hpp). `metrics` must outlive the log.
+// Throws LogUnavailable if no broker answers, or the topic can't be used.
+std::unique_ptr<KafkaEventLog> open_kafka_event_log(const KafkaConfig& config, Metrics& metrics);
+
+}  // namespace contactd::infra

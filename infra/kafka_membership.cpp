@@ -1,0 +1,116 @@
+#include "infra/kafka_membership.hpp"
+
+#include <pthread.h>
+
+#include <thread>
+
+#include "infra/errors.hpp"
+#include "infra/kafka_client.hpp"
+#include "infra/log.hpp"
+
+namespace contactd::infra {
+namespace {
+
+using namespace kafka;
+
+// How long a process that went silent keeps its partitions: the least that brokers allow as they
+// come. --kafka-conf session.timeout.ms=... sets another.
+constexpr auto session_timeout_ms = "6000";
+constexpr auto heartbeat_interval_ms = "1000";
+// How long giving up partitions may hold up the group: longer than it can take.
+constexpr auto rebalance_timeout_ms = "60000";
+constexpr int poll_wait_ms = 100;
+
+class Membership final : public KafkaMembership {
+ public:
+  Membership(const KafkaConfig& config, Metrics& metrics, Callbacks callbacks)
+      : callbacks_(std::move(callbacks)) {
+    context_.name = "group";
+    context_.metrics = &metrics;
+    context_.membership = this;
+    KafkaConfig defaults = config;
+    defaults.properties.insert(defaults.properties.begin(),
+                               {{"session.timeout.ms", session_timeout_ms},
+                                {"heartbeat.interval.ms", heartbeat_interval_ms},
+                                {"max.poll.interval.ms", rebalance_timeout_ms}});
+    ConfPtr conf = make_conf(defaults, context_,
+                             {{"group.id", config.name_space},
+                              {"partition.assignment.strategy", "range"},
+                              {"enable.auto.commit", "false"},
+                              {"enable.auto.offset.store", "false"},
+                              {"auto.offset.reset", "latest"},
+                              {"statistics.interval.ms", "0"}});
+    rd_kafka_conf_set_rebalance_cb(conf.get(), on_rebalance);
+    client_ = make_client(RD_KAFKA_CONSUMER, std::move(conf));
+    rd_kafka_poll_set_consumer(client_.get());
+    const PartitionsPtr topics{rd_kafka_topic_partition_list_new(1)};
+    rd_kafka_topic_partition_list_add(topics.get(), config.topic.c_str(), RD_KAFKA_PARTITION_UA);
+    if (const auto error = rd_kafka_subscribe(client_.get(), topics.get())) {
+      throw LogUnavailable("can't join the group " + config.name_space + ": " + text_of(error));
+    }
+    thread_ = std::jthread{[this](std::stop_token stop) {
+      pthread_setname_np(pthread_self(), "group");
+      run(stop);
+    }};
+  }
+  ~Membership() override { leave(); }
+
+  void leave() override {
+    if (!thread_.joinable()) return;
+    thread_.request_stop();
+    thread_.join();
+  }
+
+ private:
+  struct Context : ClientContext {
+    Membership* membership = nullptr;
+  };
+
+  void run(const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      const MessagePtr message{rd_kafka_consumer_poll(client_.get(), poll_wait_ms)};
+      if (message && message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        spdlog::warn("kafka group: {}", rd_kafka_message_errstr(message.get()));
+      }
+    }
+    rd_kafka_consumer_close(client_.get());  // calls on_rebalance
+  }
+
+  static void on_rebalance(rd_kafka_t* client, rd_kafka_resp_err_t what,
+                           rd_kafka_topic_partition_list_t* partitions, void* opaque) {
+    Membership& self = *static_cast<Context*>(opaque)->membership;
+    if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+      std::set<std::uint32_t> ours;
+      for (int i = 0; i < partitions->cnt; ++i) {
+        ours.insert(static_cast<std::uint32_t>(partitions->elems[i].partition));
+        // Given a place to begin, so that nobody looks for a committed one.
+        partitions->elems[i].offset = RD_KAFKA_OFFSET_END;
+      }
+      rd_kafka_assign(client, partitions);
+      // Membership is all that is wanted of this consumer: it reads nothing.
+      rd_kafka_pause_partitions(client, partitions);
+      spdlog::info("kafka group: {} partitions are this instance's", ours.size());
+      self.callbacks_.assigned(ours);
+      return;
+    }
+    spdlog::info(
+        "kafka group: partitions are assigned anew{}",
+        rd_kafka_assignment_lost(client) != 0 ? ", and this instance had lost its own" : "");
+    self.callbacks_.revoked();
+    rd_kafka_assign(client, nullptr);
+  }
+
+  const Callbacks callbacks_;
+  Context context_;
+  ClientPtr client_;
+  std::jthread thread_;
+};
+
+}  // namespace
+
+std::unique_ptr<KafkaMembership> join_kafka_group(const KafkaConfig& config, Metrics& metrics,
+                                                  KafkaMembership::Callbacks callbacks) {
+  return std::make_unique<Membership>(config, metrics, std::move(callbacks));
+}
+
+}  // namespace contactd::infra

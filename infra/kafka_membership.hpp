@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "infra/event_log.hpp"
+#include "infra/kafka_config.hpp"
+#include "infra/metrics.hpp"
+
+namespace contactd::infra {
+
+// This process's place in the consumer group that spreads the partitions over the instances. It
+// says who should write a partition; that nobody else does is for the claim to prove.
+// Threads: one calls; the callbacks come on a thread of its own, one at a time.
+class KafkaMembership {
+ public:
+  struct Callbacks {
+    // The group's decision: these partitions are ours, all others are another instance's.
+    std::function<void(const std::set<std::uint32_t>&)> assigned;
+    // The group decides anew, or has lost us: none is ours, and nobody is known to own any.
+    // Partitions must have been given up when it returns.
+    std::function<void()> revoked;
+  };
+
+  virtual ~KafkaMembership() = default;
+  // Leaves the group, having called `revoked` if partitions were ours.
+  virtual void leave() = 0;
+};
+
+// Throws LogUnavailable. `metrics` must outlive it.
+std::unique_ptr<KafkaMembership> join_kafka_group(const KafkaConfig& config, Metrics& metrics,
+                                                  KafkaMembership::Callbacks callbacks);
+
+}  // namespace contactd::infra

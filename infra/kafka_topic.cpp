@@ -1,0 +1,288 @@
+#include "infra/kafka_topic.hpp"
+
+#include <array>
+#include <chrono>
+#include <map>
+#include <thread>
+#include <vector>
+
+#include "infra/errors.hpp"
+#include "infra/kafka_client.hpp"
+#include "infra/log.hpp"
+
+namespace contactd::infra {
+namespace {
+
+using namespace kafka;
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+// How long a start waits for a broker.
+constexpr milliseconds start_wait_max{30'000};
+constexpr milliseconds request_wait_max{5'000};
+// A topic that was just made isn't known to every broker at once.
+constexpr milliseconds look_again_pause{100};
+constexpr auto safe_cleanup = "delete";
+constexpr auto unlimited = "-1";
+
+class TopicCare {
+ public:
+  TopicCare(const KafkaConfig& config, Metrics& metrics) : config_(config) {
+    context_.name = "admin";
+    context_.metrics = &metrics;
+    client_ = make_client(RD_KAFKA_PRODUCER,
+                          make_conf(config, context_, {{"statistics.interval.ms", "0"}}));
+    queue_.reset(rd_kafka_queue_new(client_.get()));
+  }
+
+  KafkaTopic prepare();
+
+ private:
+  struct Found {
+    std::uint32_t partitions = 0;
+    std::uint32_t replicas = 0;  // of the partition that has the fewest
+  };
+
+  std::string cluster_id();
+  std::optional<Found> find();
+  std::optional<Found> find_or_wait(Clock::time_point deadline);
+  void create();
+  std::map<std::string, std::string> settings();
+  void check_settings();
+  void check_replicas(const Found& found);
+  std::int64_t first_offset(std::uint32_t partition);
+  void check_nothing_deleted(const Found& found);
+  void unsafe(const std::string& what, const std::string& fix);
+  EventPtr result(const char* what);
+  AdminOptionsPtr options(rd_kafka_admin_op_t operation);
+  std::string name() const { return "the Kafka topic " + config_.topic; }
+
+  const KafkaConfig& config_;
+  ClientContext context_;
+  ClientPtr client_;
+  QueuePtr queue_;
+};
+
+KafkaTopic TopicCare::prepare() {
+  KafkaTopic topic;
+  topic.cluster_id = cluster_id();
+  auto found = find();
+  if (!found && config_.create_topic) {
+    create();
+    found = find_or_wait(Clock::now() + start_wait_max);
+  }
+  if (!found) {
+    throw LogUnavailable(name() + " doesn't exist at " + config_.bootstrap +
+                         "; give --kafka-create-topic to have it created");
+  }
+  topic.partitions = found->partitions;
+  check_settings();
+  check_replicas(*found);
+  check_nothing_deleted(*found);
+  return topic;
+}
+
+std::string TopicCare::cluster_id() {
+  char* const id = rd_kafka_clusterid(client_.get(), static_cast<int>(start_wait_max.count()));
+  if (id == nullptr) {
+    throw LogUnavailable("no Kafka broker answers at " + config_.bootstrap + " within " +
+                         std::to_string(start_wait_max.count() / 1000) +
+                         " seconds; check --kafka-bootstrap and that a broker is up");
+  }
+  std::string text{id};
+  rd_kafka_mem_free(client_.get(), id);
+  return text;
+}
+
+// Nothing if there is no such topic, or not all of its partitions have a leader yet.
+std::optional<TopicCare::Found> TopicCare::find() {
+  const TopicPtr topic{rd_kafka_topic_new(client_.get(), config_.topic.c_str(), nullptr)};
+  const rd_kafka_metadata_t* raw = nullptr;
+  const auto error = rd_kafka_metadata(client_.get(), 0, topic.get(), &raw,
+                                       static_cast<int>(request_wait_max.count()));
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    throw LogUnavailable(name() + " can't be looked up: " + text_of(error));
+  }
+  const MetadataPtr metadata{raw};
+  if (metadata->topic_cnt != 1) return std::nullopt;
+  const rd_kafka_metadata_topic_t& of_topic = metadata->topics[0];
+  if (of_topic.err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || of_topic.partition_cnt == 0) {
+    return std::nullopt;
+  }
+  if (of_topic.err != RD_KAFKA_RESP_ERR_NO_ERROR &&
+      of_topic.err != RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE) {
+    throw LogUnavailable(name() + " can't be used: " + text_of(of_topic.err));
+  }
+  Found found;
+  found.partitions = static_cast<std::uint32_t>(of_topic.partition_cnt);
+  found.replicas = static_cast<std::uint32_t>(of_topic.partitions[0].replica_cnt);
+  for (int i = 1; i < of_topic.partition_cnt; ++i) {
+    found.replicas =
+        std::min(found.replicas, static_cast<std::uint32_t>(of_topic.partitions[i].replica_cnt));
+  }
+  return found;
+}
+
+std::optional<TopicCare::Found> TopicCare::find_or_wait(Clock::time_point deadline) {
+  for (;;) {
+    const auto found = find();
+    if (found || Clock::now() >= deadline) return found;
+    std::this_thread::sleep_for(look_again_pause);
+  }
+}
+
+AdminOptionsPtr TopicCare::options(rd_kafka_admin_op_t operation) {
+  AdminOptionsPtr options{rd_kafka_AdminOptions_new(client_.get(), operation)};
+  std::array<char, 256> reason{};
+  rd_kafka_AdminOptions_set_request_timeout(options.get(), static_cast<int>(start_wait_max.count()),
+                                            reason.data(), reason.size());
+  return options;
+}
+
+EventPtr TopicCare::result(const char* what) {
+  // librdkafka's own time limit comes first.
+  const milliseconds patience = 2 * start_wait_max;
+  EventPtr event{rd_kafka_queue_poll(queue_.get(), static_cast<int>(patience.count()))};
+  if (!event || rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    throw LogUnavailable(name() + " can't be " + what + ": " +
+                         (event ? rd_kafka_event_error_string(event.get()) : "no answer"));
+  }
+  return event;
+}
+
+void TopicCare::create() {
+  std::array<char, 512> reason{};
+  const NewTopicPtr topic{
+      rd_kafka_NewTopic_new(config_.topic.c_str(), static_cast<int>(config_.partitions),
+                            static_cast<int>(config_.replication), reason.data(), reason.size())};
+  if (!topic) throw LogUnavailable(name() + " can't be created: " + reason.data());
+  const std::string min_insync = std::to_string(config_.min_insync);
+  for (const auto& [setting, value] :
+       std::map<const char*, const char*>{{"retention.ms", unlimited},
+                                          {"retention.bytes", unlimited},
+                                          {"cleanup.policy", safe_cleanup},
+                                          {"unclean.leader.election.enable", "false"},
+                                          {"min.insync.replicas", min_insync.c_str()}}) {
+    rd_kafka_NewTopic_set_config(topic.get(), setting, value);
+  }
+  rd_kafka_NewTopic_t* list = topic.get();
+  const AdminOptionsPtr wanted = options(RD_KAFKA_ADMIN_OP_CREATETOPICS);
+  rd_kafka_CreateTopics(client_.get(), &list, 1, wanted.get(), queue_.get());
+  const EventPtr event = result("created");
+  std::size_t count = 0;
+  const auto* const results =
+      rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event.get()), &count);
+  const auto error = rd_kafka_topic_result_error(results[0]);
+  if (error == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) return;  // another instance was quicker
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    const char* const why = rd_kafka_topic_result_error_string(results[0]);
+    throw LogUnavailable(name() + " can't be created with " + std::to_string(config_.partitions) +
+                         " partitions and " + std::to_string(config_.replication) +
+                         " replicas: " + (why != nullptr ? why : text_of(error)) +
+                         "; --kafka-replication can't be more than there are brokers");
+  }
+  spdlog::info("created {}: {} partitions, {} replicas, {} of them in sync", name(),
+               config_.partitions, config_.replication, config_.min_insync);
+}
+
+std::map<std::string, std::string> TopicCare::settings() {
+  const ConfigResourcePtr resource{
+      rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, config_.topic.c_str())};
+  rd_kafka_ConfigResource_t* list = resource.get();
+  const AdminOptionsPtr wanted = options(RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
+  rd_kafka_DescribeConfigs(client_.get(), &list, 1, wanted.get(), queue_.get());
+  const EventPtr event = result("checked");
+  std::size_t count = 0;
+  const auto* const results = rd_kafka_DescribeConfigs_result_resources(
+      rd_kafka_event_DescribeConfigs_result(event.get()), &count);
+  if (const auto error = rd_kafka_ConfigResource_error(results[0])) {
+    throw LogUnavailable(name() + "'s settings can't be read: " + text_of(error) +
+                         "; contactd needs the right to describe the topic's configuration");
+  }
+  std::map<std::string, std::string> settings;
+  const auto* const entries = rd_kafka_ConfigResource_configs(results[0], &count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const char* const value = rd_kafka_ConfigEntry_value(entries[i]);
+    settings[rd_kafka_ConfigEntry_name(entries[i])] = value != nullptr ? value : "";
+  }
+  return settings;
+}
+
+void TopicCare::check_settings() {
+  auto found = settings();
+  const auto alter = [&](const std::string& setting, const std::string& value) {
+    return "set it: kafka-configs.sh --bootstrap-server " + config_.bootstrap +
+           " --alter --entity-type topics --entity-name " + config_.topic + " --add-config " +
+           setting + "=" + value;
+  };
+  const std::map<std::string, std::pair<const char*, const char*>> wanted = {
+      {"retention.ms", {unlimited, "Kafka deletes what is older"}},
+      {"retention.bytes", {unlimited, "Kafka deletes the oldest when there is more"}},
+      {"cleanup.policy", {safe_cleanup, "Kafka drops all but the last record of each key"}},
+      {"unclean.leader.election.enable", {"false", "a failover may lose acknowledged records"}}};
+  for (const auto& [setting, safe] : wanted) {
+    const auto& [value, harm] = safe;
+    if (found[setting] != value) {
+      unsafe(setting + "=" + found[setting] + ": " + harm, alter(setting, value));
+    }
+  }
+  const std::string& in_sync = found["min.insync.replicas"];
+  if (std::strtoul(in_sync.c_str(), nullptr, 10) < config_.min_insync) {
+    unsafe("min.insync.replicas=" + in_sync + ", but --kafka-min-insync asks for " +
+               std::to_string(config_.min_insync),
+           alter("min.insync.replicas", std::to_string(config_.min_insync)));
+  }
+}
+
+void TopicCare::check_replicas(const Found& found) {
+  if (found.replicas >= config_.replication) return;
+  unsafe("only " + std::to_string(found.replicas) + " replicas, but --kafka-replication asks for " +
+             std::to_string(config_.replication),
+         "add replicas with kafka-reassign-partitions.sh, or give --kafka-replication " +
+             std::to_string(found.replicas) + " and a --kafka-min-insync to match");
+}
+
+std::int64_t TopicCare::first_offset(std::uint32_t partition) {
+  const auto deadline = Clock::now() + start_wait_max;
+  for (;;) {
+    std::int64_t low = 0;
+    std::int64_t high = 0;
+    const auto error = rd_kafka_query_watermark_offsets(
+        client_.get(), config_.topic.c_str(), static_cast<std::int32_t>(partition), &low, &high,
+        static_cast<int>(request_wait_max.count()));
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return low;
+    if (Clock::now() >= deadline) {
+      throw LogUnavailable(name() + ", partition " + std::to_string(partition) +
+                           " can't be asked for its offsets: " + text_of(error) +
+                           "; check that all of the partition's brokers are up");
+    }
+    std::this_thread::sleep_for(look_again_pause);
+  }
+}
+
+void TopicCare::check_nothing_deleted(const Found& found) {
+  for (std::uint32_t id = 0; id < found.partitions; ++id) {
+    const std::int64_t first = first_offset(id);
+    if (first == 0) continue;
+    unsafe("no records before offset " + std::to_string(first) + " of partition " +
+               std::to_string(id) + ": they were deleted",
+           "restore the topic from a backup");
+  }
+}
+
+void TopicCare::unsafe(const std::string& what, const std::string& fix) {
+  const std::string sentence = name() + " would lose facts: it has " + what;
+  if (!config_.allow_unsafe) {
+    throw LogUnavailable(sentence + ". Fix: " + fix +
+                         " (or give --kafka-allow-unsafe, on a machine whose data doesn't matter)");
+  }
+  spdlog::warn("{}", sentence);
+}
+
+}  // namespace
+
+KafkaTopic prepare_kafka_topic(const KafkaConfig& config, Metrics& metrics) {
+  return TopicCare{config, metrics}.prepare();
+}
+
+}  // namespace contactd::infra

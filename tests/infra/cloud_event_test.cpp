@@ -1,0 +1,259 @@
+#include "infra/cloud_event.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <boost/json.hpp>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "domain/event_codec.hpp"
+#include "tests/projections/log_builder.hpp"
+
+// Every event as a record of the Kafka topic. tests/golden/kafka has one record for each file of
+// tests/golden/events, to the byte; what stands there is on somebody's topic and never changes.
+namespace contactd::infra {
+namespace {
+
+using namespace contactd::test;
+using domain::RecordedEvent;
+namespace json = boost::json;
+
+using Decoded = std::variant<RecordedEvent, UnreadableRecord, ForeignRecord>;
+
+Decoded decode(const KafkaRecord& record) {
+  const std::vector<KafkaHeaderView> headers(record.headers.begin(), record.headers.end());
+  return decode_cloud_event({record.key, headers, record.value});
+}
+
+// What became of the record: "event", "foreign", or why it can't be read.
+std::string verdict(const KafkaRecord& record) {
+  const Decoded decoded = decode(record);
+  if (std::holds_alternative<RecordedEvent>(decoded)) return "event";
+  if (std::holds_alternative<ForeignRecord>(decoded)) return "foreign";
+  return std::get<UnreadableRecord>(decoded).reason;
+}
+
+json::value as_json(const KafkaRecord& record) {
+  json::object headers;
+  for (const auto& [name, value] : record.headers) headers[name] = value;
+  return {{"key", record.key}, {"headers", headers}, {"value", record.value}};
+}
+
+std::string text(const json::value& value) { return json::value_to<std::string>(value); }
+
+json::value read_json(const std::filesystem::path& path) {
+  std::stringstream content;
+  content << std::ifstream{path}.rdbuf();
+  return json::parse(content.str());
+}
+
+KafkaRecord read_golden(const std::filesystem::path& path) {
+  const json::value file = read_json(path);
+  KafkaRecord record{text(file.at("key")), {}, text(file.at("value"))};
+  for (const auto& [name, value] : file.at("headers").as_object()) {
+    record.headers.emplace_back(name, text(value));
+  }
+  return record;
+}
+
+RecordedEvent recorded(domain::Event event, bool with_idempotency_key) {
+  RecordedEvent out{domain::EventId::from(0x017F22E279B0, {~0ULL, ~0ULL}),
+                    noon,
+                    org("acme"),
+                    "key1",
+                    "request \"1\"",
+                    {},
+                    {258, 3},
+                    std::move(event)};
+  if (with_idempotency_key) out.idempotency = domain::IdempotencyStamp{digest(0xab), digest(0xcd)};
+  if (std::holds_alternative<domain::WriterClaimed>(out.event)) {
+    out.organization = {};
+    out.actor = "contactd";
+    out.request_id = {};
+    out.stamp = {};
+  }
+  return out;
+}
+
+RecordedEvent sample() { return recorded(domain::ContactDeleted{contact_id("ann"), 2}, true); }
+
+std::string& header(KafkaRecord& record, std::string_view name) {
+  for (auto& [known, value] : record.headers) {
+    if (known == name) return value;
+  }
+  throw std::logic_error("the record has no header " + std::string{name});
+}
+
+void remove_header(KafkaRecord& record, std::string_view name) {
+  std::erase_if(record.headers, [&](const auto& known) { return known.first == name; });
+}
+
+TEST(CloudEvent, HasTheBytesOfTheGoldenRecords) {
+  const std::filesystem::path golden{CONTACTD_GOLDEN};
+  std::size_t count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator{golden / "events"}) {
+    SCOPED_TRACE(entry.path().filename().string());
+    const json::value file = read_json(entry.path());
+    const auto data = domain::decode_data(text(file.at("type")), text(file.at("data")));
+    const RecordedEvent event =
+        recorded(std::get<domain::Event>(data), file.at("idempotency_key").as_bool());
+    const KafkaRecord record = encode_cloud_event(event);
+    const auto path = golden / "kafka" / entry.path().filename();
+    ASSERT_TRUE(std::filesystem::exists(path)) << "tests/golden/kafka lacks it:\n"
+                                               << json::serialize(as_json(record));
+    const KafkaRecord frozen = read_golden(path);
+    EXPECT_EQ(record.key, frozen.key);
+    EXPECT_EQ(record.headers, frozen.headers);
+    EXPECT_EQ(record.value, frozen.value);
+    const Decoded decoded = decode(frozen);
+    ASSERT_EQ(verdict(frozen), "event");
+    EXPECT_EQ(std::get<RecordedEvent>(decoded), event);
+    ++count;
+  }
+  const std::filesystem::directory_iterator records{golden / "kafka"};
+  EXPECT_EQ(count, static_cast<std::size_t>(std::distance(begin(records), end(records))));
+}
+
+TEST(CloudEvent, ReadsBackWhateverIsRecorded) {
+  const std::uint64_t seed = test_seed();
+  SCOPED_TRACE(seed_note(seed));
+  Random random{seed};
+  RandomLog source{random};
+  source.run(400);
+  for (const RecordedEvent& event : source.log()) {
+    const KafkaRecord record = encode_cloud_event(event);
+    ASSERT_EQ(verdict(record), "event");
+    ASSERT_EQ(std::get<RecordedEvent>(decode(record)), event);
+  }
+}
+
+// CloudEvents 1.0, "Attribute Naming Convention" and "Type System": names of lower-case letters and
+// digits, at most 20 of them recommended; no empty values and no control characters.
+TEST(CloudEvent, NamesAttributesAsCloudEventsDoes) {
+  for (const auto& [name, value] : encode_cloud_event(sample()).headers) {
+    EXPECT_FALSE(value.empty()) << name;
+    EXPECT_EQ(std::count_if(value.begin(), value.end(),
+                            [](unsigned char c) { return c < 0x20 || c == 0x7f; }),
+              0)
+        << name;
+    if (name == "content-type") continue;
+    EXPECT_THAT(name, testing::MatchesRegex("ce_[a-z0-9]{1,20}"));
+  }
+}
+
+TEST(CloudEvent, PassesOverWhatItDoesNotKnow) {
+  KafkaRecord record = encode_cloud_event(sample());
+  record.headers.emplace_back("ce_traceparent", "00-1-2-01");
+  record.headers.emplace_back("ce_traceparent", "again");
+  record.headers.emplace_back("ce_", "");
+  record.headers.emplace_back("", "");
+  record.headers.emplace_back("CE_ID", "another name, to Kafka");
+  record.headers.emplace_back("user-agent", "mirror");
+  std::reverse(record.headers.begin(), record.headers.end());
+  ASSERT_EQ(verdict(record), "event");
+  EXPECT_EQ(std::get<RecordedEvent>(decode(record)), sample());
+}
+
+TEST(CloudEvent, TakesForForeignWhatHasNoTypeOfItsOwn) {
+  EXPECT_EQ(verdict({"", {}, ""}), "foreign");
+  EXPECT_EQ(verdict({"acme", {{"content-type", "application/json"}}, "{}"}), "foreign");
+  EXPECT_EQ(verdict({"", {{"ce_specversion", "1.0"}, {"ce_type", "com.example.x"}}, "{}"}),
+            "foreign");
+  EXPECT_EQ(verdict({"", {{"ce_type", "contactd"}}, "{}"}), "foreign");
+  KafkaRecord untyped = encode_cloud_event(sample());
+  remove_header(untyped, "ce_type");
+  EXPECT_EQ(verdict(untyped), "foreign");
+}
+
+TEST(CloudEvent, RefusesARecordThatLacksAHeader) {
+  const KafkaRecord whole = encode_cloud_event(sample());
+  for (const auto& [name, value] : whole.headers) {
+    if (name == "ce_type" || name == "ce_source" || name == "ce_dataschema" || name == "ce_actor" ||
+        name == "ce_requestid") {
+      continue;
+    }
+    KafkaRecord record = whole;
+    remove_header(record, name);
+    EXPECT_NE(verdict(record), "event") << name;
+    EXPECT_NE(verdict(record), "foreign") << name;
+  }
+}
+
+TEST(CloudEvent, RefusesARecordThatHasAHeaderTwice) {
+  const KafkaRecord whole = encode_cloud_event(sample());
+  for (const auto& [name, value] : whole.headers) {
+    KafkaRecord record = whole;
+    record.headers.emplace_back(name, value);
+    EXPECT_EQ(verdict(record), "it has header " + name + " twice");
+  }
+  KafkaRecord two_types = whole;
+  two_types.headers.insert(two_types.headers.begin(), {"ce_type", "com.example.x"});
+  EXPECT_EQ(verdict(two_types), "it has header ce_type twice");
+}
+
+TEST(CloudEvent, RefusesWhatItCannotReadOrWhatContradictsItself) {
+  const std::vector<std::pair<std::string, std::string>> rows = {
+      {"content-type", "text/plain"},
+      {"content-type", "application/cloudevents+json"},
+      {"ce_specversion", "0.3"},
+      {"ce_specversion", "2.0"},
+      {"ce_id", ""},
+      {"ce_id", "7"},
+      {"ce_type", "contactd."},
+      {"ce_type", "contactd.contact.deleted.v2"},
+      {"ce_time", ""},
+      {"ce_time", "noon"},
+      {"ce_subject", "bob00000000000000000"},
+      {"ce_subject", ""},
+      {"ce_contactversion", "3"},
+      {"ce_contactversion", "two"},
+      {"ce_organization", "other"},
+      {"ce_organization", "ac/me"},
+      {"ce_claim", "-1"},
+      {"ce_claim", ""},
+      {"ce_claim", "18446744073709551616"},
+      {"ce_claimsequence", "3 "},
+      {"ce_idempotencykey", "ab"},
+      {"ce_idempotencyrequest", std::string(64, 'x')},
+  };
+  for (const auto& [name, value] : rows) {
+    KafkaRecord record = encode_cloud_event(sample());
+    header(record, name) = value;
+    EXPECT_NE(verdict(record), "event") << name << ": " << value;
+    EXPECT_NE(verdict(record), "foreign") << name << ": " << value;
+  }
+  KafkaRecord key = encode_cloud_event(sample());
+  key.key = "other";
+  EXPECT_EQ(verdict(key), "its key isn't its organization");
+  KafkaRecord tombstone = encode_cloud_event(sample());
+  tombstone.value.clear();
+  EXPECT_THAT(verdict(tombstone), testing::HasSubstr("contactd.contact.deleted.v1"));
+  KafkaRecord claim = encode_cloud_event(recorded(domain::WriterClaimed{"w", 3}, false));
+  claim.headers.emplace_back("ce_subject", "ann00000000000000000");
+  EXPECT_NE(verdict(claim), "event");
+}
+
+TEST(CloudEvent, SurvivesDamage) {
+  const std::uint64_t seed = test_seed();
+  SCOPED_TRACE(seed_note(seed));
+  Random random{seed};
+  RandomLog source{random};
+  source.run(60);
+  for (int i = 0; i < 20'000; ++i) {
+    KafkaRecord record = encode_cloud_event(random.pick(source.log()));
+    auto& [name, value] = record.headers[random.below(record.headers.size())];
+    std::string& damaged = random.one_in(3) ? record.value : random.one_in(4) ? name : value;
+    damaged[random.below(damaged.size())] = static_cast<char>(random.below(256));
+    const Decoded decoded = decode(record);
+    if (const auto* event = std::get_if<RecordedEvent>(&decoded)) {
+      const KafkaRecord again = encode_cloud_event(*event);
+      ASSERT_EQ(verdict(again), "event");
+      ASSERT_EQ(std::get<RecordedEvent>(decode(again)), *event);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace contactd::infra
