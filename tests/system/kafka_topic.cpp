@@ -13,7 +13,7 @@
 namespace contactd::test {
 namespace {
 
-constexpr int rounds_default = 2;
+constexpr int rounds_default = 1;
 constexpr std::chrono::milliseconds ready_wait_max{90'000};
 
 }  // namespace
