@@ -124,6 +124,15 @@ bool is_json(std::string_view content_type) {
   return equal_ignoring_case(charset, "utf-8") || equal_ignoring_case(charset, "\"utf-8\"");
 }
 
+// While another instance writes an organization's partition, only it knows that what it reads is
+// what a client was last told. While nobody is known to write it, nothing newer can have been told
+// for long, and reads go on.
+std::optional<Response> refuse_elsewhere(const Call& call) {
+  const infra::Writer& writer = call.services.partitions.writer_of(call.key->organization);
+  if (writer.ownership() != infra::Ownership::elsewhere) return std::nullopt;
+  return overloaded(call.format, "Another instance serves this organization; ask it, or try again");
+}
+
 std::optional<Response> refuse_access(Call& call, Access access) {
   if (access == Access::open) return std::nullopt;
   if (!call.services.partitions.caught_up()) {
@@ -140,8 +149,10 @@ std::optional<Response> refuse_access(Call& call, Access access) {
   if (!call.key) return invalid_key(call.format);
   const bool write = access == Access::write_contacts;
   const domain::Scope needed = write ? domain::Scope::write : domain::Scope::read;
-  if (call.key->scopes.contacts >= needed) return std::nullopt;
-  return insufficient_scope(call.format, write ? "contacts:write" : "contacts:read");
+  if (call.key->scopes.contacts < needed) {
+    return insufficient_scope(call.format, write ? "contacts:write" : "contacts:read");
+  }
+  return refuse_elsewhere(call);
 }
 
 std::optional<Response> refuse_body(const Call& call, const Endpoint& endpoint) {

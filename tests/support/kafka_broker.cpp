@@ -60,6 +60,15 @@ KafkaBroker::KafkaBroker(int count)
 
 KafkaBroker::~KafkaBroker() = default;
 
+std::vector<std::string> KafkaBroker::serve_flags(const std::string& name, int partitions) const {
+  return {"--log", "kafka", "--kafka-bootstrap", bootstrap_, "--kafka-topic", name,
+          "--kafka-namespace", name, "--kafka-create-topic", "--kafka-partitions",
+          std::to_string(partitions), "--kafka-replication", std::to_string(count()),
+          "--kafka-min-insync", std::to_string(count() > 1 ? 2 : 1),
+          // Instances that are gone are noticed soon, so that tests needn't wait for that.
+          "--kafka-conf", "session.timeout.ms=2000", "--kafka-conf", "heartbeat.interval.ms=500"};
+}
+
 void KafkaBroker::kill(int broker) {
   process(broker).send_signal(SIGKILL);
   process(broker).wait(start_wait_max);

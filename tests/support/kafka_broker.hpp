@@ -36,6 +36,10 @@ class KafkaBroker {
   const std::string& bootstrap() const { return bootstrap_; }
   int count() const { return static_cast<int>(processes_.size()); }
 
+  // The flags of a server whose log is a topic here, made by the first that starts; servers with
+  // the same name share it, and the work.
+  std::vector<std::string> serve_flags(const std::string& name, int partitions = 1) const;
+
   // Brokers are numbered from 1, as Kafka's ids are.
   // SIGKILL; the data stays.
   void kill(int broker = 1);
@@ -64,6 +68,9 @@ class KafkaBroker {
 // The one broker that all tests of a program share, started when first asked for; null where none
 // can be, and then it has been said why. It ends with the program.
 KafkaBroker* shared_kafka_broker();
+
+// Of a test program that could run nothing; ctest takes it for skipped.
+inline constexpr int exit_code_not_run = 77;
 
 }  // namespace contactd::test
 

@@ -2,6 +2,8 @@
 
 #include <signal.h>
 
+#include <algorithm>
+#include <atomic>
 #include <charconv>
 #include <cstdlib>
 #include <optional>
@@ -9,11 +11,14 @@
 #include <string_view>
 #include <utility>
 
+#include "tests/support/kafka_broker.hpp"
+
 namespace contactd::test {
 namespace {
 
 constexpr std::string_view ready_prefix = "contactd ready http://127.0.0.1:";
 constexpr std::size_t log_bytes_shown = 4000;
+constexpr int partitions_on_kafka = 2;
 
 std::optional<std::uint16_t> port_in(std::string_view line) {
   if (!line.starts_with(ready_prefix)) return std::nullopt;
@@ -28,18 +33,36 @@ std::string end_of(const std::string& text) {
   return text.size() <= log_bytes_shown ? text : text.substr(text.size() - log_bytes_shown);
 }
 
+// See ServerProcess.
+std::vector<std::string> flags_of_log(const std::vector<std::string>& given) {
+  if (!tests_run_on_kafka() || std::ranges::find(given, "--log") != given.end()) return {};
+  KafkaBroker* const broker = shared_kafka_broker();
+  if (broker == nullptr) throw std::runtime_error{"no Kafka broker can be started"};
+  static std::atomic<int> count = 0;
+  return broker->serve_flags("server-" + std::to_string(++count), partitions_on_kafka);
+}
+
 }  // namespace
+
+bool tests_run_on_kafka() {
+  const char* const log = std::getenv("CONTACTD_TEST_LOG");
+  return log != nullptr && std::string_view{log} == "kafka";
+}
 
 std::string contactd_binary() {
   const char* const path = std::getenv("CONTACTD_BINARY");
   return path != nullptr && *path != '\0' ? path : CONTACTD_BINARY_DEFAULT;
 }
 
-ServerProcess::ServerProcess(ServerSettings settings) : settings_(std::move(settings)) { start(); }
+ServerProcess::ServerProcess(ServerSettings settings)
+    : settings_(std::move(settings)), log_flags_(flags_of_log(settings_.flags)) {
+  start();
+}
 
 void ServerProcess::start() {
   std::vector<std::string> arguments = {contactd_binary(), "serve",      "--listen",
                                         "127.0.0.1:0",     "--data-dir", data_dir_.string()};
+  arguments.insert(arguments.end(), log_flags_.begin(), log_flags_.end());
   arguments.insert(arguments.end(), settings_.flags.begin(), settings_.flags.end());
   process_ = std::make_unique<ChildProcess>(
       ChildProcess::Options{std::move(arguments), settings_.environment, log_file_, {}});

@@ -15,6 +15,8 @@ namespace contactd::test {
 
 // The binary under test: CONTACTD_BINARY, or else the one of this build.
 std::string contactd_binary();
+// Whether CONTACTD_TEST_LOG asks for servers on Kafka.
+bool tests_run_on_kafka();
 
 struct ServerSettings {
   std::vector<std::string> flags;                  // of `contactd serve`, after the usual ones
@@ -23,6 +25,8 @@ struct ServerSettings {
 
 // The real server in a process of its own, on a free port of 127.0.0.1 and a data directory that
 // is removed with this object. Several starts may follow each other on the same data.
+// With CONTACTD_TEST_LOG=kafka in the environment, its log is a topic of its own on a broker that
+// the whole program shares, unless the settings say which log.
 // Throws std::runtime_error, with the server's log in it, where it doesn't do as it should.
 class ServerProcess {
  public:
@@ -58,6 +62,7 @@ class ServerProcess {
 
  private:
   ServerSettings settings_;
+  std::vector<std::string> log_flags_;
   TemporaryDirectory directory_;
   std::filesystem::path data_dir_ = directory_.path() / "data";
   std::filesystem::path log_file_ = directory_.path() / "stderr.log";

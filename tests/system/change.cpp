@@ -87,8 +87,8 @@ std::string Change::target() const {
   return "/api/v1/contacts" + (contact.empty() ? "" : '/' + contact);
 }
 
-Headers Change::headers(const std::string& api_key) const {
-  Headers headers = {{"X-API-KEY", api_key}, {"X-Request-Id", request_id}};
+Headers Change::headers() const {
+  Headers headers = {{"X-Request-Id", request_id}};
   if (idempotency_key) headers.emplace_back("Idempotency-Key", *idempotency_key);
   if (if_match) headers.emplace_back("If-Match", *if_match);
   return headers;

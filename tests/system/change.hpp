@@ -29,7 +29,7 @@ struct Change {
 
   std::string method() const;
   std::string target() const;
-  Headers headers(const std::string& api_key) const;
+  Headers headers() const;
   std::optional<std::string> body() const;
 };
 

@@ -132,9 +132,10 @@ void Client::run(std::uint16_t port, const std::string& api_key, Progress& progr
   std::optional<RawConnection> connection;
   while (!progress.stopped() && complaints_.empty()) {
     Change change = next_change();
+    Headers headers = change.headers();
+    headers.emplace_back("X-API-KEY", api_key);
     const auto result = exchange(
-        connection, port,
-        request_text(change.method(), change.target(), change.headers(api_key), change.body()));
+        connection, port, request_text(change.method(), change.target(), headers, change.body()));
     const auto* response = std::get_if<Response>(&result);
     if (response == nullptr) {
       unanswered_ = {std::move(change), std::get<End>(result)};
@@ -154,46 +155,44 @@ void Client::note_answer(const Change& change, const Response& response) {
   if (change.idempotency_key) last_keyed_ = Keyed{change, response.status, response.body};
 }
 
-void Client::settle(std::uint16_t port, const std::string& api_key) {
-  HttpClient http{port};
-  if (last_keyed_) repeat_keyed(http, api_key, *last_keyed_);
+void Client::settle(PatientClient& servers) {
+  if (last_keyed_) repeat_keyed(servers, *last_keyed_);
   if (!unanswered_) return;
   if (unanswered_->change.idempotency_key) {
-    settle_by_retry(http, api_key);
+    settle_by_retry(servers);
   } else {
-    settle_by_look(http, api_key);
+    settle_by_look(servers);
   }
   unanswered_.reset();
 }
 
-void Client::settle_by_retry(HttpClient& http, const std::string& api_key) {
+void Client::settle_by_retry(PatientClient& servers) {
   const Change change = unanswered_->change;
   const Response response =
-      http.request(change.method(), change.target(), change.headers(api_key), change.body());
+      servers.request(change.method(), change.target(), change.headers(), change.body());
   note_answer(change, response);
-  repeat_keyed(http, api_key, *last_keyed_);
+  repeat_keyed(servers, *last_keyed_);
 }
 
-void Client::settle_by_look(HttpClient& http, const std::string& api_key) {
+void Client::settle_by_look(PatientClient& servers) {
   Change change = unanswered_->change;
-  const Headers headers = {{"X-API-KEY", api_key}};
   if (change.kind == Change::Kind::create) {
     const std::string email{change.sets.at("email").as_string()};
-    const auto list = http.request("GET", "/api/v1/contacts?email=" + email, headers).json();
+    const auto list = servers.get("/api/v1/contacts?email=" + email).json();
     const auto& found = list.at("data").as_array();
     if (found.empty()) return;
     change.contact = found[0].at("id").as_string();
   }
-  const Response response = http.request("GET", "/api/v1/contacts/" + change.contact, headers);
+  const Response response = servers.get("/api/v1/contacts/" + change.contact);
   if (auto problem = ledger_.settle(change, held_in(response))) {
     complaints_.push_back(*std::move(problem));
   }
 }
 
-void Client::repeat_keyed(HttpClient& http, const std::string& api_key, const Keyed& keyed) {
+void Client::repeat_keyed(PatientClient& servers, const Keyed& keyed) {
   const Change& change = keyed.change;
   const Response again =
-      http.request(change.method(), change.target(), change.headers(api_key), change.body());
+      servers.request(change.method(), change.target(), change.headers(), change.body());
   if (again.status == keyed.status && again.body == keyed.body &&
       again.header("Idempotent-Replay") == "true") {
     return;

@@ -11,6 +11,7 @@
 
 #include "tests/support/raw_connection.hpp"
 #include "tests/system/change.hpp"
+#include "tests/system/patient_client.hpp"
 
 namespace contactd::test {
 
@@ -52,9 +53,10 @@ class Client {
   // Sends requests until told to stop, until one gets no answer, or until an answer is wrong.
   void run(std::uint16_t port, const std::string& api_key, Progress& progress);
 
-  // Finds out, on the server that has come back, what became of the unanswered request: sends it
+  // Finds out, when the service has come back, what became of the unanswered request: sends it
   // again if it has an Idempotency-Key, else looks. Also repeats an older one that had a key.
-  void settle(std::uint16_t port, const std::string& api_key);
+  // REQUIRES: the unanswered request is in the log or never will be.
+  void settle(PatientClient& servers);
 
   const std::optional<Unanswered>& unanswered() const { return unanswered_; }
   const Ledger& ledger() const { return ledger_; }
@@ -74,9 +76,9 @@ class Client {
   std::string fresh(const std::string& prefix);
   bool chance(int percent);
   void note_answer(const Change& change, const Response& response);
-  void settle_by_retry(HttpClient& http, const std::string& api_key);
-  void settle_by_look(HttpClient& http, const std::string& api_key);
-  void repeat_keyed(HttpClient& http, const std::string& api_key, const Keyed& keyed);
+  void settle_by_retry(PatientClient& servers);
+  void settle_by_look(PatientClient& servers);
+  void repeat_keyed(PatientClient& servers, const Keyed& keyed);
 
   const std::string name_;
   std::mt19937_64 random_;

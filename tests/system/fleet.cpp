@@ -16,40 +16,55 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr int client_count = 12;
+constexpr int crew = 12;                           // of one server
 constexpr std::size_t deleted_looked_up_max = 10;  // the last of each client
 
 std::string make_api_key(const ServerProcess& server) {
-  HttpClient http{server.port()};
-  const Response response =
-      http.request("POST", "/admin/v1/keys", {{"X-API-KEY", server.admin_key()}},
-                   R"({"organization":"crash","name":"crash test","scopes":{"contacts":"write"}})");
+  PatientClient admin{{server.port()}, server.admin_key()};
+  const Response response = admin.request(
+      "POST", "/admin/v1/keys", {},
+      R"({"organization":"crash","name":"crash test","scopes":{"contacts":"write"}})");
   return std::string{response.json().at("data").at("key").as_string()};
 }
 
 }  // namespace
 
-Fleet::Fleet(ServerProcess& server, std::uint64_t seed)
-    : server_(server), api_key_(make_api_key(server)) {
-  clients_.reserve(client_count);
-  for (int number = 0; number < client_count; ++number) clients_.emplace_back(number, seed);
+Fleet::Fleet(std::vector<ServerProcess*> servers, std::uint64_t seed,
+             std::optional<infra::KafkaConfig> kafka)
+    : servers_(std::move(servers)),
+      kafka_(std::move(kafka)),
+      api_key_(make_api_key(*servers_.at(0))) {
+  const int count = crew * static_cast<int>(servers_.size());
+  clients_.reserve(static_cast<std::size_t>(count));
+  for (int number = 0; number < count; ++number) clients_.emplace_back(number, seed);
 }
 
-void Fleet::load(std::uint64_t answers, const std::function<void()>& disturb) {
+void Fleet::load(std::size_t server, std::uint64_t answers, const std::function<void()>& disturb) {
   Progress progress;
+  const std::uint16_t port = servers_.at(server)->port();
   std::vector<std::jthread> threads;
-  threads.reserve(clients_.size());
-  for (Client& client : clients_) {
-    threads.emplace_back(
-        [&client, &progress, this] { client.run(server_.port(), api_key_, progress); });
+  threads.reserve(crew);
+  for (std::size_t number = server * crew; number < (server + 1) * crew; ++number) {
+    threads.emplace_back([this, &client = clients_.at(number), &progress, port] {
+      client.run(port, api_key_, progress);
+    });
   }
   EXPECT_TRUE(progress.wait_for_answers(answers)) << "no answers for too long";
   disturb();
   progress.stop();
 }
 
+PatientClient Fleet::patient_client() const {
+  std::vector<std::uint16_t> ports;
+  ports.reserve(servers_.size());
+  for (const ServerProcess* server : servers_) ports.push_back(server->port());
+  return PatientClient{ports, api_key_};
+}
+
 void Fleet::settle() {
-  for (Client& client : clients_) client.settle(server_.port(), api_key_);
+  PatientClient servers = patient_client();
+  servers.write_behind_all();
+  for (Client& client : clients_) client.settle(servers);
 }
 
 void Fleet::expect_no_complaints() const {
@@ -60,22 +75,20 @@ void Fleet::expect_no_complaints() const {
 
 void Fleet::expect_promises_kept() {
   expect_no_complaints();
-  HttpClient http{server_.port()};
+  PatientClient http = patient_client();
   expect_list(http);
   expect_contacts(http);
   expect_emails(http);
 }
 
-void Fleet::expect_list(HttpClient& http) {
+void Fleet::expect_list(PatientClient& http) {
   std::map<std::string, json::value> expected;
   for (const Client& client : clients_) {
     for (const auto& [id, held] : client.ledger().held()) expected[id] = json::parse(held.json);
   }
   std::map<std::string, json::value> listed;
   for (std::string cursor;;) {
-    const json::value page = http.request("GET", "/api/v1/contacts?page_size=200&cursor=" + cursor,
-                                          {{"X-API-KEY", api_key_}})
-                                 .json();
+    const json::value page = http.get("/api/v1/contacts?page_size=200&cursor=" + cursor).json();
     for (const json::value& contact : page.at("data").as_array()) {
       const std::string id{contact.at("id").as_string()};
       EXPECT_TRUE(listed.emplace(id, contact).second) << id << " is listed twice";
@@ -96,10 +109,8 @@ void Fleet::expect_list(HttpClient& http) {
   }
 }
 
-void Fleet::expect_contacts(HttpClient& http) {
-  const auto get = [&](const std::string& id) {
-    return http.request("GET", "/api/v1/contacts/" + id, {{"X-API-KEY", api_key_}});
-  };
+void Fleet::expect_contacts(PatientClient& http) {
+  const auto get = [&](const std::string& id) { return http.get("/api/v1/contacts/" + id); };
   for (const Client& client : clients_) {
     for (const auto& [id, held] : client.ledger().held()) {
       const Response response = get(id);
@@ -114,7 +125,7 @@ void Fleet::expect_contacts(HttpClient& http) {
   }
 }
 
-void Fleet::expect_emails(HttpClient& http) {
+void Fleet::expect_emails(PatientClient& http) {
   std::map<std::string, std::string> holders;  // empty: nobody's
   for (int number = 0; number < contested_emails; ++number) holders[contested_email(number)] = "";
   for (const Client& client : clients_) {
@@ -126,8 +137,7 @@ void Fleet::expect_emails(HttpClient& http) {
     }
   }
   for (const auto& [email, holder] : holders) {
-    const json::value list =
-        http.request("GET", "/api/v1/contacts?email=" + email, {{"X-API-KEY", api_key_}}).json();
+    const json::value list = http.get("/api/v1/contacts?email=" + email).json();
     std::string found;
     for (const json::value& contact : list.at("data").as_array()) {
       found += contact.at("id").as_string();
@@ -137,8 +147,14 @@ void Fleet::expect_emails(HttpClient& http) {
 }
 
 void Fleet::expect_log_agrees(Ended ended) {
-  const Replay replayed = replay(server_.data_dir(), ended);
-  EXPECT_EQ(replayed.difference.value_or("none"), "none");
+  for (const ServerProcess* server : servers_) {
+    const Replay replayed = replay(server->data_dir(), ended, kafka_);
+    EXPECT_EQ(replayed.difference.value_or("none"), "none");
+    if (server == servers_.front()) expect_logged(replayed);
+  }
+}
+
+void Fleet::expect_logged(const Replay& replayed) {
   std::map<std::string, LoggedChange> by_request;
   for (const LoggedChange& change : replayed.changes) {
     EXPECT_TRUE(by_request.emplace(change.request_id, change).second)

@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "infra/embedded_event_log.hpp"
+#include "infra/kafka_event_log.hpp"
 #include "infra/metrics.hpp"
 #include "infra/projector.hpp"
 #include "infra/read_store.hpp"
@@ -21,8 +22,6 @@ namespace {
 
 using projections::Table;
 
-constexpr std::uint32_t partition = 0;
-constexpr std::size_t records_read_at_once = 1024;
 constexpr std::size_t bytes_shown_max = 200;
 
 using Rows = std::vector<std::tuple<Table, std::string, std::string>>;
@@ -64,24 +63,6 @@ std::optional<std::string> first_difference(const Rows& live, const Rows& replay
   return std::nullopt;
 }
 
-// Folds all that the log has. Returns what must not be in a log that one process wrote.
-std::optional<std::string> fold_all(infra::EventLog& log, infra::ReadStore& store) {
-  infra::Metrics metrics;
-  infra::Projector projector{partition, log, store, metrics};
-  const std::uint64_t end = log.end_offset(partition);
-  std::optional<std::string> problem;
-  projector.fold_until(
-      [&](const projections::Checkpoint& at) { return at.next_offset >= end; },
-      [&](const domain::RecordedEvent& event, const projections::FoldBatch::Result& result) {
-        if (result.admission == projections::Admission::current) return;
-        problem = "the log has an event that isn't applied: claim " +
-                  std::to_string(event.stamp.claim) + ", sequence " +
-                  std::to_string(event.stamp.sequence);
-      },
-      {});
-  return problem;
-}
-
 std::optional<LoggedChange> change_of(const domain::RecordedEvent& recorded) {
   LoggedChange change{recorded.request_id, {}, 0};
   const domain::Event& event = recorded.event;
@@ -100,17 +81,39 @@ std::optional<LoggedChange> change_of(const domain::RecordedEvent& recorded) {
   return change;
 }
 
-std::vector<LoggedChange> changes_in(infra::EventLog& log) {
-  std::vector<LoggedChange> changes;
-  for (std::uint64_t from = 0;;) {
-    const infra::LogSlice slice = log.read(partition, from, records_read_at_once);
-    if (slice.entries.empty()) return changes;
-    for (const infra::LogEntry& entry : slice.entries) {
-      const auto change = change_of(std::get<domain::RecordedEvent>(entry.record));
-      if (change) changes.push_back(*change);
-    }
-    from = slice.next_offset;
+// Folds all that a partition has, and notes the changes. Returns what must not be in a log that one
+// process wrote, unless there were several.
+std::optional<std::string> fold_partition(std::uint32_t partition, infra::EventLog& log,
+                                          infra::ReadStore& store, bool several, Replay& replayed) {
+  infra::Metrics metrics;
+  infra::Projector projector{partition, log, store, metrics};
+  const std::uint64_t end = log.end_offset(partition);
+  std::optional<std::string> problem;
+  projector.fold_until(
+      [&](const projections::Checkpoint& at) { return at.next_offset >= end; },
+      [&](const domain::RecordedEvent& event, const projections::FoldBatch::Result& result) {
+        if (result.admission == projections::Admission::current) {
+          if (const auto change = change_of(event)) replayed.changes.push_back(*change);
+          return;
+        }
+        ++replayed.not_applied;
+        if (several) return;
+        problem = "the log has an event that isn't applied: claim " +
+                  std::to_string(event.stamp.claim) + ", sequence " +
+                  std::to_string(event.stamp.sequence);
+      },
+      {});
+  return problem;
+}
+
+std::optional<std::string> fold_all(infra::EventLog& log, infra::ReadStore& store, bool several,
+                                    Replay& replayed) {
+  std::optional<std::string> problem;
+  for (std::uint32_t partition = 0; partition < log.partition_count(); ++partition) {
+    auto found = fold_partition(partition, log, store, several, replayed);
+    if (!problem) problem = std::move(found);
   }
+  return problem;
 }
 
 // Every contact's email, and nothing else, must be in the index.
@@ -136,19 +139,27 @@ std::optional<std::string> email_disagreement(const Rows& rows) {
 
 }  // namespace
 
-Replay replay(const std::filesystem::path& data_dir, Ended ended) {
+Replay replay(const std::filesystem::path& data_dir, Ended ended,
+              const std::optional<infra::KafkaConfig>& kafka) {
   const TemporaryDirectory scratch;
   const auto copy = scratch.path() / "copy";
   std::filesystem::copy(data_dir, copy, std::filesystem::copy_options::recursive);
 
   Replay result;
-  const auto log = infra::open_embedded_event_log(copy / "log");
-  result.changes = changes_in(*log);
-
+  infra::Metrics metrics;
+  std::unique_ptr<infra::EventLog> log;
+  if (kafka) {
+    log = infra::open_kafka_event_log(*kafka, metrics);
+  } else {
+    log = infra::open_embedded_event_log(copy / "log");
+  }
   const auto live = infra::open_read_store(copy / "projections");
   const auto replayed = infra::open_read_store(scratch.path() / "replayed");
-  result.difference = fold_all(*log, *replayed);
-  if (!result.difference && ended == Ended::by_kill) result.difference = fold_all(*log, *live);
+  result.difference = fold_all(*log, *replayed, kafka.has_value(), result);
+  if (!result.difference && ended == Ended::by_kill) {
+    Replay rest;
+    result.difference = fold_all(*log, *live, kafka.has_value(), rest);
+  }
   if (result.difference) return result;
   const Rows rows = rows_of(*replayed);
   result.difference = first_difference(rows_of(*live), rows);

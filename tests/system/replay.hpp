@@ -1,10 +1,13 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "infra/kafka_config.hpp"
 
 namespace contactd::test {
 
@@ -22,13 +25,15 @@ enum class Ended {
 };
 
 struct Replay {
-  std::vector<LoggedChange> changes;      // in the order of the log
+  std::vector<LoggedChange> changes;      // those that are applied, in the order of the log
+  std::size_t not_applied = 0;            // events of a writer that had lost its claim
   std::optional<std::string> difference;  // the first one between the projections and the log's
 };
 
 // Reads the log of a server that doesn't run, folds it from nothing, and compares the result with
 // the projections key by key, and its email index with its contacts. Works on a copy of
-// `data_dir`, which stays as it is.
-Replay replay(const std::filesystem::path& data_dir, Ended ended);
+// `data_dir`, which stays as it is. The log is in there, or on Kafka.
+Replay replay(const std::filesystem::path& data_dir, Ended ended,
+              const std::optional<infra::KafkaConfig>& kafka = std::nullopt);
 
 }  // namespace contactd::test
