@@ -8,11 +8,14 @@
 #include <cstdio>
 #include <cstring>
 #include <fstream>
+#include <set>
 #include <thread>
 
 #include "api/server.hpp"
 #include "infra/embedded_event_log.hpp"
 #include "infra/errors.hpp"
+#include "infra/kafka_event_log.hpp"
+#include "infra/kafka_membership.hpp"
 #include "infra/log.hpp"
 #include "infra/random.hpp"
 
@@ -20,6 +23,8 @@ namespace contactd::api {
 namespace {
 
 constexpr std::size_t admin_key_length = 43;
+// A commit takes a broker some milliseconds: the next batch is decided meanwhile.
+constexpr std::size_t kafka_batches_in_flight_max = 2;
 // How often it is looked whether all partitions serve, to print the ready line, or a signal came.
 constexpr timespec ready_check_interval{0, 20'000'000};
 
@@ -84,13 +89,30 @@ void create_data_dir(const std::filesystem::path& directory) {
   }
 }
 
+// The projections are of one log. What they are of is in a file beside them.
+void require_same_log(const std::filesystem::path& data_dir, const std::string& identity) {
+  const std::filesystem::path file = data_dir / "projections.log";
+  const std::filesystem::path projections = data_dir / "projections";
+  std::string known;
+  if (std::ifstream stream{file};
+      std::getline(stream, known) && known != identity && std::filesystem::exists(projections)) {
+    throw infra::Unavailable("the projections in " + projections.string() +
+                             " are of another log (" + known + ") than the one given (" + identity +
+                             "); give that log, or another --data-dir, or remove the directory: "
+                             "it is then made anew from the log");
+  }
+  if (known == identity) return;
+  std::ofstream stream{file};
+  stream << identity << '\n';
+  if (!stream.flush()) throw infra::Unavailable("can't write " + file.string());
+}
+
 // Everything that serves, in the order of what needs what; destroyed in the opposite one.
 class App {
  public:
   explicit App(const ServeConfig& config)
       : config_(config),
-        log_((create_data_dir(config.data_dir),
-              infra::open_embedded_event_log(config.data_dir / "log"))),
+        log_((create_data_dir(config.data_dir), open_log())),
         store_(infra::open_read_store(config.data_dir / "projections")),
         partitions_(make_writers()),
         authenticator_(*store_, admin_key(config)),
@@ -101,9 +123,13 @@ class App {
 
   void start() {
     server_.start();
-    for (const auto& writer : partitions_.all()) {
-      writer->start();
-      writer->take();
+    for (const auto& writer : partitions_.all()) writer->start();
+    if (config_.log == "kafka") {
+      membership_ = infra::join_kafka_group(
+          config_.kafka, metrics_,
+          {[this](const auto& ours) { assign(ours); }, [this] { give_up_all(); }});
+    } else {
+      for (const auto& writer : partitions_.all()) writer->take();
     }
   }
   bool ready() const { return partitions_.caught_up(); }
@@ -114,6 +140,8 @@ class App {
       spdlog::warn("some requests didn't finish within the drain's {} ms and were cut",
                    config_.drain_timeout.count());
     }
+    // The drain has answered all that was queued: the others may have the partitions at once.
+    if (membership_) membership_->leave();
     for (const auto& writer : partitions_.all()) writer->stop();
     server_.stop();
     store_->flush();
@@ -132,8 +160,42 @@ class App {
             config.idle_timeout};
   }
 
+  std::unique_ptr<infra::EventLog> open_log() {
+    std::string identity = "embedded";
+    std::unique_ptr<infra::EventLog> log;
+    if (config_.log == "kafka") {
+      auto kafka = infra::open_kafka_event_log(config_.kafka, metrics_);
+      identity = kafka->identity();
+      log = std::move(kafka);
+    } else {
+      log = infra::open_embedded_event_log(config_.data_dir / "log");
+    }
+    require_same_log(config_.data_dir, identity);
+    return log;
+  }
+
+  // Both are called by the group's thread.
+  void assign(const std::set<std::uint32_t>& ours) {
+    const auto is_ours = [&](std::uint32_t id) { return ours.contains(id); };
+    give_up(infra::Ownership::elsewhere, is_ours);
+    for (const std::uint32_t id : ours) partitions_.all().at(id)->take();
+  }
+  void give_up_all() {
+    give_up(infra::Ownership::unknown, [](std::uint32_t) { return false; });
+  }
+  // All at once: each may take as long as an append, and the group waits for the last.
+  template <class Except>
+  void give_up(infra::Ownership now, Except except) {
+    std::vector<std::jthread> waiting;
+    for (std::uint32_t id = 0; id < log_->partition_count(); ++id) {
+      if (except(id)) continue;
+      waiting.emplace_back([&writer = *partitions_.all()[id], now] { writer.give_up(now); });
+    }
+  }
+
   std::vector<std::unique_ptr<infra::Writer>> make_writers() {
     infra::Writer::Limits limits;
+    if (config_.log == "kafka") limits.batches_in_flight_max = kafka_batches_in_flight_max;
     limits.queue_commands_max = config_.queue_commands_max;
     std::vector<std::unique_ptr<infra::Writer>> writers;
     writers.reserve(log_->partition_count());
@@ -153,6 +215,7 @@ class App {
   RateLimiter rate_limiter_;
   Services services_;
   Server server_;
+  std::unique_ptr<infra::KafkaMembership> membership_;
 };
 
 }  // namespace

@@ -13,6 +13,7 @@ struct Raw {
   std::string server = "http://127.0.0.1:8080";
   std::string admin_key_file;
   std::string scope = "contacts=write";
+  std::vector<std::string> kafka_conf;
   std::int64_t rate_window_s = 10;
   std::int64_t header_timeout_ms = 10'000;
   std::int64_t request_timeout_ms = 30'000;
@@ -51,14 +52,57 @@ std::string check_scope(const std::string& text) {
   return "'" + text + "' is no scope; give contacts=none, contacts=read or contacts=write";
 }
 
-// Adds an option that is a variable of the environment too: --data-dir, CONTACTD_DATA_DIR.
-template <class Value>
-CLI::Option* option(CLI::App& app, const std::string& name, Value& value, const std::string& help) {
+std::string check_kafka_conf(const std::string& text) {
+  const auto property = infra::kafka_property(text);
+  if (!property) return "give a property of librdkafka's as name=value";
+  return infra::problem_with(*property).value_or("");
+}
+
+// --data-dir: CONTACTD_DATA_DIR
+std::string variable_of(const std::string& name) {
   std::string variable = "CONTACTD_";
   for (const char c : name) {
     variable += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   }
-  return app.add_option("--" + name, value, help)->envname(variable)->capture_default_str();
+  return variable;
+}
+
+// Adds an option that is a variable of the environment too.
+template <class Value>
+CLI::Option* option(CLI::App& app, const std::string& name, Value& value, const std::string& help) {
+  return app.add_option("--" + name, value, help)
+      ->envname(variable_of(name))
+      ->capture_default_str();
+}
+
+template <class Value>
+CLI::Option* flag(CLI::App& app, const std::string& name, Value& value, const std::string& help) {
+  return app.add_flag("--" + name, value, help)->envname(variable_of(name));
+}
+
+void add_kafka(CLI::App& app, Raw& raw) {
+  infra::KafkaConfig& kafka = raw.serve.kafka;
+  constexpr std::uint32_t partitions_max = 1'000;
+  constexpr std::uint32_t replicas_max = 15;
+  option(app, "kafka-bootstrap", kafka.bootstrap, "Kafka brokers to start from: HOST:PORT,...");
+  option(app, "kafka-topic", kafka.topic, "The topic that is the log");
+  option(app, "kafka-namespace", kafka.name_space,
+         "Name of the group of instances; the same for all that share the topic");
+  option(app, "kafka-partitions", kafka.partitions, "Partitions of a topic that is created")
+      ->check(CLI::Range(1U, partitions_max));
+  option(app, "kafka-replication", kafka.replication,
+         "Replicas of a topic that is created; of another, the least it must have")
+      ->check(CLI::Range(1U, replicas_max));
+  option(app, "kafka-min-insync", kafka.min_insync,
+         "min.insync.replicas of a topic that is created; of another, the least it must have")
+      ->check(CLI::Range(1U, replicas_max));
+  flag(app, "kafka-create-topic", kafka.create_topic, "Create the topic if it doesn't exist");
+  flag(app, "kafka-allow-unsafe", kafka.allow_unsafe,
+       "Only warn of a topic whose settings may lose facts");
+  app.add_option("--kafka-conf", raw.kafka_conf,
+                 "A property of librdkafka's, name=value; may be repeated")
+      ->envname("CONTACTD_KAFKA_CONF")
+      ->check(CLI::Validator(check_kafka_conf, "NAME=VALUE"));
 }
 
 void add_serve(CLI::App& app, Raw& raw) {
@@ -66,7 +110,9 @@ void add_serve(CLI::App& app, Raw& raw) {
   option(app, "listen", raw.listen, "Address to serve at; port 0 picks a free one")
       ->check(CLI::Validator(check_address, "HOST:PORT"));
   option(app, "data-dir", serve.data_dir, "Where the log and the projections are kept");
-  option(app, "log", serve.log, "Which event log to write to")->check(CLI::IsMember({"embedded"}));
+  option(app, "log", serve.log, "Which event log to write to")
+      ->check(CLI::IsMember({"embedded", "kafka"}));
+  add_kafka(app, raw);
   app.add_option("--admin-key", serve.admin_key,
                  "Key of the admin API; without one, <data-dir>/admin.key, made if absent")
       ->envname("CONTACTD_ADMIN_KEY");
@@ -155,6 +201,9 @@ ServeConfig finish_serve(const Raw& raw) {
   std::string port;
   split_address(raw.listen, serve.host, port);
   serve.port = static_cast<std::uint16_t>(std::stoul(port));
+  for (const std::string& text : raw.kafka_conf) {
+    serve.kafka.properties.push_back(*infra::kafka_property(text));
+  }
   serve.rate_window = std::chrono::seconds{raw.rate_window_s};
   serve.header_timeout = milliseconds{raw.header_timeout_ms};
   serve.request_timeout = milliseconds{raw.request_timeout_ms};

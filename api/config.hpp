@@ -7,6 +7,8 @@
 #include <string>
 #include <variant>
 
+#include "infra/kafka_config.hpp"
+
 namespace contactd::api {
 
 // `contactd serve`: every member is a flag, a CONTACTD_* variable and a line of the config file.
@@ -14,7 +16,8 @@ struct ServeConfig {
   std::string host = "127.0.0.1";
   std::uint16_t port = 8080;
   std::filesystem::path data_dir = "./contactd-data";
-  std::string log = "embedded";
+  std::string log = "embedded";  // or "kafka"
+  infra::KafkaConfig kafka;
   std::string admin_key;  // empty: kept in <data-dir>/admin.key
 
   unsigned io_threads = 0;  // 0: one for each core but one, the writer's

@@ -40,6 +40,8 @@ constexpr Endpoint keys_endpoints[] = {
     {"POST", Access::admin, true, create_key},
 };
 constexpr Endpoint key_endpoints[] = {{"DELETE", Access::admin, false, revoke_key}};
+constexpr Endpoint schema_endpoints[] = {{"GET", Access::open, false, get_schema}};
+constexpr Endpoint schemas_endpoints[] = {{"GET", Access::open, false, list_schemas}};
 constexpr Endpoint openapi_endpoints[] = {{"GET", Access::open, false, openapi}};
 constexpr Endpoint healthz_endpoints[] = {{"GET", Access::open, false, healthz}};
 constexpr Endpoint readyz_endpoints[] = {{"GET", Access::open, false, readyz}};
@@ -50,6 +52,8 @@ constexpr std::array routes = {
     Route{"contacts", {"api", "v1", "contacts"}, contacts_endpoints},
     Route{"admin_key", {"admin", "v1", "keys", "{id}"}, key_endpoints},
     Route{"admin_keys", {"admin", "v1", "keys"}, keys_endpoints},
+    Route{"schema", {"schemas", "{id}"}, schema_endpoints},
+    Route{"schemas", {"schemas"}, schemas_endpoints},
     Route{"openapi", {"openapi.json"}, openapi_endpoints},
     Route{"healthz", {"healthz"}, healthz_endpoints},
     Route{"readyz", {"readyz"}, readyz_endpoints},
@@ -120,6 +124,15 @@ bool is_json(std::string_view content_type) {
   return equal_ignoring_case(charset, "utf-8") || equal_ignoring_case(charset, "\"utf-8\"");
 }
 
+// While another instance writes an organization's partition, only it knows that what it reads is
+// what a client was last told. While nobody is known to write it, nothing newer can have been told
+// for long, and reads go on.
+std::optional<Response> refuse_elsewhere(const Call& call) {
+  const infra::Writer& writer = call.services.partitions.writer_of(call.key->organization);
+  if (writer.ownership() != infra::Ownership::elsewhere) return std::nullopt;
+  return overloaded(call.format, "Another instance serves this organization; ask it, or try again");
+}
+
 std::optional<Response> refuse_access(Call& call, Access access) {
   if (access == Access::open) return std::nullopt;
   if (!call.services.partitions.caught_up()) {
@@ -136,8 +149,10 @@ std::optional<Response> refuse_access(Call& call, Access access) {
   if (!call.key) return invalid_key(call.format);
   const bool write = access == Access::write_contacts;
   const domain::Scope needed = write ? domain::Scope::write : domain::Scope::read;
-  if (call.key->scopes.contacts >= needed) return std::nullopt;
-  return insufficient_scope(call.format, write ? "contacts:write" : "contacts:read");
+  if (call.key->scopes.contacts < needed) {
+    return insufficient_scope(call.format, write ? "contacts:write" : "contacts:read");
+  }
+  return refuse_elsewhere(call);
 }
 
 std::optional<Response> refuse_body(const Call& call, const Endpoint& endpoint) {

@@ -1,10 +1,12 @@
 #include "domain/event_codec.hpp"
 
+#include <algorithm>
 #include <array>
 #include <boost/json/array.hpp>
 #include <boost/json/monotonic_resource.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
+#include <charconv>
 #include <limits>
 #include <stdexcept>
 
@@ -189,6 +191,82 @@ Event event_from(std::string_view type, const json::object& data) {
   throw Unreadable("this release knows no such type; start one that does");
 }
 
+// The data of a created or updated contact, read along the text that encode_data() writes, without
+// building a JSON document: several times as fast. Gives up on anything else, which the slow path
+// then reads or refuses.
+class PlainReader {
+ public:
+  explicit PlainReader(std::string_view text) : rest_(text) {}
+
+  // Without escapes and beyond-ASCII characters, any JSON string is canonical.
+  static bool is_plain(std::string_view text) {
+    return std::all_of(text.begin(), text.end(),
+                       [](char c) { return c >= 0x20 && c < 0x7F && c != '\\'; });
+  }
+
+  std::optional<ContactUpdated> read() {
+    ContactUpdated event;
+    if (!take(R"({"contact_id":")") || rest_.size() < ContactId::length) return std::nullopt;
+    const auto id = ContactId::parse(rest_.substr(0, ContactId::length));
+    rest_.remove_prefix(ContactId::length);
+    if (!id || !take(R"(","version":)") || !take_number(event.version)) return std::nullopt;
+    event.contact = *id;
+    if (!take(R"(,"changes":{)")) return std::nullopt;
+    while (!take("}")) {
+      if (!event.changes.empty() && !take(",")) return std::nullopt;
+      if (!take_change(event.changes)) return std::nullopt;
+    }
+    if (!take("}") || !rest_.empty()) return std::nullopt;
+    return event;
+  }
+
+ private:
+  bool take(std::string_view text) {
+    if (!rest_.starts_with(text)) return false;
+    rest_.remove_prefix(text.size());
+    return true;
+  }
+  bool take_number(Version& number) {
+    const auto [end, ec] = std::from_chars(rest_.data(), rest_.data() + rest_.size(), number);
+    if (ec != std::errc{}) return false;
+    rest_.remove_prefix(static_cast<std::size_t>(end - rest_.data()));
+    return true;
+  }
+  bool take_change(std::vector<FieldChange>& changes) {
+    if (!take("\"")) return false;
+    const std::size_t quote = rest_.find('"');
+    if (quote == std::string_view::npos) return false;
+    const auto field = field_named(rest_.substr(0, quote));
+    rest_.remove_prefix(quote);
+    // In the order of the table, as they are written: none comes twice.
+    if (!field || (!changes.empty() && *field <= changes.back().field)) return false;
+    FieldChange change{*field, {}, {}};
+    if (!take(R"(":{"old":)") || !take_value(*field, change.before)) return false;
+    if (!take(R"(,"new":)") || !take_value(*field, change.after) || !take("}")) return false;
+    changes.push_back(std::move(change));
+    return true;
+  }
+  bool take_value(Field field, FieldValue& value) {
+    const auto length = canonical_value_length(rest_);
+    const bool list = rest_.starts_with('[');
+    if (!length || list != (spec_of(field).kind == FieldKind::tags)) return false;
+    value = FieldValue::from_canonical(rest_.substr(0, *length));
+    rest_.remove_prefix(*length);
+    return true;
+  }
+
+  std::string_view rest_;
+};
+
+std::optional<Event> read_plain(std::string_view type, std::string_view data) {
+  const bool created = type == contact_created;
+  if ((!created && type != contact_updated) || !PlainReader::is_plain(data)) return std::nullopt;
+  auto event = PlainReader{data}.read();
+  if (!event || (created && event->version != 1)) return std::nullopt;
+  if (created) return ContactCreated{event->contact, std::move(event->changes)};
+  return *std::move(event);
+}
+
 struct TypeName {
   std::string_view operator()(const ContactCreated&) const { return contact_created; }
   std::string_view operator()(const ContactUpdated&) const { return contact_updated; }
@@ -249,6 +327,7 @@ std::string encode_data(const Event& event) {
 }
 
 std::variant<Event, Undecodable> decode_data(std::string_view type, std::string_view data) {
+  if (auto event = read_plain(type, data)) return *std::move(event);
   unsigned char memory[4096];
   json::monotonic_resource arena{memory};
   json::error_code ec;

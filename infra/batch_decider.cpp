@@ -66,17 +66,17 @@ std::optional<Outcome> BatchDecider::earlier_answer(const Submission& submission
 }
 
 Decision BatchDecider::decide_on(const Submission& submission, const CreateContact& command) {
-  return domain::decide(command, pending(submission.organization, command.id).state,
+  return domain::decide(command, pending(submission.organization, command.id).contact(),
                         holder_of(submission, command.values));
 }
 
 Decision BatchDecider::decide_on(const Submission& submission, const UpdateContact& command) {
-  return domain::decide(command, pending(submission.organization, command.id).state,
+  return domain::decide(command, pending(submission.organization, command.id).contact(),
                         holder_of(submission, command.patch));
 }
 
 Decision BatchDecider::decide_on(const Submission& submission, const DeleteContact& command) {
-  return domain::decide(command, pending(submission.organization, command.id).state, {});
+  return domain::decide(command, pending(submission.organization, command.id).contact(), {});
 }
 
 Decision BatchDecider::decide_on(const Submission&, const CreateApiKey& command) {
@@ -96,7 +96,7 @@ BatchDecider::Settled BatchDecider::settle(const Submission& submission, Decisio
 BatchDecider::Settled BatchDecider::accept(const Submission& submission, Event event) {
   const bool created = std::holds_alternative<ContactCreated>(event);
   record(submission, std::move(event));
-  evolve(submission, events_.back());
+  note(submission, events_.back());
   const Event& fact = events_.back().event;
   if (const auto* deleted = std::get_if<ContactDeleted>(&fact)) {
     return {Outcome{DeletedAnswer{deleted->contact}}};
@@ -136,19 +136,30 @@ void BatchDecider::record(const Submission& submission, Event event) {
                      Stamp{claim_.epoch, next_sequence_++}, std::move(event)});
 }
 
-void BatchDecider::evolve(const Submission& submission, const RecordedEvent& event) {
+void BatchDecider::note(const Submission& submission, const RecordedEvent& event) {
   const ContactId* contact = contact_of(submission.command);
   if (contact == nullptr) return;
   Pending& entry = pending(submission.organization, *contact);
-  emails_.apply(submission.organization, entry.state, event.event);
+  emails_.apply(submission.organization, entry.contact(), event.event);
+  entry.unapplied = events_.size() - 1;
+  entry.source = last_event();
+}
+
+const Contact* BatchDecider::Pending::contact() const {
+  if (decided) return std::get_if<Contact>(&*decided);
+  return confirmed == nullptr ? nullptr : &confirmed->contact;
+}
+
+void BatchDecider::Pending::apply(const RecordedEvent& event) {
+  if (!decided) decided = confirmed == nullptr ? ContactState{} : ContactState{confirmed->contact};
   std::visit(
       [&](const auto& fact) {
-        if constexpr (requires { domain::evolve(entry.state, fact, event.time); }) {
-          entry.state = domain::evolve(std::move(entry.state), fact, event.time);
+        if constexpr (requires { domain::evolve(*decided, fact, event.time); }) {
+          decided = domain::evolve(*std::move(decided), fact, event.time);
         }
       },
       event.event);
-  entry.source = last_event();
+  unapplied.reset();
 }
 
 std::optional<ContactId> BatchDecider::holder_of(const Submission& submission,
@@ -170,7 +181,11 @@ BatchDecider::Pending& BatchDecider::pending(const OrganizationId& organization,
                                              const ContactId& contact) {
   std::string key = projections::keys::contact(organization, contact);
   const auto found = contacts_.find(key);
-  if (found != contacts_.end()) return found->second;
+  if (found != contacts_.end()) {
+    Pending& known = found->second;
+    if (known.unapplied) known.apply(events_[*known.unapplied]);
+    return known;
+  }
   Pending entry = before(key, organization, contact);
   return contacts_.emplace(std::move(key), std::move(entry)).first->second;
 }
@@ -180,11 +195,12 @@ BatchDecider::Pending BatchDecider::before(const std::string& key,
                                            const ContactId& contact) const {
   for (const auto& base : bases_) {
     const auto found = base->contacts_.find(key);
-    if (found != base->contacts_.end()) return found->second;
+    if (found == base->contacts_.end()) continue;
+    Pending entry = found->second;
+    if (entry.unapplied) entry.apply(base->events_[*entry.unapplied]);
+    return entry;
   }
-  const auto view = confirmed_.contact(organization, contact);
-  if (view == nullptr) return {};
-  return {view->contact, {}};
+  return {confirmed_.contact(organization, contact), {}, {}, {}};
 }
 
 void BatchDecider::confirm(const projections::FoldBatch::Result& result) {

@@ -56,10 +56,17 @@ class BatchDecider {
     std::shared_ptr<const Results> results;  // null: no such event
     std::size_t index = 0;
   };
-  // A contact as what was decided so far has left it.
+  // A contact as what was decided so far has left it. Most are touched by one command of a batch
+  // alone: the confirmed one is shared, not copied, and the last event is applied when it is asked
+  // for.
   struct Pending {
-    domain::ContactState state;
+    std::shared_ptr<const projections::ContactView> confirmed;  // null: there is none
+    std::optional<domain::ContactState> decided;                // else `confirmed` holds
+    std::optional<std::size_t> unapplied;  // the number of an event still to be applied
     Source source = {};  // the last event that touched it; none if all were confirmed before
+
+    const domain::Contact* contact() const;
+    void apply(const domain::RecordedEvent& event);
   };
   // What a command's answer rests on.
   struct Settled {
@@ -88,7 +95,7 @@ class BatchDecider {
   Pending& pending(const domain::OrganizationId& organization, const domain::ContactId& contact);
   Pending before(const std::string& key, const domain::OrganizationId& organization,
                  const domain::ContactId& contact) const;
-  void evolve(const Submission& submission, const domain::RecordedEvent& event);
+  void note(const Submission& submission, const domain::RecordedEvent& event);
   void record(const Submission& submission, domain::Event event);
   Source last_event() const { return {results_, events_.size() - 1}; }
 

@@ -1,6 +1,7 @@
 #include "infra/generation.hpp"
 
 #include <algorithm>
+#include <cassert>
 
 namespace contactd::infra {
 namespace {
@@ -14,6 +15,12 @@ std::string_view contact_part(std::string_view history_key) {
   return history_key.substr(0, history_key.size() - sizeof(domain::Version));
 }
 
+// The organization of a key of by_update.
+std::string_view organization_part(std::string_view by_update_key) {
+  constexpr std::size_t position_bytes = 16;
+  return by_update_key.substr(0, by_update_key.size() - position_bytes);
+}
+
 bool within(std::string_view key, std::string_view begin, std::string_view end) {
   return key >= begin && (end.empty() || key < end);
 }
@@ -24,6 +31,8 @@ void Generation::put(Table table, std::string key, std::string row) {
   bytes_ += key.size() + row.size() + overhead_bytes;
   if (table == Table::history) {
     set_history(std::move(key), std::move(row));
+  } else if (table == Table::by_update) {
+    put_update(std::move(key), std::move(row));
   } else {
     set(table, std::move(key), std::move(row));
   }
@@ -34,13 +43,15 @@ void Generation::remove(Table table, std::string key) {
   set(table, std::move(key), std::nullopt);
 }
 
-void Generation::remove_once(Table table, const std::string& key) {
+void Generation::remove_once(Table table, std::string key) {
+  bytes_ += key.size() + overhead_bytes;
+  if (table == Table::by_update) return remove_update(std::move(key));
   Rows& rows = rows_[index(table)];
   const auto found = rows.find(key);
   if (found != rows.end() && found->second) {
     rows.erase(found);  // no older generation has it
   } else {
-    remove(table, key);
+    set(table, std::move(key), std::nullopt);
   }
 }
 
@@ -71,6 +82,59 @@ void Generation::set_history(std::string key, std::string row) {
   history.emplace_back(std::move(key), std::move(row));
 }
 
+Generation::Update* Generation::find_update(std::string_view key) {
+  const auto updates = updates_.find(organization_part(key));
+  if (updates == updates_.end()) return nullptr;
+  const std::uint64_t offset = projections::keys::update_position(key).offset;
+  auto& rows = updates->second.rows;
+  const auto at =
+      std::lower_bound(rows.begin(), rows.end(), offset,
+                       [](const Update& row, std::uint64_t wanted) { return row.offset < wanted; });
+  return at != rows.end() && at->key == key ? &*at : nullptr;
+}
+
+void Generation::put_update(std::string key, std::string row) {
+  const std::uint64_t offset = projections::keys::update_position(key).offset;
+  auto& rows = updates_.try_emplace(organization_part(key)).first->second.rows;
+  assert(rows.empty() || rows.back().offset < offset);
+  rows.push_back({offset, std::move(key), std::move(row)});
+}
+
+void Generation::remove_update(std::string key) {
+  if (Update* update = find_update(key)) {
+    update->gone = true;  // no older generation has it
+    update->row.reset();
+  } else {
+    updates_.try_emplace(organization_part(key)).first->second.removed.push_back(std::move(key));
+  }
+}
+
+void Generation::update_entries(std::string_view begin, std::string_view end,
+                                std::vector<Entry>& out) const {
+  const auto append = [&](const Updates& updates) {
+    for (const Update& update : updates.rows) {
+      if (!update.gone && within(update.key, begin, end)) out.emplace_back(update.key, &update.row);
+    }
+    for (const std::string& key : updates.removed) {
+      if (within(key, begin, end)) out.emplace_back(key, &removed_row);
+    }
+  };
+  // A range within one organization is what readers ask for.
+  const auto one = begin.empty() ? updates_.end() : updates_.find(organization_part(begin));
+  if (one != updates_.end() && end.starts_with(one->first)) {
+    append(one->second);
+  } else {
+    for (const auto& [organization, updates] : updates_) append(updates);
+  }
+  std::sort(out.begin(), out.end());
+}
+
+const Generation::Row* Generation::find_in_updates(std::string_view key) const {
+  std::vector<Entry> found;
+  update_entries(key, std::string{key} + '\0', found);
+  return found.empty() ? nullptr : found.front().second;
+}
+
 const Generation::Row* Generation::find(Table table, std::string_view key) const {
   if (table == Table::contacts) {
     const auto found = contacts_.find(key);
@@ -81,6 +145,7 @@ const Generation::Row* Generation::find(Table table, std::string_view key) const
     history_entries(key, std::string{key} + '\0', found);
     return found.empty() ? nullptr : found.front().second;
   }
+  if (table == Table::by_update) return find_in_updates(key);
   const Rows& rows = rows_[index(table)];
   if (const auto found = rows.find(key); found != rows.end()) return &found->second;
   for (const auto& [begin, end] : removed_[index(table)]) {
@@ -93,6 +158,7 @@ void Generation::entries(Table table, std::string_view begin, std::string_view e
                          std::vector<Entry>& out) const {
   if (table == Table::contacts) return contact_entries(begin, end, out);
   if (table == Table::history) return history_entries(begin, end, out);
+  if (table == Table::by_update) return update_entries(begin, end, out);
   const Rows& rows = rows_[index(table)];
   for (auto at = rows.lower_bound(begin); at != rows.end(); ++at) {
     if (!end.empty() && at->first >= end) return;

@@ -31,10 +31,12 @@ class Generation {
   // From its first key up to, without, its second.
   using Range = std::pair<std::string, std::string>;
 
+  // REQUIRES of by_update: an organization's keys come in ascending order, as the log's events do.
   void put(Table table, std::string key, std::string row);
   void remove(Table table, std::string key);
-  // For a key that was put exactly once since it was last removed.
-  void remove_once(Table table, const std::string& key);
+  // For a key that was put exactly once since it was last removed. by_update knows no other
+  // removal.
+  void remove_once(Table table, std::string key);
   void remove_range(Table table, std::string begin, std::string end);
 
   // What it says of the key; null if nothing: an older generation, or the disk, knows.
@@ -66,6 +68,19 @@ class Generation {
     std::vector<std::pair<std::string, Row>> history;  // keys as in the table, ascending
   };
 
+  // Part of by_update: an organization's. Ascending by the offset that a key ends with, which is
+  // how the keys ascend, too.
+  struct Update {
+    std::uint64_t offset = 0;
+    std::string key;
+    Row row;
+    bool gone = false;  // put and removed since: this says nothing of the key
+  };
+  struct Updates {
+    std::vector<Update> rows;
+    std::vector<std::string> removed;  // of older generations; in no order
+  };
+
   // The hash map's slots, the nodes of the trees, and what the allocator adds, a row.
   static constexpr std::size_t overhead_bytes = 96;
 
@@ -73,13 +88,21 @@ class Generation {
   Contact& contact(std::string_view key);
   void set(Table table, std::string key, Row row);
   void set_history(std::string key, std::string row);
+  Update* find_update(std::string_view key);
+  void put_update(std::string key, std::string row);
+  void remove_update(std::string key);
+  const Row* find_in_updates(std::string_view key) const;
+  void update_entries(std::string_view begin, std::string_view end, std::vector<Entry>& out) const;
   void contact_entries(std::string_view begin, std::string_view end, std::vector<Entry>& out) const;
   void history_entries(std::string_view begin, std::string_view end, std::vector<Entry>& out) const;
   static void append_history(const Contact& contact, std::string_view begin, std::string_view end,
                              std::vector<Entry>& out);
 
-  absl::flat_hash_map<std::string, Contact, Hash, std::equal_to<>>
-      contacts_;                                     // tables contacts and history
+  template <class Value>
+  using ByKey = absl::flat_hash_map<std::string, Value, Hash, std::equal_to<>>;
+
+  ByKey<Contact> contacts_;                          // tables contacts and history
+  ByKey<Updates> updates_;                           // table by_update, by organization
   std::array<Rows, projections::table_count> rows_;  // the others
   std::array<std::vector<Range>, projections::table_count> removed_;
   std::size_t bytes_ = 0;

@@ -82,7 +82,7 @@ void Generations::commit(std::vector<Change> changes) {
         active_->remove(change.table, std::move(change.key));
         break;
       case Change::Kind::remove_once:
-        active_->remove_once(change.table, change.key);
+        active_->remove_once(change.table, std::move(change.key));
         break;
       case Change::Kind::remove_range:
         active_->remove_range(change.table, std::move(change.key), std::move(change.value));

@@ -1,14 +1,19 @@
 #include "infra/kafka_event_log.hpp"
 
-#include <mutex>
+#include <chrono>
 #include <vector>
 
+#include "infra/errors.hpp"
 #include "infra/kafka_reader.hpp"
 #include "infra/kafka_topic.hpp"
 #include "infra/kafka_writer.hpp"
 
 namespace contactd::infra {
 namespace {
+
+// Where a partition's first claim is found: ahead of it are at most foreign records.
+constexpr std::size_t first_records = 16;
+constexpr std::chrono::milliseconds first_record_wait_max{2'000};
 
 class TopicEventLog final : public KafkaEventLog {
  public:
@@ -18,8 +23,9 @@ class TopicEventLog final : public KafkaEventLog {
         reader_(config_, metrics) {
     partitions_.reserve(topic_.partitions);
     for (std::uint32_t id = 0; id < topic_.partitions; ++id) {
-      partitions_.push_back(std::make_unique<Partition>(config_, metrics, reader_, id));
+      partitions_.push_back(std::make_unique<Partition>(*this, metrics, id));
     }
+    check_recorded_partitions();
   }
 
   std::string identity() const override {
@@ -48,12 +54,28 @@ class TopicEventLog final : public KafkaEventLog {
 
  private:
   struct Partition {
-    Partition(const KafkaConfig& config, Metrics& metrics, kafka::Reader& shared, std::uint32_t id)
-        : writer({config, metrics}, id), reader(shared, config.topic, id) {}
+    Partition(TopicEventLog& log, Metrics& metrics, std::uint32_t id)
+        : writer({log.config_, metrics}, id),
+          reader(log.reader_, log.config_.topic, log.topic_.partitions, id) {}
 
     kafka::PartitionWriter writer;
     kafka::PartitionReader reader;
   };
+
+  // The first claim of a partition has how many there were. One that has none says nothing.
+  void check_recorded_partitions() {
+    for (const auto& partition : partitions_) {
+      if (partition->reader.end_offset() == 0) continue;
+      if (!partition->reader.wait(0, first_record_wait_max)) continue;
+      for (const LogEntry& entry : partition->reader.read(0, first_records).entries) {
+        const auto* const unreadable = std::get_if<UnreadableRecord>(&entry.record);
+        if (unreadable == nullptr) continue;
+        throw LogUnavailable("the Kafka topic " + config_.topic + " can't be used: its record at " +
+                             "offset " + std::to_string(entry.offset) +
+                             " can't be read: " + unreadable->reason);
+      }
+    }
+  }
 
   // Constant after construction.
   const KafkaConfig config_;

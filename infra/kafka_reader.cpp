@@ -49,9 +49,11 @@ Reader::Reader(const KafkaConfig& config, Metrics& metrics) {
 
 Reader::~Reader() = default;
 
-PartitionReader::PartitionReader(Reader& reader, std::string topic, std::uint32_t partition)
+PartitionReader::PartitionReader(Reader& reader, std::string topic, std::uint32_t partitions,
+                                 std::uint32_t partition)
     : reader_(reader),
       topic_(std::move(topic)),
+      partitions_(partitions),
       partition_(partition),
       queue_(rd_kafka_queue_new(reader.client())) {}
 
@@ -113,7 +115,7 @@ void PartitionReader::take(const rd_kafka_message_t& message) {
   switch (message.err) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
       if (offset < taken_) return;
-      pending_.push_back(decode_message(message));
+      pending_.push_back(decode_message(message, partitions_));
       taken_ = offset + 1;
       return;
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:

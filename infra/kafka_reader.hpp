@@ -36,7 +36,9 @@ class Reader {
 // Threads: any; a thread that waits doesn't hold up one that reads.
 class PartitionReader {
  public:
-  PartitionReader(Reader& reader, std::string topic, std::uint32_t partition);
+  // REQUIRES: the topic has `partitions`.
+  PartitionReader(Reader& reader, std::string topic, std::uint32_t partitions,
+                  std::uint32_t partition);
   ~PartitionReader();
 
   // As EventLog's. Throw LogUnavailable where the log doesn't have `from`.
@@ -59,6 +61,7 @@ class PartitionReader {
   // Constant after construction; librdkafka's handles provide their own synchronization.
   Reader& reader_;
   const std::string topic_;
+  const std::uint32_t partitions_;
   const std::uint32_t partition_;
   const QueuePtr queue_;
 

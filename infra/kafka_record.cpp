@@ -1,55 +1,81 @@
 #include "infra/kafka_record.hpp"
 
-#include "infra/record_codec.hpp"
+#include <array>
+#include <vector>
+
+#include "infra/cloud_event.hpp"
 
 namespace contactd::infra::kafka {
+namespace {
 
-Message encode_message(const domain::RecordedEvent& event) {
-  return {event.organization.str(), {{"contactd", "1"}}, encode_record(event), event.time.unix_ms};
+std::string_view view(const void* bytes, std::size_t size) {
+  return {static_cast<const char*>(bytes), size};
 }
 
-rd_kafka_error_t* produce(const Message& message, rd_kafka_t* client, const std::string& topic,
-                          std::uint32_t partition) {
-  HeadersPtr headers{rd_kafka_headers_new(message.headers.size())};
-  for (const auto& [name, value] : message.headers) {
+std::vector<KafkaHeaderView> headers_of(const rd_kafka_message_t& message) {
+  std::vector<KafkaHeaderView> views;
+  rd_kafka_headers_t* headers = nullptr;
+  if (rd_kafka_message_headers(&message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) return views;
+  const char* name = nullptr;
+  const void* value = nullptr;
+  std::size_t size = 0;
+  for (std::size_t i = 0;
+       rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR;
+       ++i) {
+    views.emplace_back(name, view(value, size));
+  }
+  return views;
+}
+
+void require_partitions(LogEntry& entry, std::uint32_t partitions) {
+  const auto* const event = std::get_if<domain::RecordedEvent>(&entry.record);
+  const auto* const claim =
+      event != nullptr ? std::get_if<domain::WriterClaimed>(&event->event) : nullptr;
+  if (claim == nullptr || claim->partitions == 0 || claim->partitions == partitions) return;
+  entry.record = UnreadableRecord{
+      "it was written when the topic had " + std::to_string(claim->partitions) +
+      " partitions, and now there are " + std::to_string(partitions) +
+      ": partitions can't be added to a topic that has events; copy the events to a new one"};
+}
+
+}  // namespace
+
+ErrorPtr produce(const domain::RecordedEvent& event, rd_kafka_t* client, const std::string& topic,
+                 std::uint32_t partition) {
+  const KafkaRecord record = encode_cloud_event(event);
+  HeadersPtr headers{rd_kafka_headers_new(record.headers.size())};
+  for (const auto& [name, value] : record.headers) {
     rd_kafka_header_add(headers.get(), name.data(), static_cast<ssize_t>(name.size()), value.data(),
                         static_cast<ssize_t>(value.size()));
   }
-  std::vector<rd_kafka_vu_t> parts(7);
+  std::array<rd_kafka_vu_t, 7> parts{};
   parts[0].vtype = RD_KAFKA_VTYPE_TOPIC;
   parts[0].u.cstr = topic.c_str();
   parts[1].vtype = RD_KAFKA_VTYPE_PARTITION;
   parts[1].u.i32 = static_cast<std::int32_t>(partition);
-  parts[2].vtype = RD_KAFKA_VTYPE_KEY;
-  parts[2].u.mem.ptr = const_cast<char*>(message.key.data());  // copied, though not declared const
-  parts[2].u.mem.size = message.key.size();
+  parts[2].vtype = RD_KAFKA_VTYPE_KEY;  // copied, as the value is, though neither is declared const
+  parts[2].u.mem = {const_cast<char*>(record.key.data()), record.key.size()};
   parts[3].vtype = RD_KAFKA_VTYPE_VALUE;
-  parts[3].u.mem.ptr = const_cast<char*>(message.value.data());
-  parts[3].u.mem.size = message.value.size();
+  parts[3].u.mem = {const_cast<char*>(record.value.data()), record.value.size()};
   parts[4].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
   parts[4].u.i = RD_KAFKA_MSG_F_COPY;
   parts[5].vtype = RD_KAFKA_VTYPE_HEADERS;
   parts[5].u.headers = headers.get();
   parts[6].vtype = RD_KAFKA_VTYPE_TIMESTAMP;
-  parts[6].u.i64 = message.time_ms;
-  rd_kafka_error_t* error = rd_kafka_produceva(client, parts.data(), parts.size());
-  if (error == nullptr) static_cast<void>(headers.release());  // the client's now
+  parts[6].u.i64 = event.time.unix_ms;
+  ErrorPtr error{rd_kafka_produceva(client, parts.data(), parts.size())};
+  if (!error) static_cast<void>(headers.release());  // the client's now
   return error;
 }
 
-LogEntry decode_message(const rd_kafka_message_t& message) {
+LogEntry decode_message(const rd_kafka_message_t& message, std::uint32_t partitions) {
   LogEntry entry;
   entry.offset = static_cast<std::uint64_t>(message.offset);
-  rd_kafka_headers_t* headers = nullptr;
-  const void* value = nullptr;
-  std::size_t size = 0;
-  if (rd_kafka_message_headers(&message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
-      rd_kafka_header_get_last(headers, "contactd", &value, &size) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    entry.record = ForeignRecord{"it isn't an event of contactd's"};
-    return entry;
-  }
+  const auto headers = headers_of(message);
   std::visit([&](auto&& record) { entry.record = std::forward<decltype(record)>(record); },
-             decode_record({static_cast<const char*>(message.payload), message.len}));
+             decode_cloud_event({view(message.key, message.key_len), headers,
+                                 view(message.payload, message.len)}));
+  require_partitions(entry, partitions);
   return entry;
 }
 

@@ -2,29 +2,18 @@
 
 // Internal: includes librdkafka.
 #include <string>
-#include <utility>
-#include <variant>
-#include <vector>
 
 #include "infra/event_log.hpp"
 #include "infra/kafka_handles.hpp"
 
 namespace contactd::infra::kafka {
 
-// An event as a record of the topic.
-struct Message {
-  std::string key;
-  std::vector<std::pair<std::string, std::string>> headers;
-  std::string value;
-  std::int64_t time_ms = 0;
-};
+// Hands the event to the client, as a record of the partition. Returns nothing, or what is wrong.
+ErrorPtr produce(const domain::RecordedEvent& event, rd_kafka_t* client, const std::string& topic,
+                 std::uint32_t partition);
 
-Message encode_message(const domain::RecordedEvent& event);
-
-// Hands a record to the client. Returns nothing, or what is wrong; its owner is the caller.
-rd_kafka_error_t* produce(const Message& message, rd_kafka_t* client, const std::string& topic,
-                          std::uint32_t partition);
-
-LogEntry decode_message(const rd_kafka_message_t& message);
+// A claim that was made when the topic had another number of partitions than `partitions` is
+// unreadable: organizations may since have changed their partition.
+LogEntry decode_message(const rd_kafka_message_t& message, std::uint32_t partitions);
 
 }  // namespace contactd::infra::kafka

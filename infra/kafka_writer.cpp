@@ -119,8 +119,7 @@ std::optional<PartitionWriter::Failure> PartitionWriter::transact(
     return failure("beginning a transaction", *error, false);
   }
   for (const auto& event : batch) {
-    const auto message = encode_message(event);
-    if (const ErrorPtr error{produce(message, client_.get(), topic_.config.topic, partition_)}) {
+    if (const ErrorPtr error = produce(event, client_.get(), topic_.config.topic, partition_)) {
       return failure("writing", *error, false);
     }
   }

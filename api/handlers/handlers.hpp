@@ -32,6 +32,9 @@ Handled create_key(const Call& call);
 Handled list_keys(const Call& call);
 Handled revoke_key(const Call& call);
 
+Handled list_schemas(const Call& call);
+Handled get_schema(const Call& call);
+
 Handled openapi(const Call& call);
 Handled healthz(const Call& call);
 Handled readyz(const Call& call);

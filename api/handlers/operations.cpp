@@ -44,7 +44,9 @@ Handled readyz(const Call& call) {
   const auto& writers = call.services.partitions.all();
   for (std::size_t i = 0; i < writers.size(); ++i) {
     const auto status = writers[i]->status();
-    ready = ready && status.state == State::serving;
+    const bool elsewhere =
+        status.state == State::following && writers[i]->ownership() == infra::Ownership::elsewhere;
+    ready = ready && (status.state == State::serving || elsewhere);
     if (i > 0) partitions += ',';
     partitions += R"({"partition":)" + std::to_string(i) + R"(,"state":")";
     partitions += name_of(status.state);

@@ -59,7 +59,7 @@ void apply(Contact& contact, const std::vector<FieldChange>& changes) {
 
 }  // namespace
 
-Decision decide(const CreateContact& command, const ContactState&,
+Decision decide(const CreateContact& command, const Contact*,
                 const std::optional<ContactId>& email_holder) {
   if (email_holder) return Rejection{EmailTaken{*email_holder}};
   ContactPatch values = command.values;
@@ -70,9 +70,8 @@ Decision decide(const CreateContact& command, const ContactState&,
   return Event{ContactCreated{command.id, changes_of(values, unset_values())}};
 }
 
-Decision decide(const UpdateContact& command, const ContactState& state,
+Decision decide(const UpdateContact& command, const Contact* contact,
                 const std::optional<ContactId>& email_holder) {
-  const auto* contact = std::get_if<Contact>(&state);
   if (contact == nullptr) return Rejection{ContactNotFound{}};
   if (auto refused = refusal(command.if_match, *contact)) return *std::move(refused);
   if (email_holder && *email_holder != command.id) return Rejection{EmailTaken{*email_holder}};
@@ -81,9 +80,8 @@ Decision decide(const UpdateContact& command, const ContactState& state,
   return Event{ContactUpdated{command.id, contact->version + 1, std::move(changes)}};
 }
 
-Decision decide(const DeleteContact& command, const ContactState& state,
+Decision decide(const DeleteContact& command, const Contact* contact,
                 const std::optional<ContactId>&) {
-  const auto* contact = std::get_if<Contact>(&state);
   if (contact == nullptr) return Rejection{ContactNotFound{}};
   if (auto refused = refusal(command.if_match, *contact)) return *std::move(refused);
   return Event{ContactDeleted{command.id, contact->version + 1}};

@@ -21,12 +21,21 @@ using Decision = std::variant<Event, NothingToDo, Rejection>;
 // The rules of contacts. Pure and total: the same arguments, the same decision.
 // `email_holder` is the contact of the organization that has the email which the command names,
 // if it names one and somebody has it. Refusals in order: not found, version, email.
-Decision decide(const CreateContact& command, const ContactState& state,
+// `contact` is null where it is Absent.
+Decision decide(const CreateContact& command, const Contact* contact,
                 const std::optional<ContactId>& email_holder);
-Decision decide(const UpdateContact& command, const ContactState& state,
+Decision decide(const UpdateContact& command, const Contact* contact,
                 const std::optional<ContactId>& email_holder);
-Decision decide(const DeleteContact& command, const ContactState& state,
+Decision decide(const DeleteContact& command, const Contact* contact,
                 const std::optional<ContactId>& email_holder);
+
+// The same for a state.
+template <class Command>
+  requires requires(const Command& command) { command.id; }
+Decision decide(const Command& command, const ContactState& state,
+                const std::optional<ContactId>& email_holder) {
+  return decide(command, std::get_if<Contact>(&state), email_holder);
+}
 
 // The email that `patch` sets, if it sets one.
 std::optional<std::string_view> email_set_by(const ContactPatch& patch);

@@ -25,7 +25,7 @@ const std::optional<ContactId>* EmailRegistry::pending(const OrganizationId& org
   return found == pending_.end() ? nullptr : &found->second;
 }
 
-void EmailRegistry::apply(const OrganizationId& organization, const ContactState& before,
+void EmailRegistry::apply(const OrganizationId& organization, const Contact* before,
                           const Event& event) {
   const auto claim = [&](const ContactId& contact, const std::vector<FieldChange>& changes) {
     for (const FieldChange& change : changes) {
@@ -39,8 +39,7 @@ void EmailRegistry::apply(const OrganizationId& organization, const ContactState
   } else if (const auto* updated = std::get_if<ContactUpdated>(&event)) {
     claim(updated->contact, updated->changes);
   } else if (std::holds_alternative<ContactDeleted>(event)) {
-    const auto* contact = std::get_if<Contact>(&before);
-    if (contact != nullptr) set(organization, (*contact)[Field::email], std::nullopt);
+    if (before != nullptr) set(organization, (*before)[Field::email], std::nullopt);
   }
 }
 

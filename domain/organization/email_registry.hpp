@@ -29,8 +29,8 @@ class EmailRegistry {
   const std::optional<ContactId>* pending(const OrganizationId& organization,
                                           std::string_view email) const;
 
-  // Applies one decided event to `before`, the state of the contact that it is about.
-  void apply(const OrganizationId& organization, const ContactState& before, const Event& event);
+  // Applies one decided event; `before` is the contact that it is about, null where it is absent.
+  void apply(const OrganizationId& organization, const Contact* before, const Event& event);
 
  private:
   void set(const OrganizationId& organization, const FieldValue& email,

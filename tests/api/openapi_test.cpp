@@ -26,6 +26,10 @@ class OpenApi : public ApiTest {
       const std::size_t at = path.find(name);
       if (at != std::string::npos) path.replace(at, name.size(), "AbCdEfGhIjKlMnOpQrSt");
     }
+    const std::string type = "{eventType}";
+    if (const std::size_t at = path.find(type); at != std::string::npos) {
+      path.replace(at, type.size(), "contactd.contact.updated.v1");
+    }
     return path;
   }
 
@@ -67,7 +71,8 @@ TEST_F(OpenApi, HasEveryPathOfTheContract) {
        {"PATCH /api/v1/contacts/{contactId}", "GET /api/v1/contacts/{contactId}",
         "DELETE /api/v1/contacts/{contactId}", "POST /api/v1/contacts", "GET /api/v1/contacts",
         "POST /admin/v1/keys", "GET /admin/v1/keys", "DELETE /admin/v1/keys/{keyId}",
-        "GET /openapi.json", "GET /healthz", "GET /readyz", "GET /metrics"}) {
+        "GET /schemas", "GET /schemas/{eventType}", "GET /openapi.json", "GET /healthz",
+        "GET /readyz", "GET /metrics"}) {
     EXPECT_TRUE(operations.contains(operation)) << operation;
   }
 }
@@ -197,7 +202,7 @@ TEST_F(OpenApi, EveryOperationWithABodyAsksForItsLengthAndType) {
 
 TEST_F(OpenApi, EveryContactOperationMissesAContactThatIsNotThere) {
   for (const Operation& operation : operations_with("404")) {
-    if (operation.path.starts_with("/admin")) continue;
+    if (!operation.path.starts_with("/api/")) continue;
     const bool patches = operation.method == "PATCH";
     const auto body = patches ? std::optional<std::string>{"{}"} : std::nullopt;
     user.send(operation.method, operation.path, {}, body).then(404);

@@ -27,7 +27,7 @@ class Emails {
   template <class ContactEvent>
   Emails& given(const std::string& organization, const ContactEvent& event) {
     ContactState& state = states_[event.contact];
-    registry_.apply(org(organization), state, Event{event});
+    registry_.apply(org(organization), std::get_if<Contact>(&state), Event{event});
     state = evolve(std::move(state), event, noon);
     return *this;
   }
@@ -139,7 +139,7 @@ void run(const Command& command, const OrganizationId& of, Organizations& all,
           const Decision decision = decide(asked, state, holder);
           const auto* event = std::get_if<Event>(&decision);
           if (event == nullptr) return;
-          registry.apply(of, state, *event);
+          registry.apply(of, std::get_if<Contact>(&state), *event);
           std::visit(
               [&](const auto& fact) {
                 if constexpr (requires { evolve(state, fact, noon); }) {

@@ -183,6 +183,7 @@ TEST_F(ListTest, AgreesWithANaiveModel) {
   for (int round = 0; round < 4; ++round) {
     source.run(150);
     fold_rest(*store_, source.log());
+    if (round % 2 == 1) store_->flush();  // some rows are on the disk, some in memory
     for (const char* of : {"a", "ab", "b"}) {
       const NaiveList naive{source, *store_, org(of)};
       for (int i = 0; i < 300; ++i) {
@@ -218,6 +219,7 @@ TEST_F(ListTest, ACursorMissesNothingThatChangesMeanwhile) {
     if (page_number < 60) {
       source.run(2);
       fold_rest(*store_, source.log());
+      if (page_number % 16 == 0) store_->flush();
     } else if (!page.more) {
       break;
     }

@@ -56,6 +56,7 @@ void Fleet::load(std::size_t server, std::uint64_t answers, const std::function<
 
 PatientClient Fleet::patient_client() const {
   std::vector<std::uint16_t> ports;
+  ports.reserve(servers_.size());
   for (const ServerProcess* server : servers_) ports.push_back(server->port());
   return PatientClient{ports, api_key_};
 }

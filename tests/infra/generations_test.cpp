@@ -1,0 +1,190 @@
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <future>
+#include <map>
+#include <set>
+
+#include "infra/read_store.hpp"
+#include "tests/domain/random_commands.hpp"
+#include "tests/infra/stored.hpp"
+#include "tests/support/temporary_directory.hpp"
+
+// Rows that are in memory, in tables on the disk, or in both: a reader can't tell.
+namespace contactd::infra {
+namespace {
+
+using namespace contactd::test;
+using namespace projections;
+
+// Writes at random to tables of every kind, to the store and to plain maps alike.
+class RandomWrites {
+ public:
+  RandomWrites(ReadStore& store, Tables& model, Random& random)
+      : store_(store), model_(model), random_(random) {}
+
+  void commit_some() {
+    const auto batch = store_.begin();
+    Tables::Batch expected{model_};
+    for (std::size_t i = random_.below(20); i > 0; --i) write_one(*batch, expected);
+    batch->commit();
+    expected.commit();
+  }
+
+ private:
+  void write_one(WriteSink& store, WriteSink& model) {
+    const auto both = [&](const auto& write) {
+      write(store);
+      write(model);
+    };
+    const std::string name(1, static_cast<char>('a' + random_.below(8)));
+    const domain::OrganizationId of = org(random_.below(2) == 0 ? "a" : "ab");
+    const domain::ContactId contact = contact_id(name.c_str());
+    const std::string value = std::to_string(++written_);
+    switch (random_.below(8)) {
+      case 0:
+        return both([&](auto& to) { to.put(Table::contacts, keys::contact(of, contact), value); });
+      case 1:
+        return both([&](auto& to) { to.remove(Table::contacts, keys::contact(of, contact)); });
+      case 2:
+        return both(
+            [&](auto& to) { to.put(Table::history, keys::history(of, contact, written_), value); });
+      case 3: {
+        std::string& place = places_[keys::contact(of, contact)];
+        const std::string before = std::exchange(place, keys::by_update(of, noon, written_));
+        return both([&](auto& to) {
+          if (!before.empty()) to.remove_once(Table::by_update, before);
+          to.put(Table::by_update, place, value);
+        });
+      }
+      case 4: {
+        const std::string before = std::exchange(places_[keys::contact(of, contact)], {});
+        if (before.empty()) return;
+        return both([&](auto& to) { to.remove_once(Table::by_update, before); });
+      }
+      case 5:
+        return both([&](auto& to) { to.put(Table::emails, keys::email(of, name), value); });
+      case 6:
+        return both([&](auto& to) { to.remove(Table::emails, keys::email(of, name)); });
+      default:
+        return write_idempotency(both);
+    }
+  }
+
+  template <class Both>
+  void write_idempotency(const Both& both) {
+    const auto day = static_cast<std::uint32_t>(random_.below(6));
+    const auto digit = static_cast<std::uint8_t>(random_.below(4));
+    if (random_.below(5) == 0) {
+      both([&](auto& to) {
+        to.remove_range(Table::idempotency, keys::idempotency_day(0, 0),
+                        keys::idempotency_day(0, day));
+      });
+    } else {
+      const std::string value = std::to_string(written_);
+      both([&](auto& to) {
+        to.put(Table::idempotency, keys::idempotency(0, day, digest(digit)), value);
+      });
+    }
+  }
+
+  ReadStore& store_;
+  Tables& model_;
+  Random& random_;
+  std::uint64_t written_ = 0;
+  std::map<std::string, std::string> places_;  // the key in by_update of each contact
+};
+
+class GenerationsTest : public testing::Test {
+ protected:
+  void reopen() {
+    store_.reset();
+    store_ = open_read_store(directory_.path() / "projections");
+  }
+
+  // What an iterator sees, and what a look-up sees.
+  void expect_same(const Tables& model) {
+    ASSERT_EQ(lines_of(*store_), model.lines());
+    for (std::size_t i = 0; i < table_count; ++i) {
+      const auto table = static_cast<Table>(i);
+      for (const auto& [key, value] : seen_[i]) {
+        const auto found = model[table].find(key);
+        const auto expected =
+            found == model[table].end() ? std::nullopt : std::optional{found->second};
+        ASSERT_EQ(store_->get(table, key), expected) << name_of(table) << ' ' << printable(key);
+      }
+      for (const auto& [key, value] : model[table]) seen_[i].insert_or_assign(key, value);
+    }
+  }
+
+  const TemporaryDirectory directory_;
+  std::unique_ptr<ReadStore> store_ = open_read_store(directory_.path() / "projections");
+  std::array<Tables::Rows, table_count> seen_;  // every key that ever was there
+};
+
+TEST_F(GenerationsTest, AgreeWithANaiveModelWhereverTheRowsAre) {
+  const std::uint64_t seed = test_seed();
+  SCOPED_TRACE(seed_note(seed));
+  Random random{seed};
+  Tables model;
+  RandomWrites writes{*store_, model, random};
+  for (int round = 0; round < 300; ++round) {
+    writes.commit_some();
+    if (random.below(6) == 0) store_->flush();
+    if (random.below(4) == 0) {
+      ASSERT_NO_FATAL_FAILURE(expect_same(model));
+    }
+  }
+  store_->flush();
+  ASSERT_NO_FATAL_FAILURE(expect_same(model));
+  reopen();
+  ASSERT_NO_FATAL_FAILURE(expect_same(model));
+}
+
+// A closed database has all; nothing needs to be folded again.
+TEST_F(GenerationsTest, AreWrittenOutWhenTheStoreIsClosed) {
+  const auto batch = store_->begin();
+  batch->put(Table::emails, keys::email(org("acme"), "ann@x.io"), contact_id("ann").str());
+  batch->commit();
+  reopen();
+  EXPECT_EQ(store_->email_holder(org("acme"), "ann@x.io"), contact_id("ann"));
+}
+
+// Lists run while contacts change and generations go to the disk: a walk by cursor meets every
+// contact that is there throughout.
+TEST_F(GenerationsTest, AWalkByCursorMissesNobodyWhileTheyAreWrittenOut) {
+  constexpr int contacts = 50;
+  constexpr std::size_t page_size = 7;
+  LogBuilder builder;
+  const auto name = [](int i) { return "c" + std::to_string(i) + "x"; };
+  for (int i = 0; i < contacts; ++i) builder.then(created(contact_id(name(i))));
+  fold_rest(*store_, builder.log);
+  std::atomic<bool> done = false;
+  auto writer = std::async(std::launch::async, [&] {
+    for (domain::Version version = 2; !done; ++version) {
+      for (int i = 0; i < contacts; ++i) {
+        builder.then(domain::ContactUpdated{contact_id(name(i)), version, {first_tags({"a"})}});
+        fold_rest(*store_, builder.log);
+      }
+      store_->flush();
+    }
+  });
+  for (int walk = 0; walk < 20; ++walk) {
+    std::set<std::string> met;
+    ListQuery query;
+    query.page_size = page_size;
+    // Contacts move behind the cursor as fast as it goes on: an end that a walk surely reaches.
+    for (int page = 0; page < 10 * contacts && met.size() < contacts; ++page) {
+      const ListPage found = store_->list(org("acme"), query);
+      for (const std::string& json : found.contacts) met.insert(json.substr(0, 28));
+      if (!found.last) break;
+      query.after = found.last;
+    }
+    EXPECT_EQ(met.size(), static_cast<std::size_t>(contacts)) << "walk " << walk;
+  }
+  done = true;
+  writer.get();
+}
+
+}  // namespace
+}  // namespace contactd::infra
