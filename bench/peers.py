@@ -172,13 +172,13 @@ def expect(status, answer, what):
 class Contactd(Peer):
     """A contactd on a data directory of its own."""
 
-    def __init__(self, name, binary, folder, flags):
+    def __init__(self, name, binary, folder, flags, log=("--log", "embedded")):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.ids, self.keys = self.folder / "ids", self.folder / "keys"
         self.admin_key = secrets.token_hex(24)
         self._start = (name, [binary, "serve", "--listen", "127.0.0.1:0", "--data-dir",
-                              self.folder / "data", "--log", "embedded", *flags])
+                              self.folder / "data", *log, *flags])
         self.start()
 
     def start(self):

@@ -1,6 +1,6 @@
 """The benchmark: contactd beside its peers, interleaved, with the aims and what became of them.
 
-    python3 bench/run.py --build build/release [--only speed,get,memory,scale,history]
+    python3 bench/run.py --build build/release [--only speed,get,memory,scale,history,kafka]
 
 README.md says what is measured and how to read it.
 """
@@ -20,12 +20,14 @@ import time
 
 sys.dont_write_bytecode = True
 
+import kafka  # noqa: E402
 import peers  # noqa: E402
 import report  # noqa: E402
 from peers import Failure  # noqa: E402
 
-PARTS = ("speed", "get", "memory", "scale", "history")
+PARTS = ("speed", "get", "memory", "scale", "history", "kafka")
 QUICK = {"contacts": 2000, "many": 5000, "few": 500, "history_events": 100, "history_young": 640,
+         "kafka_events": 4000,
          "rounds": 1, "seconds": 1, "warmup": 1, "disk_records": 200}
 OLD_CONTACTS = 64  # as many as connections, so that no two changes of one contact meet
 
@@ -47,6 +49,8 @@ def options_of(arguments):
         help="behind a contact with a long history (default: %(default)s)")
     add("--history-young", default=6400, type=int,
         help="how many contacts with 10 events (default: %(default)s)")
+    add("--kafka-events", default=1_000_000, type=int,
+        help="of the topic that is folded anew (default: %(default)s)")
     add("--disk-records", default=3000, type=int, help="of (b) (default: %(default)s)")
     add("--contactd", type=pathlib.Path, help="the binary (default: contactd in --build)")
     add("--contactd-flags", default="", help="more flags for `contactd serve`")
@@ -75,6 +79,7 @@ class Bench:
         self.home = options.build.parent / "bench"
         self.samples, self.aims = report.Samples(), report.Aims()
         self.memory, self.not_run, self.peers = [], {}, []
+        self.kafka_time = {}
         self.threads_of_a = None
 
     def say(self, text):
@@ -327,6 +332,11 @@ class Bench:
             self.memory_and_scale()
         if "history" in self.options.only:
             self.history()
+        if "kafka" in self.options.only:
+            try:
+                self.kafka_time = kafka.measure(self)
+            except (Failure, OSError) as failure:
+                self.not_run["kafka"] = f"Kafka: {failure}"
 
     def print(self):
         options, named = self.options, report.named(self.samples)
@@ -340,9 +350,14 @@ class Bench:
                            f"{options.many:,} (many)")
         report.print_table(named, "history", "PATCH on contacts with 10 events (young) and with "
                            f"{options.history_events:,} (old)")
+        report.print_table(named, "kafka", "PATCH with the log on Kafka, and bare loops of so many "
+                           "records a transaction")
+        report.print_table(named, "rebuild", "The topic read and thrown away, and folded anew; "
+                           "records a second")
+        kafka.print_spent(self.kafka_time)
         self.aims.print()
         for peer, why in self.not_run.items():
-            print(f"\n  not run: {report.PEERS[peer]}: {why}")
+            print(f"\n  not run: {report.PEERS.get(peer, peer)}: {why}")
         if options.quick:
             print("\n  --quick: these figures show that the benchmark works, and nothing else.")
 
@@ -356,7 +371,8 @@ class Bench:
         path = self.home / f"results-{number}.json"
         path.write_text(json.dumps({
             "machine": machine, "arguments": arguments, "threads_of_a": self.threads_of_a,
-            "samples": self.samples.as_list(), "memory": self.memory, "aims": self.aims.lines,
+            "samples": self.samples.as_list(), "memory": self.memory,
+            "kafka_time": self.kafka_time, "aims": self.aims.lines,
             "not_run": self.not_run}, indent=2) + "\n")
         print(f"\nresults: {path}")
 
