@@ -119,7 +119,8 @@ std::optional<PartitionWriter::Failure> PartitionWriter::transact(
     return failure("beginning a transaction", *error, false);
   }
   for (const auto& event : batch) {
-    if (const ErrorPtr error = produce(event, client_.get(), topic_.config.topic, partition_)) {
+    if (const ErrorPtr error = produce(encode_cloud_event(event), event.time, client_.get(),
+                                       topic_.config.topic, partition_)) {
       return failure("writing", *error, false);
     }
   }
