@@ -47,6 +47,7 @@ class TopicCare {
   std::optional<Found> find();
   std::optional<Found> find_or_wait(Clock::time_point deadline);
   void create();
+  EventPtr described();
   std::map<std::string, std::string> settings();
   void check_settings();
   void check_replicas(const Found& found);
@@ -185,20 +186,34 @@ void TopicCare::create() {
                config_.partitions, config_.replication, config_.min_insync);
 }
 
+EventPtr TopicCare::described() {
+  const auto deadline = Clock::now() + start_wait_max;
+  for (;;) {
+    const ConfigResourcePtr resource{
+        rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, config_.topic.c_str())};
+    rd_kafka_ConfigResource_t* list = resource.get();
+    const AdminOptionsPtr wanted = options(RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
+    rd_kafka_DescribeConfigs(client_.get(), &list, 1, wanted.get(), queue_.get());
+    EventPtr event = result("checked");
+    std::size_t count = 0;
+    const auto* const results = rd_kafka_DescribeConfigs_result_resources(
+        rd_kafka_event_DescribeConfigs_result(event.get()), &count);
+    const auto error = rd_kafka_ConfigResource_error(results[0]);
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return event;
+    // It was found just now: the broker that was asked hasn't heard of it yet.
+    if (error != RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || Clock::now() >= deadline) {
+      throw LogUnavailable(name() + "'s settings can't be read: " + text_of(error) +
+                           "; contactd needs the right to describe the topic's configuration");
+    }
+    std::this_thread::sleep_for(look_again_pause);
+  }
+}
+
 std::map<std::string, std::string> TopicCare::settings() {
-  const ConfigResourcePtr resource{
-      rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, config_.topic.c_str())};
-  rd_kafka_ConfigResource_t* list = resource.get();
-  const AdminOptionsPtr wanted = options(RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
-  rd_kafka_DescribeConfigs(client_.get(), &list, 1, wanted.get(), queue_.get());
-  const EventPtr event = result("checked");
+  const EventPtr event = described();
   std::size_t count = 0;
   const auto* const results = rd_kafka_DescribeConfigs_result_resources(
       rd_kafka_event_DescribeConfigs_result(event.get()), &count);
-  if (const auto error = rd_kafka_ConfigResource_error(results[0])) {
-    throw LogUnavailable(name() + "'s settings can't be read: " + text_of(error) +
-                         "; contactd needs the right to describe the topic's configuration");
-  }
   std::map<std::string, std::string> settings;
   const auto* const entries = rd_kafka_ConfigResource_configs(results[0], &count);
   for (std::size_t i = 0; i < count; ++i) {

@@ -179,7 +179,10 @@ TEST_F(Keys, AreStoredOnlyAsAHash) {
   const std::string secret = made.key().substr(made.key().size() - 20);
   server.kill();
 
-  EXPECT_TRUE(is_stored(server.data_dir(), made.organization()));
+  // That the search finds what is there; a log on Kafka isn't.
+  if (!tests_run_on_kafka()) {
+    EXPECT_TRUE(is_stored(server.data_dir(), made.organization()));
+  }
   EXPECT_FALSE(is_stored(server.data_dir(), secret));
   EXPECT_FALSE(is_stored(server.data_dir(), server.admin_key()));
 }

@@ -19,8 +19,15 @@ namespace json = boost::json;
 constexpr int crew = 12;                           // of one server
 constexpr std::size_t deleted_looked_up_max = 10;  // the last of each client
 
-std::string make_api_key(const ServerProcess& server) {
-  PatientClient admin{{server.port()}, server.admin_key()};
+std::vector<std::uint16_t> ports_of(const std::vector<ServerProcess*>& servers) {
+  std::vector<std::uint16_t> ports;
+  ports.reserve(servers.size());
+  for (const ServerProcess* server : servers) ports.push_back(server->port());
+  return ports;
+}
+
+std::string make_api_key(const std::vector<ServerProcess*>& servers) {
+  PatientClient admin{ports_of(servers), servers.at(0)->admin_key()};
   const Response response = admin.request(
       "POST", "/admin/v1/keys", {},
       R"({"organization":"crash","name":"crash test","scopes":{"contacts":"write"}})");
@@ -31,9 +38,7 @@ std::string make_api_key(const ServerProcess& server) {
 
 Fleet::Fleet(std::vector<ServerProcess*> servers, std::uint64_t seed,
              std::optional<infra::KafkaConfig> kafka)
-    : servers_(std::move(servers)),
-      kafka_(std::move(kafka)),
-      api_key_(make_api_key(*servers_.at(0))) {
+    : servers_(std::move(servers)), kafka_(std::move(kafka)), api_key_(make_api_key(servers_)) {
   const int count = crew * static_cast<int>(servers_.size());
   clients_.reserve(static_cast<std::size_t>(count));
   for (int number = 0; number < count; ++number) clients_.emplace_back(number, seed);
@@ -54,12 +59,7 @@ void Fleet::load(std::size_t server, std::uint64_t answers, const std::function<
   progress.stop();
 }
 
-PatientClient Fleet::patient_client() const {
-  std::vector<std::uint16_t> ports;
-  ports.reserve(servers_.size());
-  for (const ServerProcess* server : servers_) ports.push_back(server->port());
-  return PatientClient{ports, api_key_};
-}
+PatientClient Fleet::patient_client() const { return {ports_of(servers_), api_key_}; }
 
 void Fleet::settle() {
   PatientClient servers = patient_client();

@@ -18,8 +18,8 @@ namespace contactd::test {
 // their log have kept every promise that was made to them.
 class Fleet {
  public:
-  // Makes the organization's key on the first server. Several servers share a log on Kafka. There
-  // are as many clients for each server, its crew.
+  // Makes the organization's key. Several servers share a log on Kafka and have one admin key. Each
+  // server has clients of its own, its crew.
   Fleet(std::vector<ServerProcess*> servers, std::uint64_t seed,
         std::optional<infra::KafkaConfig> kafka = std::nullopt);
   Fleet(ServerProcess& server, std::uint64_t seed) : Fleet({&server}, seed) {}

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <array>
 #include <random>
 #include <stdexcept>
@@ -23,6 +24,16 @@ constexpr std::chrono::milliseconds takeover_wait_max{60'000};
 bool takes_changes(const ServerProcess& server, const std::string& api_key) {
   const Headers headers{{"X-API-KEY", api_key}, {"Idempotency-Key", recorded_refusal_key()}};
   return HttpClient{server.port()}.request("PATCH", path_of_nobody, headers, "{}").status == 404;
+}
+
+// Each of the two has one of the two partitions: the group has done with deciding.
+void expect_settled(const std::array<ServerProcess*, 2>& servers) {
+  const auto settled = [&] {
+    return std::ranges::all_of(
+        servers, [](const ServerProcess* server) { return partitions_served(*server) == 1; });
+  };
+  EXPECT_TRUE(eventually(settled, takeover_wait_max))
+      << partitions_served(*servers[0]) << " and " << partitions_served(*servers[1]);
 }
 
 // The one of the servers that takes the organization's changes, which may be neither for a while.
@@ -55,6 +66,7 @@ TEST(KafkaTakeover, FromAServerThatIsStoppedAndWokenLosesNothing) {
   const int rounds = kafka_rounds();
   for (int round = 1; round <= rounds && !testing::Test::HasFailure(); ++round) {
     SCOPED_TRACE("round " + std::to_string(round));
+    expect_settled(servers);
     const std::size_t owner = owner_of(servers, fleet.api_key());
     const std::size_t other = 1 - owner;
     const auto answers =
@@ -80,6 +92,7 @@ TEST(KafkaTakeover, FromAServerThatIsKilledLosesNothing) {
   ServerProcess second{topic.settings};
   const std::array<ServerProcess*, 2> servers{&first, &second};
   Fleet fleet{{&first, &second}, seed, topic.config};
+  expect_settled(servers);
   const std::size_t owner = owner_of(servers, fleet.api_key());
   fleet.load(owner, answers_after_takeover, [&] { servers.at(owner)->kill(); });
   expect_takes_changes(*servers.at(1 - owner), fleet.api_key());

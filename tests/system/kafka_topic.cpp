@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <boost/json/array.hpp>
+#include <boost/json/value.hpp>
 #include <cstdlib>
 
 #include "tests/support/eventually.hpp"
@@ -11,8 +13,7 @@
 namespace contactd::test {
 namespace {
 
-constexpr int rounds_default = 2;
-constexpr int partitions = 2;
+constexpr int rounds_default = 1;
 constexpr std::chrono::milliseconds ready_wait_max{90'000};
 
 }  // namespace
@@ -26,16 +27,25 @@ KafkaTopic new_topic(const KafkaBroker& broker) {
   static std::atomic<int> count = 0;
   KafkaTopic topic;
   topic.name = "system-test-" + std::to_string(++count);
-  topic.settings.flags = broker.serve_flags(topic.name, partitions);
+  topic.settings.flags = broker.serve_flags(topic.name, kafka_partitions);
   // So that what one server has made of its data directory works on the others.
   topic.settings.environment = {{"CONTACTD_ADMIN_KEY", "the admin key of all servers"}};
   topic.config.bootstrap = broker.bootstrap();
   topic.config.topic = topic.name;
   topic.config.name_space = topic.name;
-  topic.config.partitions = partitions;
+  topic.config.partitions = kafka_partitions;
   topic.config.replication = static_cast<std::uint32_t>(broker.count());
   topic.config.min_insync = broker.count() > 1 ? 2 : 1;
   return topic;
+}
+
+int partitions_served(const ServerProcess& server) {
+  const auto answer = HttpClient{server.port()}.request("GET", "/readyz").json();
+  int served = 0;
+  for (const auto& partition : answer.at("partitions").as_array()) {
+    if (partition.at("state") == "serving") ++served;
+  }
+  return served;
 }
 
 unsigned readiness(const ServerProcess& server) {

@@ -11,6 +11,8 @@ namespace contactd::test {
 // CONTACTD_KAFKA_ROUNDS, of each test that does its worst again and again.
 int kafka_rounds();
 
+inline constexpr int kafka_partitions = 2;
+
 // A topic that nobody else uses, for the servers of one test.
 struct KafkaTopic {
   std::string name;
@@ -19,6 +21,8 @@ struct KafkaTopic {
 };
 KafkaTopic new_topic(const KafkaBroker& broker);
 
+// How many partitions the server writes now, as /readyz says.
+int partitions_served(const ServerProcess& server);
 // What /readyz answers.
 unsigned readiness(const ServerProcess& server);
 // Waits for it to be 200; a failure of the test if it isn't in time.

@@ -87,10 +87,12 @@ std::optional<std::string> fold_partition(std::uint32_t partition, infra::EventL
                                           infra::ReadStore& store, bool several, Replay& replayed) {
   infra::Metrics metrics;
   infra::Projector projector{partition, log, store, metrics};
-  const std::uint64_t end = log.end_offset(partition);
   std::optional<std::string> problem;
   projector.fold_until(
-      [&](const projections::Checkpoint& at) { return at.next_offset >= end; },
+      // Asked anew: on Kafka, that the rest is none of ours is known when it has been read.
+      [&](const projections::Checkpoint& at) {
+        return at.next_offset >= log.end_offset(partition);
+      },
       [&](const domain::RecordedEvent& event, const projections::FoldBatch::Result& result) {
         if (result.admission == projections::Admission::current) {
           if (const auto change = change_of(event)) replayed.changes.push_back(*change);
