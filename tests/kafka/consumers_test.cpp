@@ -33,8 +33,8 @@ struct Fact {
 
   auto operator<=>(const Fact&) const = default;
 };
-void PrintTo(const Fact& fact, std::ostream* out) {
-  *out << fact.type << ' ' << fact.contact << ' ' << fact.version;
+std::ostream& operator<<(std::ostream& out, const Fact& fact) {
+  return out << fact.type << ' ' << fact.contact << ' ' << fact.version;
 }
 
 struct Story {
@@ -126,6 +126,8 @@ class Narrator {
 Stories tell_at_once(const ServerProcess& server, std::uint64_t seed) {
   std::vector<Narrator> narrators;
   std::vector<std::string> names;
+  narrators.reserve(organizations);
+  names.reserve(organizations);
   for (int i = 0; i < organizations; ++i) {
     ApiUser user = given_user(server);
     names.push_back(user.organization());
@@ -133,6 +135,7 @@ Stories tell_at_once(const ServerProcess& server, std::uint64_t seed) {
   }
   std::vector<Story> told(narrators.size());
   std::vector<std::thread> threads;
+  threads.reserve(narrators.size());
   for (std::size_t i = 0; i < narrators.size(); ++i) {
     threads.emplace_back([&, i] { told[i] = narrators[i].tell(); });
   }
