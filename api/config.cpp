@@ -100,8 +100,9 @@ void add_kafka(CLI::App& app, Raw& raw) {
   flag(app, "kafka-allow-unsafe", kafka.allow_unsafe,
        "Only warn of a topic whose settings may lose facts");
   app.add_option("--kafka-conf", raw.kafka_conf,
-                 "A property of librdkafka's, name=value; may be repeated")
+                 "A property of librdkafka's, name=value; may be repeated, or given one a line")
       ->envname("CONTACTD_KAFKA_CONF")
+      ->delimiter('\n')
       ->check(CLI::Validator(check_kafka_conf, "NAME=VALUE"));
 }
 

@@ -3,8 +3,6 @@
 #include <array>
 #include <vector>
 
-#include "infra/cloud_event.hpp"
-
 namespace contactd::infra::kafka {
 namespace {
 
@@ -40,9 +38,8 @@ void require_partitions(LogEntry& entry, std::uint32_t partitions) {
 
 }  // namespace
 
-ErrorPtr produce(const domain::RecordedEvent& event, rd_kafka_t* client, const std::string& topic,
-                 std::uint32_t partition) {
-  const KafkaRecord record = encode_cloud_event(event);
+ErrorPtr produce(const KafkaRecord& record, domain::Instant time, rd_kafka_t* client,
+                 const std::string& topic, std::uint32_t partition) {
   HeadersPtr headers{rd_kafka_headers_new(record.headers.size())};
   for (const auto& [name, value] : record.headers) {
     rd_kafka_header_add(headers.get(), name.data(), static_cast<ssize_t>(name.size()), value.data(),
@@ -62,7 +59,7 @@ ErrorPtr produce(const domain::RecordedEvent& event, rd_kafka_t* client, const s
   parts[5].vtype = RD_KAFKA_VTYPE_HEADERS;
   parts[5].u.headers = headers.get();
   parts[6].vtype = RD_KAFKA_VTYPE_TIMESTAMP;
-  parts[6].u.i64 = event.time.unix_ms;
+  parts[6].u.i64 = time.unix_ms;
   ErrorPtr error{rd_kafka_produceva(client, parts.data(), parts.size())};
   if (!error) static_cast<void>(headers.release());  // the client's now
   return error;

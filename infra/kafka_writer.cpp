@@ -40,7 +40,6 @@ PartitionWriter::PartitionWriter(Topic topic, std::uint32_t partition)
 void PartitionWriter::on_delivery(rd_kafka_t*, const rd_kafka_message_t* message, void* opaque) {
   Deliveries& deliveries = static_cast<Context*>(opaque)->deliveries;
   if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-    ++deliveries.stored;
     deliveries.offset = message->offset;
   } else if (rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_NOT_PERSISTED) {
     ++deliveries.refused;
@@ -75,6 +74,12 @@ std::uint64_t PartitionWriter::claim(const domain::RecordedEvent& proposal) {
   if (const auto failed = transact({&proposal, 1})) {
     release();
     throw LogUnavailable(failed->what);
+  }
+  if (context_.deliveries.offset < 0) {
+    release();
+    throw LogUnavailable(
+        "Kafka didn't tell the claim's offset; check that the brokers are 0.11 or "
+        "later");
   }
   epoch_ = static_cast<std::uint64_t>(context_.deliveries.offset);
   return *epoch_;
@@ -119,17 +124,15 @@ std::optional<PartitionWriter::Failure> PartitionWriter::transact(
     return failure("beginning a transaction", *error, false);
   }
   for (const auto& event : batch) {
-    if (const ErrorPtr error = produce(event, client_.get(), topic_.config.topic, partition_)) {
+    if (const ErrorPtr error = produce(encode_cloud_event(event), event.time, client_.get(),
+                                       topic_.config.topic, partition_)) {
       return failure("writing", *error, false);
     }
   }
   const ErrorPtr error{
       rd_kafka_commit_transaction(client_.get(), static_cast<int>(commit_wait_max.count()))};
-  if (!error) {
-    if (context_.deliveries.stored == batch.size()) return std::nullopt;
-    std::abort();  // librdkafka commits only what was delivered
-  }
-  // The commit is asked for once all records are stored; if none is, then it never was.
+  if (!error) return std::nullopt;
+  // The commit is asked for only once all records are stored; so if none is, it never was.
   rd_kafka_purge(client_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
   rd_kafka_flush(client_.get(), static_cast<int>(report_wait_max.count()));
   return failure("committing", *error, context_.deliveries.refused != batch.size());

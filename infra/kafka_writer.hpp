@@ -39,7 +39,6 @@ class PartitionWriter {
  private:
   // What became of the records of the transaction under way, told by delivery reports.
   struct Deliveries {
-    std::size_t stored = 0;
     std::size_t refused = 0;  // certainly not in the log
     std::int64_t offset = -1;
   };

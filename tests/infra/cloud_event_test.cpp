@@ -6,10 +6,12 @@
 #include <boost/json.hpp>
 #include <filesystem>
 #include <fstream>
+#include <regex>
 #include <sstream>
 
 #include "domain/event_codec.hpp"
 #include "tests/projections/log_builder.hpp"
+#include "tests/support/suites.hpp"
 
 // Every event as a record of the Kafka topic. tests/golden/kafka has one record for each file of
 // tests/golden/events, to the byte; what stands there is on somebody's topic and never changes.
@@ -253,6 +255,89 @@ TEST(CloudEvent, SurvivesDamage) {
       ASSERT_EQ(std::get<RecordedEvent>(decode(again)), *event);
     }
   }
+}
+
+// The lines of a Gherkin file or of a YAML file, without the space around them.
+std::vector<std::string> lines_of(const std::filesystem::path& path) {
+  std::vector<std::string> lines;
+  std::ifstream file{path};
+  for (std::string line; std::getline(file, line);) {
+    const std::size_t from = line.find_first_not_of(" \t\r");
+    const std::size_t to = line.find_last_not_of(" \t\r");
+    lines.push_back(from == std::string::npos ? "" : line.substr(from, to - from + 1));
+  }
+  return lines;
+}
+
+// `| key | value |` as {"key", "value"}.
+std::optional<std::pair<std::string, std::string>> table_row(const std::string& line) {
+  static const std::regex row{R"(\|\s*(\S+)\s*\|\s*(.*?)\s*\|)"};
+  std::smatch match;
+  if (!std::regex_match(line, match, row) || match[1] == "key") return std::nullopt;
+  return std::pair{match[1].str(), match[2].str()};
+}
+
+// The tables of the first scenario, which is the binary mode: a message's headers, then its
+// attributes.
+using Table = std::vector<std::pair<std::string, std::string>>;
+std::pair<Table, Table> binary_mode_of(const std::filesystem::path& feature) {
+  std::pair<Table, Table> tables;
+  Table* into = nullptr;
+  for (const std::string& line : lines_of(feature)) {
+    if (line.starts_with("And Kafka headers:")) into = &tables.first;
+    if (line.starts_with("Then the attributes are:")) into = &tables.second;
+    if (line.starts_with("And the data is")) break;
+    if (const auto row = table_row(line); row && into != nullptr) into->push_back(*row);
+  }
+  return tables;
+}
+
+// The CloudEvents project's own conformance table says which header an attribute travels in.
+TEST(CloudEventsSuite, SaysWhereAttributesTravel) {
+  const auto path = find_suite("cloudevents/features/kafka-protocol-binding.feature");
+  if (path.empty()) GTEST_SKIP() << "the suite isn't here";
+  const auto [headers, attributes] = binary_mode_of(path);
+  ASSERT_EQ(headers.size(), 6U);
+  ASSERT_EQ(attributes.size(), headers.size());
+  KafkaRecord ours = encode_cloud_event(sample());
+  for (const auto& [attribute, value] : attributes) {
+    const std::string name = attribute == "datacontenttype" ? "content-type" : "ce_" + attribute;
+    EXPECT_THAT(headers, testing::Contains(testing::Pair(name, value)));
+    if (attribute == "specversion" || attribute == "datacontenttype") {
+      EXPECT_EQ(header(ours, name), value);
+    }
+    EXPECT_NO_THROW(header(ours, name)) << "contactd's records lack " << name;
+  }
+  EXPECT_EQ(verdict({"", headers, R"({"message": "Hello World!"})"}), "foreign");
+  const std::string structured = json::serialize(as_json(ours));
+  EXPECT_EQ(verdict({"", {{"content-type", "application/cloudevents+json"}}, structured}),
+            "foreign");
+}
+
+// The events of the conformance files, in binary mode: none of them is contactd's.
+TEST(CloudEventsSuite, HasNothingOfContactds) {
+  static const std::regex attribute{
+      R"((specversion|type|time|id|source|\w+extension\d)\s*:\s*(.*))"};
+  std::size_t count = 0;
+  for (const char* const name :
+       {"cloudevents/yaml/v1.yaml", "cloudevents/yaml/v1.0/v1_minimum.yaml",
+        "cloudevents/yaml/v03.yaml"}) {
+    const auto path = find_suite(name);
+    if (path.empty()) GTEST_SKIP() << "the suite isn't here";
+    KafkaRecord record;
+    for (const std::string& line : lines_of(path)) {
+      std::smatch match;
+      if (std::regex_match(line, match, attribute)) {
+        record.headers.emplace_back("ce_" + match[1].str(), match[2]);
+      }
+      if (line != "Data: |") continue;
+      EXPECT_EQ(verdict(record), "foreign");
+      EXPECT_NO_THROW(header(record, "ce_type"));
+      record.headers.clear();
+      ++count;
+    }
+  }
+  EXPECT_GE(count, 8U);
 }
 
 }  // namespace

@@ -22,6 +22,7 @@ FILE_LINES_MAX = 500
 
 # Headers of infra that its own sources share and nobody else may include.
 INFRA_INTERNAL = {
+    "infra/kafka_handles.hpp": "gives librdkafka's handles their owners",
     "infra/rocksdb_open.hpp": "opens both databases, the log's and the projections'",
     "infra/merged_rows.hpp": "lays what is in memory over what is on the disk",
 }

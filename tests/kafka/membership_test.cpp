@@ -1,0 +1,66 @@
+#include "infra/kafka_membership.hpp"
+
+#include <gtest/gtest.h>
+
+#include <condition_variable>
+#include <mutex>
+
+#include "tests/kafka/topic_under_test.hpp"
+
+namespace contactd::test {
+namespace {
+
+constexpr std::chrono::seconds group_wait_max{60};
+
+// An instance that remembers what the group has told it.
+class Instance {
+ public:
+  using Partitions = std::set<std::uint32_t>;
+
+  explicit Instance(const infra::KafkaConfig& config)
+      : membership_(infra::join_kafka_group(
+            config, metrics_,
+            {[this](const Partitions& ours) { set(ours); }, [this] { set(std::nullopt); }})) {}
+
+  void leave() { membership_->leave(); }
+  std::optional<Partitions> partitions() const {
+    const std::lock_guard lock{mutex_};
+    return partitions_;
+  }
+  bool wait_for(std::size_t count) {
+    std::unique_lock lock{mutex_};
+    return changed_.wait_for(lock, group_wait_max,
+                             [&] { return partitions_ && partitions_->size() == count; });
+  }
+
+ private:
+  void set(std::optional<Partitions> partitions) {
+    const std::lock_guard lock{mutex_};
+    partitions_ = std::move(partitions);
+    changed_.notify_all();
+  }
+
+  infra::Metrics metrics_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::optional<Partitions> partitions_;
+  std::unique_ptr<infra::KafkaMembership> membership_;  // last: it calls the above
+};
+
+TEST(KafkaMembership, SpreadsThePartitionsAndGivesThemBack) {
+  infra::KafkaConfig config = new_topic();
+  infra::Metrics metrics;
+  infra::open_kafka_event_log(config, metrics);  // creates the topic
+  Instance first{config};
+  ASSERT_TRUE(first.wait_for(2));
+  Instance second{config};
+  ASSERT_TRUE(second.wait_for(1));
+  ASSERT_TRUE(first.wait_for(1));
+  EXPECT_NE(first.partitions(), second.partitions());
+  first.leave();
+  EXPECT_EQ(first.partitions(), std::nullopt);
+  EXPECT_TRUE(second.wait_for(2));
+}
+
+}  // namespace
+}  // namespace contactd::test

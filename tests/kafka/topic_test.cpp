@@ -1,0 +1,133 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "infra/errors.hpp"
+#include "tests/kafka/topic_admin.hpp"
+#include "tests/kafka/topic_under_test.hpp"
+
+// A topic that would lose facts is refused, with a sentence that says what to do.
+namespace contactd::test {
+namespace {
+
+using testing::AllOf;
+using testing::HasSubstr;
+
+constexpr std::uint32_t partition = 0;
+
+std::string refusal_of(const infra::KafkaConfig& config) {
+  infra::Metrics metrics;
+  try {
+    infra::open_kafka_event_log(config, metrics);
+  } catch (const infra::LogUnavailable& problem) {
+    return problem.what();
+  }
+  return {};
+}
+
+domain::RecordedEvent claim_of(std::uint32_t partitions) {
+  domain::RecordedEvent event;
+  event.actor = "contactd";
+  event.event = domain::WriterClaimed{"w", partitions};
+  return event;
+}
+
+TEST(KafkaTopic, IsCreatedSafeAndOpenedAgain) {
+  infra::KafkaConfig config = new_topic();
+  config.partitions = 3;
+  infra::Metrics metrics;
+  const std::string identity = infra::open_kafka_event_log(config, metrics)->identity();
+  EXPECT_THAT(identity, HasSubstr(config.topic));
+  config.create_topic = false;
+  config.partitions = 5;  // counts only where a topic is created
+  const auto log = infra::open_kafka_event_log(config, metrics);
+  EXPECT_EQ(log->partition_count(), 3U);
+  EXPECT_EQ(log->identity(), identity);
+}
+
+TEST(KafkaTopic, ThatIsMissingIsRefused) {
+  infra::KafkaConfig config = new_topic();
+  config.create_topic = false;
+  EXPECT_THAT(refusal_of(config),
+              AllOf(HasSubstr("doesn't exist"), HasSubstr("--kafka-create-topic")));
+}
+
+TEST(KafkaTopic, OfMoreReplicasThanBrokersIsNotCreated) {
+  infra::KafkaConfig config = new_topic();
+  config.replication = 3;
+  EXPECT_THAT(refusal_of(config),
+              AllOf(HasSubstr("can't be created"), HasSubstr("--kafka-replication")));
+}
+
+struct UnsafeSetting {
+  const char* setting;
+  const char* value;
+  const char* safe;
+};
+class UnsafeTopic : public testing::TestWithParam<UnsafeSetting> {};
+
+TEST_P(UnsafeTopic, IsRefusedUnlessAllowed) {
+  const auto [setting, value, safe] = GetParam();
+  infra::KafkaConfig config = new_topic();
+  if (std::string{setting} == "min.insync.replicas") config.min_insync = 2;
+  TopicAdmin{config}.create({{setting, value}});
+  EXPECT_THAT(refusal_of(config),
+              AllOf(HasSubstr(std::string{setting} + "=" + value),
+                    HasSubstr("--add-config " + std::string{setting} + "=" + safe),
+                    HasSubstr("--kafka-allow-unsafe")));
+  config.allow_unsafe = true;
+  EXPECT_EQ(refusal_of(config), "");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Settings, UnsafeTopic,
+    testing::Values(UnsafeSetting{"retention.ms", "604800000", "-1"},
+                    UnsafeSetting{"retention.bytes", "1000000000", "-1"},
+                    UnsafeSetting{"cleanup.policy", "compact", "delete"},
+                    UnsafeSetting{"cleanup.policy", "compact,delete", "delete"},
+                    UnsafeSetting{"unclean.leader.election.enable", "true", "false"},
+                    UnsafeSetting{"min.insync.replicas", "1", "2"}));
+
+TEST(KafkaTopic, OfTooFewReplicasIsRefused) {
+  infra::KafkaConfig config = new_topic();
+  TopicAdmin{config}.create({});
+  config.replication = 2;
+  EXPECT_THAT(refusal_of(config),
+              AllOf(HasSubstr("only 1 replicas"), HasSubstr("--kafka-replication 1")));
+}
+
+TEST(KafkaTopic, WhosePartitionsWereAddedToIsRefused) {
+  const infra::KafkaConfig config = new_topic();
+  infra::Metrics metrics;
+  infra::open_kafka_event_log(config, metrics)->claim(partition, claim_of(config.partitions));
+  EXPECT_EQ(refusal_of(config), "");
+  TopicAdmin{config}.add_partitions(config.partitions + 1);
+  EXPECT_THAT(refusal_of(config),
+              AllOf(HasSubstr("had 2 partitions"), HasSubstr("copy the events to a new one")));
+}
+
+TEST(KafkaTopic, WhoseRecordsWereDeletedIsRefused) {
+  const infra::KafkaConfig config = new_topic();
+  infra::Metrics metrics;
+  infra::open_kafka_event_log(config, metrics)->claim(partition, claim_of(config.partitions));
+  TopicAdmin{config}.delete_records(partition, 1);
+  EXPECT_THAT(refusal_of(config),
+              AllOf(HasSubstr("no records before offset 1"), HasSubstr("backup")));
+}
+
+TEST(KafkaTopic, ThatLosesRecordsWhileItIsReadIsLoud) {
+  const infra::KafkaConfig config = new_topic();
+  infra::Metrics metrics;
+  const auto log = infra::open_kafka_event_log(config, metrics);
+  log->claim(partition, claim_of(config.partitions));
+  TopicAdmin{config}.delete_records(partition, 1);
+  const auto read_until_refused = [&] {
+    for (;;) {
+      log->wait(partition, 0, std::chrono::seconds{30});
+      if (!log->read(partition, 0, 10).entries.empty()) return;
+    }
+  };
+  EXPECT_THROW(read_until_refused(), infra::LogUnavailable);
+}
+
+}  // namespace
+}  // namespace contactd::test
