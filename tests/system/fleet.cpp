@@ -5,6 +5,7 @@
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <chrono>
 #include <cstdlib>
 #include <iostream>
 #include <map>
@@ -18,6 +19,11 @@ namespace json = boost::json;
 
 constexpr int crew = 12;                           // of one server
 constexpr std::size_t deleted_looked_up_max = 10;  // the last of each client
+
+std::int64_t milliseconds_since(std::chrono::steady_clock::time_point then) {
+  const auto passed = std::chrono::steady_clock::now() - then;
+  return std::chrono::duration_cast<std::chrono::milliseconds>(passed).count();
+}
 
 std::vector<std::uint16_t> ports_of(const std::vector<ServerProcess*>& servers) {
   std::vector<std::uint16_t> ports;
@@ -57,13 +63,26 @@ void Fleet::load(std::size_t server, std::uint64_t answers, const std::function<
   EXPECT_TRUE(progress.wait_for_answers(answers)) << "no answers for too long";
   disturb();
   progress.stop();
+  const auto stopped = std::chrono::steady_clock::now();
+  threads.clear();
+  std::cout << "the last answer came " << milliseconds_since(stopped)
+            << " ms after what was done to the service\n";
 }
 
 PatientClient Fleet::patient_client() const { return {ports_of(servers_), api_key_}; }
 
 void Fleet::settle() {
+  std::map<Client::End, int> ends;
+  for (const Client& client : clients_) {
+    if (client.unanswered()) ++ends[client.unanswered()->end];
+  }
   PatientClient servers = patient_client();
+  const auto started = std::chrono::steady_clock::now();
   servers.write_behind_all();
+  std::cout << "unanswered: closed " << ends[Client::End::closed] << ", broken "
+            << ends[Client::End::broken] << ", refused " << ends[Client::End::refused]
+            << ", unknown " << ends[Client::End::unknown] << "; a change was taken after "
+            << milliseconds_since(started) << " ms\n";
   for (Client& client : clients_) client.settle(servers);
 }
 
@@ -155,6 +174,8 @@ void Fleet::expect_log_agrees(Ended ended) {
 }
 
 void Fleet::expect_logged(const Replay& replayed) {
+  std::cout << "log: " << replayed.changes.size() << " changes applied, " << replayed.not_applied
+            << " events not applied\n";
   std::map<std::string, LoggedChange> by_request;
   for (const LoggedChange& change : replayed.changes) {
     EXPECT_TRUE(by_request.emplace(change.request_id, change).second)

@@ -4,6 +4,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "infra/kafka_config.hpp"
@@ -13,6 +14,8 @@
 #include "tests/system/replay.hpp"
 
 namespace contactd::test {
+
+inline constexpr std::string_view fleet_organization = "crash";
 
 // Clients of one organization that all change contacts at once, and the check that the servers and
 // their log have kept every promise that was made to them.
@@ -30,7 +33,8 @@ class Fleet {
   }
   void load(std::size_t server, std::uint64_t answers, const std::function<void()>& disturb);
 
-  // See Client::settle().
+  // See Client::settle(). Prints how the unanswered requests ended, and how long it took until one
+  // was taken again.
   void settle();
 
   // The servers' answers are exactly what was promised: each contact, each list, each email.

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "domain/ids.hpp"
 #include "tests/support/api_fixture.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/system/fleet.hpp"
@@ -46,14 +47,16 @@ TEST(KafkaThreeBrokers, KillingTheLeaderCostsSecondsAndNoData) {
   const KafkaTopic topic = new_topic(brokers);
   ServerProcess server{topic.settings};
   Fleet fleet{{&server}, seed, topic.config};
+  const std::uint32_t partition = domain::partition_of(
+      domain::OrganizationId::parse(fleet_organization).value(), kafka_partitions);
   const int rounds = kafka_rounds();
   for (int round = 1; round <= rounds && !testing::Test::HasFailure(); ++round) {
     SCOPED_TRACE("round " + std::to_string(round));
-    const int leader = brokers.leader_of(topic.name, static_cast<std::uint32_t>(round % 2));
-    fleet.load(answers_before_kill, [&] { brokers.kill(leader); });
+    const int leader = brokers.leader_of(topic.name, partition);
     // The other two are enough.
-    expect_ready_again(server);
+    fleet.load(answers_before_kill, [&] { brokers.kill(leader); });
     fleet.settle();
+    expect_ready_again(server);
     fleet.expect_promises_kept();
     brokers.restart(leader);
   }

@@ -60,8 +60,8 @@ TEST(KafkaCrash, OfTheBrokerLosesNothingAndTheServiceIsBackByItself) {
       broker.kill();
       broker.restart();
     });
-    expect_ready_again(server);
     fleet.settle();
+    expect_ready_again(server);
     fleet.expect_promises_kept();
   }
   EXPECT_EQ(server.stop(), exited(0));
