@@ -25,6 +25,11 @@ using domain::ContactId;
 using domain::OrganizationId;
 
 constexpr std::size_t block_cache_bytes = 64U << 20U;
+// Each generation that is written out is a sorted run of its own. So many of them, and those that
+// came of merges, may lie in a table; each costs a look-up a filter, a range a seek.
+constexpr int sorted_runs_max = 8;
+// What rows that were replaced since may take on the disk, in percent of those that hold.
+constexpr unsigned replaced_rows_percent_max = 100;
 constexpr double filter_bits_per_key = 10;
 // A hundred thousand contacts of the usual size. A look-up in RocksDB is ten times dearer.
 constexpr std::size_t cached_row_bytes_max = 96U << 20U;
@@ -77,7 +82,11 @@ std::vector<RocksDb::Family> families() {
     options.compression = rocksdb::kLZ4Compression;
     options.compression_per_level = {rocksdb::kNoCompression, rocksdb::kNoCompression,
                                      rocksdb::kLZ4Compression};
-    options.level_compaction_dynamic_level_bytes = true;
+    // Rows come in no order, so that each generation overlaps all of a table: merging runs of like
+    // size writes a row half as often as merging each into the next level does.
+    options.compaction_style = rocksdb::kCompactionStyleUniversal;
+    options.level0_file_num_compaction_trigger = sorted_runs_max;
+    options.compaction_options_universal.max_size_amplification_percent = replaced_rows_percent_max;
     all.push_back({table == Table::meta ? "default" : std::string{name_of(table)}, options});
   }
   return all;
