@@ -49,11 +49,11 @@ class Metrics {
   prometheus::Gauge& partition_serving;
 
   prometheus::Gauge& kafka_up;
-  prometheus::Family<prometheus::Counter>& kafka_errors;          // client, error
-  prometheus::Family<prometheus::Gauge>& kafka_rtt_seconds;       // client, broker
-  prometheus::Family<prometheus::Gauge>& kafka_queue_messages;    // client
-  prometheus::Family<prometheus::Gauge>& kafka_queue_ops;         // client
-  prometheus::Family<prometheus::Gauge>& kafka_lag_records;       // partition
+  prometheus::Family<prometheus::Counter>& kafka_errors;        // client, error
+  prometheus::Family<prometheus::Gauge>& kafka_rtt_seconds;     // client, broker
+  prometheus::Family<prometheus::Gauge>& kafka_queue_messages;  // client
+  prometheus::Family<prometheus::Gauge>& kafka_queue_ops;       // client
+  prometheus::Family<prometheus::Gauge>& kafka_lag_records;     // partition
 };
 
 }  // namespace contactd::infra

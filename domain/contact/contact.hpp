@@ -50,10 +50,14 @@ class FieldValue {
 class FieldView {
  public:
   FieldView() = default;
-  FieldView(const FieldValue& value) : json_(value.json()) {}
+  // Implicit both ways, as std::string_view is of a std::string.
+  FieldView(const FieldValue& value)  // NOLINT(google-explicit-constructor)
+      : json_(value.json()) {}
   // REQUIRES: canonical_value_length(json) == json.size().
   static FieldView from_canonical(std::string_view json) { return FieldView{json}; }
-  operator FieldValue() const { return FieldValue::from_canonical(json_); }
+  operator FieldValue() const {  // NOLINT(google-explicit-constructor)
+    return FieldValue::from_canonical(json_);
+  }
 
   std::string_view json() const { return json_; }
   bool is_null() const { return json_ == "null"; }

@@ -33,8 +33,7 @@ class EmailRegistry {
   void apply(const OrganizationId& organization, const Contact* before, const Event& event);
 
  private:
-  void set(const OrganizationId& organization, FieldView email,
-           std::optional<ContactId> holder);
+  void set(const OrganizationId& organization, FieldView email, std::optional<ContactId> holder);
 
   Base confirmed_;
   // By organization and email, a NUL between them, which neither can contain. No holder: released.

@@ -30,6 +30,7 @@ using Past = std::map<ContactId, std::vector<Remembered>>;
 
 std::vector<Field> fields_of(const std::vector<domain::FieldChange>& changes) {
   std::vector<Field> fields;
+  fields.reserve(changes.size());
   for (const auto& change : changes) fields.push_back(change.field);
   return fields;
 }

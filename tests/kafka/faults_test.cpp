@@ -98,6 +98,7 @@ TEST_F(KafkaFaults, ADamagedRecordIsNotPassedOver) {
   }
   // So many more that a reader which goes on behind the damage finds something there.
   std::vector<domain::RecordedEvent> more;
+  more.reserve(1'000);
   for (std::uint64_t i = 0; i < 1'000; ++i) more.push_back(event_under(claim, 4 + i, "more"));
   ASSERT_EQ(log().append(claim, more), infra::AppendResult::committed);
   damage(files(), "unharmed2");

@@ -12,7 +12,6 @@ namespace contactd::projections {
 namespace {
 
 using namespace contactd::test;
-using domain::Contact;
 using domain::ContactState;
 using domain::Field;
 using domain::FieldChange;
