@@ -138,6 +138,7 @@ TEST_F(WriterFaultsTest, ARivalThatClaimsWhileItCatchesUpIsOutclaimed) {
   start();
   EXPECT_EQ(metrics_->log_claims.Value(), 2);
   expect_sound();
+  stop();  // the log looks at what is on this stack
 }
 
 TEST_F(WriterFaultsTest, ARepeatedBatchIsAppliedOnce) {
@@ -186,6 +187,7 @@ TEST_F(WriterFaultsTest, ACommitThatTheLogNeverShowsIsNoPromise) {
   wait_for_claim(2);
   expect_sound();
   EXPECT_NE(stored("ann"), nullptr);
+  stop();  // the log looks at what is on this stack
 }
 
 TEST_F(WriterFaultsTest, ALogThatIsAwayIsTriedAgain) {
@@ -313,6 +315,7 @@ TEST_F(WriterFaultsTest, ARecordThatIsNotContactdsIsPassedOver) {
   EXPECT_TRUE(is<ContactAnswer>(run(create("bob"))));
   EXPECT_EQ(metrics_->fold_foreign.Value(), 1);
   EXPECT_TRUE(writer_->status().state == State::serving);
+  stop();  // the log looks at what is on this stack
 }
 
 TEST_F(WriterFaultsTest, AWriterStopsWhileItsLogIsAway) {

@@ -15,6 +15,9 @@ using projections::ContactAnswer;
 // Holds a first batch, which creates ann, between its commit and its fold, while a second one is
 // decided and appended.
 class WriterInFlightTest : public WriterTest {
+ public:
+  ~WriterInFlightTest() override { stop(); }  // the log looks at the members below
+
  protected:
   // `submit_second` submits the second batch; returns once the first waits to be folded.
   template <class SubmitSecond>

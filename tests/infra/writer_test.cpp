@@ -316,6 +316,7 @@ TEST_F(WriterTest, AnswersOnlyAfterTheFold) {
   gate.open();
   EXPECT_TRUE(is<ContactAnswer>(outcome_of(token)));
   EXPECT_NE(stored("ann"), nullptr);
+  stop();  // the log looks at what is on this stack
 }
 
 TEST_F(WriterTest, ServesManyThreads) {
