@@ -42,8 +42,9 @@ struct ListPage {
 
 // The projections' database: what was folded, and how far.
 //
-// The reads see whole batches only. Threads: reads from any, but contact() from the thread of the
-// partition alone, as are begin() and a Batch.
+// A read of one row sees a batch whole or not at all, and every batch whose commit() has returned.
+// A list sees of one moment which contacts there are and in which order; their rows may be newer.
+// Threads: reads from any; begin() and a Batch from one at a time for each partition.
 // Errors: a database that can't be read or written is StoreUnavailable; a row that isn't as this
 // release writes it is projections::CorruptRecord.
 class ReadStore : public projections::StateReader {
