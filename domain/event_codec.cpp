@@ -18,15 +18,17 @@ namespace json = boost::json;
 constexpr std::string_view contact_created = "contactd.contact.created.v1";
 constexpr std::string_view contact_updated = "contactd.contact.updated.v1";
 constexpr std::string_view contact_deleted = "contactd.contact.deleted.v1";
-constexpr std::string_view api_key_created = "contactd.api_key.created.v1";
+constexpr std::string_view api_key_created_v1 = "contactd.api_key.created.v1";
+// With an end, or the key that it takes the place of.
+constexpr std::string_view api_key_created_v2 = "contactd.api_key.created.v2";
 constexpr std::string_view api_key_revoked = "contactd.api_key.revoked.v1";
 constexpr std::string_view request_answered = "contactd.request.answered.v1";
 constexpr std::string_view writer_claimed_v1 = "contactd.writer.claimed.v1";
 constexpr std::string_view writer_claimed_v2 = "contactd.writer.claimed.v2";  // with `partitions`
 
-constexpr std::array all_types = {contact_created,   contact_updated,  contact_deleted,
-                                  api_key_created,   api_key_revoked,  request_answered,
-                                  writer_claimed_v1, writer_claimed_v2};
+constexpr std::array all_types = {contact_created,    contact_updated,    contact_deleted,
+                                  api_key_created_v1, api_key_created_v2, api_key_revoked,
+                                  request_answered,   writer_claimed_v1,  writer_claimed_v2};
 
 struct Unreadable : std::runtime_error {
   using std::runtime_error::runtime_error;
@@ -54,6 +56,16 @@ std::uint32_t partitions_at(const json::object& object) {
     throw Unreadable("member 'partitions' is no number of partitions");
   }
   return static_cast<std::uint32_t>(count);
+}
+
+// To the millisecond, in the one form in which times are written.
+Instant time_at(const json::object& object, std::string_view name) {
+  const std::string_view text = text_at(object, name);
+  const auto time = parse_iso8601(text);
+  if (!time || to_iso8601(*time) != text) {
+    throw Unreadable("member '" + std::string{name} + "' is no time");
+  }
+  return *time;
 }
 
 ContactId contact_at(const json::object& object, std::string_view name = "contact_id") {
@@ -105,6 +117,10 @@ Scope scope_at(const json::object& object, std::string_view name) {
 }
 
 // Writers.
+std::string time_or_null(const std::optional<Instant>& time) {
+  return time ? '"' + to_iso8601(*time) + '"' : "null";
+}
+
 struct Encoder {
   std::string out;
 
@@ -133,7 +149,14 @@ struct Encoder {
   void operator()(const ApiKeyCreated& event) {
     out += R"({"key_id":)" + json_string(event.key) + R"(,"name":)" + json_string(event.name) +
            R"(,"scopes":{"contacts":")" + std::string{name_of(event.scopes.contacts)} +
-           R"("},"secret_sha256":")" + to_hex(event.secret_hash) + R"("})";
+           R"("},"secret_sha256":")" + to_hex(event.secret_hash) + '"';
+    if (event.expires_at || event.replaces) {
+      out += R"(,"expires_at":)" + time_or_null(event.expires_at) + R"(,"replaces":)";
+      out += event.replaces ? R"({"key_id":)" + json_string(event.replaces->key) +
+                                  R"(,"ends_at":)" + time_or_null(event.replaces->ends_at) + '}'
+                            : "null";
+    }
+    out += '}';
   }
   void operator()(const ApiKeyRevoked& event) {
     out += R"({"key_id":)" + json_string(event.key) + '}';
@@ -172,6 +195,19 @@ ApiKeyCreated key_created_from(const json::object& object) {
           Scopes{scope_at(scopes->get_object(), "contacts")}, *hash};
 }
 
+ApiKeyCreated key_created_v2_from(const json::object& object) {
+  ApiKeyCreated event = key_created_from(object);
+  const json::value& expires_at = object.at("expires_at");
+  const json::value& replaces = object.at("replaces");
+  if (!expires_at.is_null()) event.expires_at = time_at(object, "expires_at");
+  if (!replaces.is_null()) {
+    const json::object& replaced = replaces.as_object();
+    event.replaces = {std::string{text_at(replaced, "key_id")}, time_at(replaced, "ends_at")};
+  }
+  if (!event.expires_at && !event.replaces) throw Unreadable("it is one of version 1");
+  return event;
+}
+
 Event event_from(std::string_view type, const json::object& data) {
   if (type == contact_updated) {
     return ContactUpdated{contact_at(data), number_at(data, "version"), changes_at(data)};
@@ -181,7 +217,8 @@ Event event_from(std::string_view type, const json::object& data) {
     return ContactCreated{contact_at(data), changes_at(data)};
   }
   if (type == contact_deleted) return ContactDeleted{contact_at(data), number_at(data, "version")};
-  if (type == api_key_created) return key_created_from(data);
+  if (type == api_key_created_v1) return key_created_from(data);
+  if (type == api_key_created_v2) return key_created_v2_from(data);
   if (type == api_key_revoked) return ApiKeyRevoked{std::string{text_at(data, "key_id")}};
   if (type == request_answered) return answered_from(data);
   if (type == writer_claimed_v1) return WriterClaimed{std::string{text_at(data, "writer")}};
@@ -271,7 +308,9 @@ struct TypeName {
   std::string_view operator()(const ContactCreated&) const { return contact_created; }
   std::string_view operator()(const ContactUpdated&) const { return contact_updated; }
   std::string_view operator()(const ContactDeleted&) const { return contact_deleted; }
-  std::string_view operator()(const ApiKeyCreated&) const { return api_key_created; }
+  std::string_view operator()(const ApiKeyCreated& event) const {
+    return event.expires_at || event.replaces ? api_key_created_v2 : api_key_created_v1;
+  }
   std::string_view operator()(const ApiKeyRevoked&) const { return api_key_revoked; }
   std::string_view operator()(const RequestAnswered&) const { return request_answered; }
   std::string_view operator()(const WriterClaimed& event) const {

@@ -87,6 +87,7 @@ class BatchDecider {
   domain::Decision decide_on(const Submission& submission, const domain::DeleteContact& command);
   domain::Decision decide_on(const Submission& submission, const domain::RevertContact& command);
   domain::Decision decide_on(const Submission& submission, const domain::CreateApiKey& command);
+  domain::Decision decide_on(const Submission& submission, const domain::RotateApiKey& command);
   domain::Decision decide_on(const Submission& submission, const domain::RevokeApiKey& command);
 
   std::optional<domain::ContactId> holder_of(const Submission& submission,
