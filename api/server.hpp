@@ -9,8 +9,11 @@
 
 namespace contactd::api {
 
+class TlsCredentials;
+
 // The HTTP side: one acceptor, and lanes, each a thread with its own event loop and connections,
-// which never move. Speaks HTTP/1.1 and 1.0, with keep-alive and pipelining.
+// which never move. Speaks HTTP/1.1 and 1.0, with keep-alive and pipelining; on TLS if it is told
+// to.
 //
 // Threads: start(), drain() and stop() from one; each at most once, in this order.
 class Server {
@@ -23,6 +26,8 @@ class Server {
     std::chrono::milliseconds header_timeout{};
     std::chrono::milliseconds request_timeout{};
     std::chrono::milliseconds idle_timeout{};
+    std::size_t connections_per_address_max = 0;  // 0: no limit
+    const TlsCredentials* tls = nullptr;          // null: in the clear; must outlive the server
   };
 
   // `services` must outlive the server. Throws std::runtime_error if it can't listen.

@@ -40,7 +40,7 @@ struct Services {
   infra::ReadStore& store;
   const Partitions& partitions;
   infra::Metrics& metrics;
-  const Authenticator& authenticator;
+  Authenticator& authenticator;
   RateLimiter& rate_limiter;
   infra::Clock clock;
 };

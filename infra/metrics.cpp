@@ -43,6 +43,10 @@ Metrics::Metrics()
       http_connections(gauge(*registry_, "contactd_http_connections", "Open client connections")),
       http_connections_refused(counter(*registry_, "contactd_http_connections_refused_total",
                                        "Connections turned away at the limit")),
+      tls_handshakes_failed(counter(*registry_, "contactd_tls_handshakes_failed_total",
+                                    "Connections that ended before TLS was agreed upon")),
+      tls_certificate_ends(gauge(*registry_, "contactd_tls_certificate_end_seconds",
+                                 "When the certificate in use ends, since 1970; 0: no TLS")),
       queue_commands(
           gauge(*registry_, "contactd_queue_commands", "Commands that wait for the writer")),
       queue_full(counter(*registry_, "contactd_queue_full_total",

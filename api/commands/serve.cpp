@@ -29,6 +29,9 @@ void add_limits(CLI::App& app, Raw& raw) {
   option(app, "max-connections", serve.connections_max,
          "Connections at once; more are answered 503")
       ->check(CLI::Range(1U, 1'000'000U));
+  option(app, "max-connections-per-address", serve.connections_per_address_max,
+         "Connections of one address at once; more are answered 503; 0 is no limit")
+      ->check(CLI::Range(0U, 1'000'000U));
   option(app, "queue-max", serve.queue_commands_max,
          "Changes that may wait for the writer; more are answered 503")
       ->check(CLI::Range(1U, 1'000'000U));
@@ -37,6 +40,17 @@ void add_limits(CLI::App& app, Raw& raw) {
       ->check(CLI::Range(0, 1'000'000'000));
   option(app, "rate-window-s", raw.rate_window_s, "The window, in seconds")
       ->check(CLI::Range(1, 86'400));
+}
+
+void add_security(CLI::App& app, ServeConfig& serve) {
+  CLI::Option* certificate =
+      option(app, "tls-cert", serve.tls_certificate,
+             "Serve https with this certificate and its chain, in PEM; read again on SIGHUP");
+  CLI::Option* key = option(app, "tls-key", serve.tls_key, "The certificate's key, in PEM");
+  certificate->needs(key);
+  key->needs(certificate);
+  flag(app, "core-dumps", serve.core_dumps,
+       "Let a crash leave a core file, which has contact data and keys in it");
 }
 
 void add_timeouts(CLI::App& app, Raw& raw) {
@@ -63,6 +77,7 @@ void add_flags(CLI::App& app, Raw& raw) {
   app.add_option("--admin-key", serve.admin_key,
                  "Key of the admin API; without one, <data-dir>/admin.key, made if absent")
       ->envname("CONTACTD_ADMIN_KEY");
+  add_security(app, serve);
   add_limits(app, raw);
   add_timeouts(app, raw);
   option(app, "log-level", serve.log_level, "Least severity of what is logged")

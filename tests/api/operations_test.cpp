@@ -1,5 +1,8 @@
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+
+#include <gtest/gtest-spi.h>
 
 #include <boost/json.hpp>
 #include <fstream>
@@ -8,6 +11,7 @@
 #include <vector>
 
 #include "tests/support/api_fixture.hpp"
+#include "tests/support/canaries.hpp"
 
 // Operating the server: its start and end, its settings, its logs, its metrics.
 namespace contactd::test {
@@ -320,6 +324,45 @@ TEST(Operations, LogsCarryNoContactDataAndNoKeys) {
         std::string{"wrong-key-of-someone"}}) {
     EXPECT_EQ(log.find(secret), std::string::npos) << secret << "\n" << log;
   }
+}
+
+// Only where others could read: a search that finds nothing proves nothing.
+TEST(Canaries, AreFoundWhereTheyAre) {
+  add_canary("a-canary-that-is-here-on-purpose");
+  add_canaries_of(json::parse(R"({"a": [{"b": "another-canary-of-the-test"}], "c": "short"})"));
+  EXPECT_NONFATAL_FAILURE(expect_no_canary("x a-canary-that-is-here-on-purpose x", "a log"),
+                          "a log has what a client sent");
+  EXPECT_NONFATAL_FAILURE(expect_no_canary("another-canary-of-the-test", "a log"), "a log has");
+  expect_no_canary("short, and nothing else", "a log");
+}
+
+std::string limit_of(pid_t process, const std::string& name) {
+  std::istringstream lines{read_whole_file("/proc/" + std::to_string(process) + "/limits")};
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with(name)) return line.substr(name.size());
+  }
+  return "no such limit";
+}
+
+TEST(Operations, ACrashLeavesNoCoreFile) {
+  ServerProcess server;
+  std::istringstream limits{limit_of(server.pid(), "Max core file size")};
+  std::string soft;
+  std::string hard;
+  limits >> soft >> hard;
+  EXPECT_EQ(soft, "0");
+  EXPECT_EQ(hard, "0");
+  // Not dumpable: what is the process's own in /proc belongs to root.
+  struct stat found{};
+  ASSERT_EQ(stat(("/proc/" + std::to_string(server.pid()) + "/mem").c_str(), &found), 0);
+  EXPECT_EQ(found.st_uid, 0U);
+
+  rlimit own{};
+  ASSERT_EQ(getrlimit(RLIMIT_CORE, &own), 0);
+  if (own.rlim_max == 0) return;
+  ServerProcess debugged{{{"--core-dumps"}, {}}};
+  EXPECT_NE(limit_of(debugged.pid(), "Max core file size"),
+            limit_of(server.pid(), "Max core file size"));
 }
 
 TEST(Operations, LogLinesAreJsonWhereThatIsAskedFor) {
