@@ -33,6 +33,11 @@ std::optional<domain::ApiKey> Authenticator::api_key(std::string_view presented)
   return key;
 }
 
+bool Authenticator::holds(const domain::KeyId& id) const {
+  const auto key = store_.api_key(id);
+  return key && !key->revoked_at;
+}
+
 bool Authenticator::is_admin(std::string_view presented) const {
   return infra::equal_in_constant_time(infra::sha256(presented), admin_hash_);
 }
