@@ -257,4 +257,17 @@ Routed route(const Services& services, const Request& request) {
   }
 }
 
+Response run_guarded(const std::function<Response()>& run, ErrorFormat format,
+                     std::string_view request_id) {
+  try {
+    return run();
+  } catch (const infra::Unavailable& problem) {
+    spdlog::error("request {}: {}", request_id, problem.what());
+    return overloaded(format, "The database can't be read at present; try again");
+  } catch (const std::exception& problem) {
+    spdlog::error("request {}: {}", request_id, problem.what());
+    return internal_error(format);
+  }
+}
+
 }  // namespace contactd::api

@@ -22,6 +22,8 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 using boost::system::error_code;
 using Parser = http::request_parser<http::string_body>;
+// Goes on with a coroutine that waits. A timer to be cancelled instead goes through the event loop.
+using Resume = asio::async_result<asio::use_awaitable_t<Executor>, void()>::handler_type;
 
 std::string_view text(beast::string_view view) { return {view.data(), view.size()}; }
 
@@ -51,13 +53,10 @@ Response parse_failure(error_code ec, std::string_view seen) {
 }  // namespace
 
 // Reads a request, has it handled, writes the answer; over and over. All on the lane's thread.
-class Session::Impl final : private FeedPeer {
+class Session::Impl final : public FeedPeer {
  public:
   Impl(Socket socket, Lane& lane, std::string client_address)
-      : lane_(lane),
-        socket_(std::move(socket)),
-        wake_(lane.executor()),
-        client_address_(std::move(client_address)) {
+      : lane_(lane), socket_(std::move(socket)), client_address_(std::move(client_address)) {
     error_code ignored;
     socket_.set_option(asio::ip::tcp::no_delay{true}, ignored);
     socket_.non_blocking(true, ignored);
@@ -73,6 +72,7 @@ class Session::Impl final : private FeedPeer {
       parser_->eager(true);
       open = co_await read_request();
       if (open) open = co_await answer_request();
+      feed_.reset();
     }
     error_code ignored;
     socket_.close(ignored);
@@ -87,32 +87,32 @@ class Session::Impl final : private FeedPeer {
 
   void check_deadline(SteadyTime now) {
     if (now < deadline_) return;
+    if (phase_ == Phase::waiting) return resume();
     overdue_ = true;
     cancel();
   }
   void close_if_idle() {
     if (phase_ == Phase::idle) cancel();
-    if (feed_ != nullptr) feed_->finish();
+    if (feed_) feed_->finish();
   }
+  // The session may be gone when one of these returns: what it waited for has come.
   void cut() {
     error_code ignored;
     cut_ = true;
     socket_.close(ignored);
-    wake_.cancel();
+    wake();
+    resume();
   }
   void deliver(infra::Outcome outcome) {
     outcome_ = std::move(outcome);
-    wake_.cancel();
+    resume();
   }
   void deliver(Response response) {
     slow_response_ = std::move(response);
-    wake_.cancel();
+    resume();
   }
 
  private:
-  struct Forget {
-    void operator()(FeedSession** feed) const { *feed = nullptr; }
-  };
   enum class Phase { idle, header, body, waiting, writing, lingering };
 
   const Server::Settings& settings() const { return lane_.state().settings; }
@@ -306,16 +306,7 @@ class Session::Impl final : private FeedPeer {
     ++state.slow_reads_waiting;
     asio::post(state.slow_reads, [run = std::move(read.run), format = asked_format, token,
                                   lane = &lane_, id = std::move(request_id)] {
-      Response response;
-      try {
-        response = run();
-      } catch (const infra::Unavailable& problem) {
-        spdlog::error("request {}: {}", id, problem.what());
-        response = overloaded(format, "The database can't be read at present; try again");
-      } catch (const std::exception& problem) {
-        spdlog::error("request {}: {}", id, problem.what());
-        response = internal_error(format);
-      }
+      Response response = run_guarded(run, format, id);
       --lane->state().slow_reads_waiting;
       lane->deliver(token, std::move(response));
     });
@@ -328,9 +319,8 @@ class Session::Impl final : private FeedPeer {
 
   // Answers with a feed's events: as JSON, or by a stream that ends with the connection.
   Awaitable<bool> follow(Feed asked_for, const Request& asked, SteadyTime started) {
-    FeedSession feed{lane_, *this, std::move(asked_for), error_format(asked)};
-    feed_ = &feed;
-    const std::unique_ptr<FeedSession*, Forget> forget{&feed_};
+    FeedSession& feed = feed_.emplace(lane_, *this, std::move(asked_for), error_format(asked));
+    feed_timer_.emplace(lane_.executor());
     format_ = error_format(asked);
     request_id_ = asked.request_id;
     if (buffer_.size() == 0) buffer_ = beast::flat_buffer{};  // it may be long until it is needed
@@ -358,7 +348,7 @@ class Session::Impl final : private FeedPeer {
   // is; after that only sending tells.
   void watch_for_close() {
     socket_.async_wait(Socket::wait_read, [this, here = std::weak_ptr{here_}](error_code failed) {
-      if (failed || here.expired() || feed_ == nullptr) return;
+      if (failed || here.expired() || !feed_) return;
       char byte = 0;
       error_code ec;
       socket_.receive(asio::buffer(&byte, 1), Socket::message_peek, ec);
@@ -387,24 +377,30 @@ class Session::Impl final : private FeedPeer {
     phase_ = Phase::waiting;
     deadline_ = SteadyTime::max();
     sleeping_ = true;
-    wake_.expires_at(time);
-    co_await wake_.async_wait(await);
+    feed_timer_->expires_at(time);
+    co_await feed_timer_->async_wait(await);
     sleeping_ = false;
   }
   void wake() override {
-    if (sleeping_) wake_.cancel();
+    if (sleeping_) feed_timer_->cancel();
   }
   void stop_sending() override {
     if (phase_ == Phase::writing) cancel();
   }
   bool gone() const override { return gone_ || cut_; }
 
+  // Returns once something was delivered, the wait is over, or the session was cut.
   Awaitable<void> wait_for_delivery(std::uint64_t token) {
-    phase_ = Phase::waiting;
-    deadline_ = SteadyTime::max();
-    wake_.expires_after(limits::outcome_wait_max);
-    co_await wake_.async_wait(await);
+    enter(Phase::waiting, limits::outcome_wait_max);
+    constexpr asio::use_awaitable_t<Executor> here{};
+    co_await asio::async_initiate<decltype(here), void()>(
+        [this](Resume resume) { resume_.emplace(std::move(resume)); }, here);
     lane_.forget(token);
+  }
+  void resume() {
+    if (!resume_) return;
+    Resume resume = *std::exchange(resume_, std::nullopt);
+    std::move(resume)();
   }
 
   // Sends what is to be sent. False if the client doesn't take it.
@@ -462,7 +458,7 @@ class Session::Impl final : private FeedPeer {
   Lane& lane_;
   Session* self_ = nullptr;
   Socket socket_;
-  Timer wake_;
+  std::optional<Resume> resume_;  // while it waits for a delivery
   const std::string client_address_;
   beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
@@ -473,9 +469,10 @@ class Session::Impl final : private FeedPeer {
   SteadyTime deadline_ = SteadyTime::max();
   bool overdue_ = false;  // the deadline has passed; it was the lane that cancelled
   // Of a feed that is being answered.
-  FeedSession* feed_ = nullptr;
+  std::optional<FeedSession> feed_;
   ErrorFormat format_ = ErrorFormat::plain;
   std::string request_id_;
+  std::optional<Timer> feed_timer_;
   bool sleeping_ = false;  // in sleep_until()
   bool gone_ = false;      // the client has closed, or half closed, the connection
   const std::shared_ptr<int> here_ = std::make_shared<int>(0);  // for what may outlive the session
