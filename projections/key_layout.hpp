@@ -33,7 +33,7 @@
 namespace contactd::projections {
 
 // Changes with every change of a key or a value; a database with another number is rebuilt.
-inline constexpr std::uint32_t format_version = 2;
+inline constexpr std::uint32_t format_version = 3;
 
 enum class Table : std::uint8_t {
   meta,

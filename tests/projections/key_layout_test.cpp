@@ -41,7 +41,7 @@ TEST(KeyLayout, HasTheseBytes) {
       {keys::checkpoint(3), "checkpoint\\x00\\x00\\x00\\x03"},
       {std::string{keys::format}, "format"},
   };
-  EXPECT_EQ(format_version, 2U);
+  EXPECT_EQ(format_version, 3U);
   for (const auto& [key, bytes] : rows) EXPECT_EQ(printable(key), bytes);
 }
 
