@@ -44,18 +44,39 @@ struct LogSlice {
   std::uint64_t next_offset = 0;  // where to read on
 };
 
+// A log that is only read.
+//
+// Threads: one at a time for each partition.
+// Errors: a world that broke is LogUnavailable.
+class LogReader {
+ public:
+  virtual ~LogReader() = default;
+
+  virtual std::uint32_t partition_count() const = 0;
+
+  // The committed records from offset `from` on, at most `count_max` of them; none if there are
+  // none yet.
+  virtual LogSlice read(std::uint32_t partition, std::uint64_t from, std::size_t count_max) = 0;
+
+  // Waits until a record at or after `from` is committed, or for `patience`. Returns whether one
+  // is. A wake-up may be spurious.
+  virtual bool wait(std::uint32_t partition, std::uint64_t from,
+                    std::chrono::milliseconds patience) = 0;
+
+  // One past the last committed record, as far as is known: for progress and lag, never to decide
+  // that everything was read. Not less than what read() has ever given out, unless the log has
+  // lost records.
+  virtual std::uint64_t end_offset(std::uint32_t partition) = 0;
+};
+
 // The ordered, durable truth, in partitions. Everything that every implementation must do is in
 // tests/infra/event_log_conformance.hpp.
 //
 // Threads: one thread at a time claims, appends to and releases a partition, and one at a time
 // reads or waits; the two may do so at once.
-// Errors: a world that broke is LogUnavailable, except in append(), which says `unknown`.
-class EventLog {
+// Errors: as LogReader's, except in append(), which says `unknown`.
+class EventLog : public LogReader {
  public:
-  virtual ~EventLog() = default;
-
-  virtual std::uint32_t partition_count() const = 0;
-
   // Takes the partition: appends a WriterClaimed record (with `proposal`'s id, time and writer)
   // and returns once it is committed. From then on nothing under an earlier claim is committed.
   virtual Claim claim(std::uint32_t partition, const domain::RecordedEvent& proposal) = 0;
@@ -71,20 +92,6 @@ class EventLog {
   // Lets go of the partition: what the claim holds is given back, and an append under it is fenced.
   // Does nothing if there is no claim. Blocks no longer than append(). Doesn't throw.
   virtual void release(std::uint32_t partition) = 0;
-
-  // The committed records from offset `from` on, at most `count_max` of them; none if there are
-  // none yet.
-  virtual LogSlice read(std::uint32_t partition, std::uint64_t from, std::size_t count_max) = 0;
-
-  // Waits until a record at or after `from` is committed, or for `patience`. Returns whether one
-  // is. A wake-up may be spurious.
-  virtual bool wait(std::uint32_t partition, std::uint64_t from,
-                    std::chrono::milliseconds patience) = 0;
-
-  // One past the last committed record, as far as is known: for progress and lag, never to decide
-  // that everything was read. Not less than what read() has ever given out, unless the log has
-  // lost records.
-  virtual std::uint64_t end_offset(std::uint32_t partition) = 0;
 };
 
 }  // namespace contactd::infra
