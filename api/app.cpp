@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include <set>
 #include <thread>
 
+#include "api/process_guard.hpp"
 #include "api/server.hpp"
 #include "api/tls.hpp"
 #include "infra/embedded_event_log.hpp"
@@ -29,8 +29,9 @@ constexpr std::size_t admin_key_length = 43;
 constexpr auto embedded_identity = "embedded";
 // A commit takes a broker some milliseconds: the next batch is decided meanwhile.
 constexpr std::size_t kafka_batches_in_flight_max = 2;
-// How often it is looked whether all partitions serve, to print the ready line, or a signal came.
-constexpr timespec ready_check_interval{0, 20'000'000};
+// How often it is looked whether a signal came; at first also whether all partitions serve, to
+// print the ready line.
+constexpr timespec signal_check_interval{0, 20'000'000};
 
 // Blocks SIGTERM and SIGINT, and SIGHUP if it is to be taken, in this and every later thread, to be
 // taken by wait() alone.
@@ -58,6 +59,16 @@ class Signals {
  private:
   sigset_t set_{};
 };
+
+// Each connection is a descriptor, and the usual limit is far below what may be.
+void allow_many_descriptors() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    spdlog::warn("can't raise the limit of open files: {}", std::strerror(errno));
+  }
+}
 
 std::string make_admin_key(const std::filesystem::path& file) {
   const std::string key = infra::random_text(admin_key_length);
@@ -116,15 +127,6 @@ void require_same_log(const std::filesystem::path& data_dir, const std::string& 
   if (!stream.flush()) throw infra::Unavailable("can't write " + file.string());
 }
 
-// A core file has contact data and keys in it. Not dumpable: nor can another process of the same
-// user look into this one.
-void forbid_core_dumps() {
-  const rlimit none{0, 0};
-  if (setrlimit(RLIMIT_CORE, &none) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0) {
-    spdlog::warn("can't forbid core files: {}", std::strerror(errno));
-  }
-}
-
 std::unique_ptr<TlsCredentials> open_tls(const ServeConfig& config) {
   if (config.tls_certificate.empty() && config.tls_key.empty()) return nullptr;
   return std::make_unique<TlsCredentials>(config.tls_certificate, config.tls_key);
@@ -141,8 +143,9 @@ class App {
         partitions_(make_writers()),
         authenticator_(*store_, admin_key(config), infra::system_time),
         rate_limiter_(config.rate_limit, config.rate_window),
-        services_{*store_,        partitions_,   metrics_,
-                  authenticator_, rate_limiter_, infra::system_time},
+        feed_followers_(config.feed_followers_of_key_max, config.feed_followers_max),
+        services_{*store_,       partitions_, metrics_,        authenticator_,
+                  rate_limiter_, feed_hub_,   feed_followers_, infra::system_time},
         server_(settings(config, tls_.get()), services_) {
     show_certificate();
   }
@@ -171,10 +174,18 @@ class App {
   bool ready() const { return partitions_.caught_up(); }
   std::string url() const { return server_.url(); }
 
-  void shut_down() {
-    if (!server_.drain(config_.drain_timeout)) {
-      spdlog::warn("some requests didn't finish within the drain's {} ms and were cut",
-                   config_.drain_timeout.count());
+  // A second signal cuts the drain short.
+  void shut_down(const Signals& signals) {
+    {
+      const std::jthread impatience{[&](const std::stop_token& over) {
+        while (!over.stop_requested()) {
+          if (signals.end_came_within(signal_check_interval)) return server_.hurry();
+        }
+      }};
+      if (!server_.drain(config_.drain_timeout)) {
+        spdlog::warn("some requests didn't finish within the drain's {} ms and were cut",
+                     config_.drain_timeout.count());
+      }
     }
     // The drain has answered all that was queued: the others may have the partitions at once.
     if (membership_) membership_->leave();
@@ -194,6 +205,8 @@ class App {
             config.header_timeout,
             config.request_timeout,
             config.idle_timeout,
+            config.feed_heartbeat,
+            config.feed_stall,
             config.connections_per_address_max,
             tls};
   }
@@ -253,7 +266,7 @@ class App {
     writers.reserve(log_->partition_count());
     for (std::uint32_t partition = 0; partition < log_->partition_count(); ++partition) {
       writers.push_back(std::make_unique<infra::Writer>(partition, limits, *log_, *store_, metrics_,
-                                                        infra::system_time));
+                                                        infra::system_time, &feed_hub_));
     }
     return writers;
   }
@@ -263,9 +276,11 @@ class App {
   infra::Metrics metrics_;
   std::unique_ptr<infra::EventLog> log_;
   std::unique_ptr<infra::ReadStore> store_;
+  infra::FeedHub feed_hub_;
   Partitions partitions_;
   Authenticator authenticator_;
   RateLimiter rate_limiter_;
+  FeedFollowers feed_followers_;
   Services services_;
   Server server_;
   std::unique_ptr<infra::KafkaMembership> membership_;
@@ -274,21 +289,22 @@ class App {
 }  // namespace
 
 int serve(const ServeConfig& config) {
+  guard_process(config.core_dumps);
   infra::configure_log(config.log_level, config.log_format);
-  if (!config.core_dumps) forbid_core_dumps();
   const Signals signals{!config.tls_certificate.empty()};
+  allow_many_descriptors();
   try {
     App app{config};
     app.start();
     bool stopping = false;
-    while (!app.ready() && !stopping) stopping = signals.end_came_within(ready_check_interval);
+    while (!app.ready() && !stopping) stopping = signals.end_came_within(signal_check_interval);
     if (!stopping) {
       std::printf("contactd ready %s\n", app.url().c_str());
       std::fflush(stdout);
       while (signals.wait() == SIGHUP) app.reload_tls();
     }
     spdlog::info("stopping");
-    app.shut_down();
+    app.shut_down(signals);
     return 0;
   } catch (const std::exception& problem) {
     spdlog::critical("{}", problem.what());

@@ -36,7 +36,7 @@ std::optional<domain::ApiKey> Authenticator::api_key(std::string_view presented)
   return key;
 }
 
-bool Authenticator::still_holds(const domain::KeyId& id) const {
+bool Authenticator::holds(const domain::KeyId& id) const {
   const auto key = store_.api_key(id);
   return key && key->holds_at(clock_());
 }

@@ -29,8 +29,9 @@ class Authenticator {
   // that a revocation holds from the moment it is answered. Takes the same time for every wrong
   // secret of a key.
   std::optional<domain::ApiKey> api_key(std::string_view presented);
-  // Whether a key that was presented earlier holds still: for answers that go on for long.
-  bool still_holds(const domain::KeyId& id) const;
+  // Whether the key, which was presented and held then, holds still: for answers that go on for
+  // long.
+  bool holds(const domain::KeyId& id) const;
   bool is_admin(std::string_view presented) const;
 
   const KeyUsage& usage() const { return usage_; }

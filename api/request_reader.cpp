@@ -50,12 +50,6 @@ Response parse_failure(error_code ec, std::string_view seen) {
   return protocol_error(400, "Malformed HTTP request: " + ec.message());
 }
 
-// A client's request id is kept if it is short and of visible ASCII.
-bool good_request_id(std::string_view id) {
-  return !id.empty() && id.size() <= limits::request_id_length_max &&
-         std::all_of(id.begin(), id.end(), [](char c) { return c > 0x20 && c < 0x7F; });
-}
-
 }  // namespace
 
 class RequestReader::Impl {
@@ -63,7 +57,11 @@ class RequestReader::Impl {
   boost::asio::mutable_buffer prepare(std::size_t count) { return buffer_.prepare(count); }
   void commit(std::size_t count) { buffer_.commit(count); }
   bool has_bytes() const { return buffer_.size() > 0; }
-  void discard() { buffer_.clear(); }
+  void discard() { buffer_ = beast::flat_buffer{}; }
+  void forget() {
+    parser_.reset();
+    discard();
+  }
 
   void next() {
     parser_.emplace();
@@ -150,13 +148,8 @@ class RequestReader::Impl {
     if (seen.size() > limits::header_bytes_max) {
       return parse_failure(http::error::header_limit, seen);
     }
-    for (std::size_t at = seen.find('\n'); at != std::string_view::npos;
-         at = seen.find('\n', at + 1)) {
-      if (at == 0 || seen[at - 1] != '\r') {
-        return protocol_error(400, "Malformed HTTP request; end each line with CRLF");
-      }
-    }
-    return std::nullopt;
+    if (!has_bare_newline(seen)) return std::nullopt;
+    return protocol_error(400, "Malformed HTTP request; end each line with CRLF");
   }
 
   std::optional<Response> guard() const {
@@ -196,6 +189,7 @@ boost::asio::mutable_buffer RequestReader::prepare(std::size_t count) {
 void RequestReader::commit(std::size_t count) { impl_->commit(count); }
 bool RequestReader::has_bytes() const { return impl_->has_bytes(); }
 void RequestReader::discard() { impl_->discard(); }
+void RequestReader::forget() { impl_->forget(); }
 void RequestReader::next() { impl_->next(); }
 std::optional<Response> RequestReader::parse() { return impl_->parse(); }
 bool RequestReader::is_done() const { return impl_->is_done(); }

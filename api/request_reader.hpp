@@ -22,8 +22,10 @@ class RequestReader {
   void commit(std::size_t count);
   // Whether bytes have come that no request has taken.
   bool has_bytes() const;
-  // Forgets them; for who only reads to have read.
+  // Forgets them, and gives their memory back.
   void discard();
+  // And the request. next() begins another.
+  void forget();
 
   // Begins the next request, with the bytes that are left of the last. To be called first.
   void next();

@@ -37,6 +37,7 @@ constexpr Endpoint contacts_endpoints[] = {
     {"GET", Access::read_contacts, false, list_contacts},
     {"POST", Access::write_contacts, true, create_contact},
 };
+constexpr Endpoint events_endpoints[] = {{"GET", Access::read_contacts, false, get_events}};
 constexpr Endpoint keys_endpoints[] = {
     {"GET", Access::admin, false, list_keys},
     {"POST", Access::admin, true, create_key},
@@ -55,6 +56,7 @@ constexpr std::array routes = {
     Route{"history", {"api", "v1", "contacts", "{id}", "history"}, history_endpoints},
     Route{"revert", {"api", "v1", "contacts", "{id}", "revert"}, revert_endpoints},
     Route{"contacts", {"api", "v1", "contacts"}, contacts_endpoints},
+    Route{"events", {"api", "v1", "events"}, events_endpoints},
     Route{"admin_key", {"admin", "v1", "keys", "{id}"}, key_endpoints},
     Route{"admin_key_rotate", {"admin", "v1", "keys", "{id}", "rotate"}, rotate_endpoints},
     Route{"admin_keys", {"admin", "v1", "keys"}, keys_endpoints},
@@ -199,6 +201,8 @@ void tell_rate(Handled& handled, const RateLimiter& limiter, const RateLimiter::
     *response = add(std::move(*response));
   } else if (auto* read = std::get_if<SlowRead>(&handled)) {
     read->run = [add, run = std::move(read->run)] { return add(run()); };
+  } else if (auto* feed = std::get_if<Feed>(&handled)) {
+    feed->finish = add;
   } else {
     auto& write = std::get<Write>(handled);
     write.render = [add, render = std::move(write.render)](const infra::Outcome& outcome) {
@@ -252,6 +256,19 @@ Routed route(const Services& services, const Request& request) {
   } catch (const std::exception& problem) {
     spdlog::error("request {}: {}", request.request_id, problem.what());
     return {internal_error(error_format(request)), "none"};
+  }
+}
+
+Response run_guarded(const std::function<Response()>& run, ErrorFormat format,
+                     std::string_view request_id) {
+  try {
+    return run();
+  } catch (const infra::Unavailable& problem) {
+    spdlog::error("request {}: {}", request_id, problem.what());
+    return overloaded(format, "The database can't be read at present; try again");
+  } catch (const std::exception& problem) {
+    spdlog::error("request {}: {}", request_id, problem.what());
+    return internal_error(format);
   }
 }
 

@@ -44,7 +44,7 @@ void log_failure(const std::exception_ptr& failure) {
 
 }  // namespace
 
-Lane::Lane(ServerState& state) : state_(state) {}
+Lane::Lane(ServerState& state) : state_(state), feeds_(state.services, io_) {}
 
 void Lane::start() {
   asio::co_spawn(io_, watch_deadlines(), asio::detached);
@@ -79,11 +79,16 @@ std::uint64_t Lane::expect(Session& session) {
 }
 
 void Lane::wake_soon(infra::Writer& writer) {
-  if (std::find(to_wake_.begin(), to_wake_.end(), &writer) != to_wake_.end()) return;
-  to_wake_.push_back(&writer);
+  const auto waking = std::find_if(to_wake_.begin(), to_wake_.end(),
+                                   [&](const ToWake& one) { return one.writer == &writer; });
+  if (waking != to_wake_.end()) {
+    if (++waking->commands % limits::commands_before_wake_max == 0) writer.wake();
+    return;
+  }
+  to_wake_.push_back({&writer, 1});
   if (to_wake_.size() > 1) return;
   asio::post(io_, [this] {
-    for (infra::Writer* one : to_wake_) one->wake();
+    for (const ToWake& one : to_wake_) one.writer->wake();
     to_wake_.clear();
   });
 }
@@ -136,11 +141,15 @@ void Lane::count(std::string_view method, std::string_view route, int status,
 
 Awaitable<void> Lane::watch_deadlines() {
   Timer timer{io_};
+  SteadyTime next_sweep{};
   for (;;) {
     timer.expires_after(limits::deadline_check_interval);
     co_await timer.async_wait(await);
     const auto now = std::chrono::steady_clock::now();
     for (auto at = sessions_.begin(); at != sessions_.end();) (*at++)->check_deadline(now);
+    if (now < next_sweep) continue;
+    next_sweep = now + limits::feed_sweep_interval;
+    feeds_.sweep();
   }
 }
 
@@ -201,12 +210,18 @@ class Server::Impl {
       acceptor_->close(ignored);
     });
     close_sessions(false);
-    const bool finished = wait_until_gone(patience);
+    const bool finished = wait_until_gone(patience, true);
     if (!finished) {
       close_sessions(true);
-      wait_until_gone(limits::abort_max);
+      wait_until_gone(limits::abort_max, false);
     }
     return finished;
+  }
+
+  void hurry() {
+    const std::lock_guard lock{state_.gone_mutex};
+    hurried_ = true;
+    state_.gone.notify_all();
   }
 
   void stop() {
@@ -308,9 +323,12 @@ class Server::Impl {
     state_.gone.notify_all();
   }
 
-  bool wait_until_gone(std::chrono::milliseconds patience) {
+  bool wait_until_gone(std::chrono::milliseconds patience, bool may_be_hurried) {
     std::unique_lock lock{state_.gone_mutex};
-    return state_.gone.wait_for(lock, patience, [this] { return state_.connections == 0; });
+    state_.gone.wait_for(lock, patience, [this, may_be_hurried] {
+      return state_.connections == 0 || (may_be_hurried && hurried_);
+    });
+    return state_.connections == 0;
   }
 
   void close_sessions(bool all) {
@@ -336,6 +354,7 @@ class Server::Impl {
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::optional<asio::basic_socket_acceptor<tcp, Executor>> acceptor_;
   std::uint16_t port_ = 0;
+  bool hurried_ = false;  // guarded by state_.gone_mutex
 };
 
 Server::Server(const Settings& settings, const Services& services)
@@ -344,6 +363,7 @@ Server::~Server() = default;
 void Server::start() { impl_->start(); }
 std::string Server::url() const { return impl_->url(); }
 bool Server::drain(std::chrono::milliseconds patience) { return impl_->drain(patience); }
+void Server::hurry() { impl_->hurry(); }
 void Server::stop() { impl_->stop(); }
 
 }  // namespace contactd::api

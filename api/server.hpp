@@ -26,6 +26,8 @@ class Server {
     std::chrono::milliseconds header_timeout{};
     std::chrono::milliseconds request_timeout{};
     std::chrono::milliseconds idle_timeout{};
+    std::chrono::milliseconds feed_heartbeat{};  // between two signs of life of a stream
+    std::chrono::milliseconds feed_stall{};  // what a stream's client may take for what it is sent
     std::size_t connections_per_address_max = 0;  // 0: no limit
     const TlsCredentials* tls = nullptr;          // null: in the clear; must outlive the server
   };
@@ -40,6 +42,8 @@ class Server {
   // Stops accepting and closes idle connections at once; lets requests under way finish for at
   // most `patience`, then cuts them. Returns whether all finished.
   bool drain(std::chrono::milliseconds patience);
+  // Cuts a drain short, from another thread: what it waits for is cut at once.
+  void hurry();
   // Ends the threads. To be called once the writers were stopped: they deliver to the lanes.
   void stop();
 

@@ -3,6 +3,7 @@
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/write.hpp>
 
+#include "api/feed_session.hpp"
 #include "api/lane.hpp"
 #include "api/limits.hpp"
 #include "api/problem.hpp"
@@ -17,6 +18,8 @@ namespace contactd::api {
 namespace {
 
 using boost::system::error_code;
+// Goes on with a coroutine that waits. A timer to be cancelled instead goes through the event loop.
+using Resume = asio::async_result<asio::use_awaitable_t<Executor>, void()>::handler_type;
 
 // When what began at `start` is to be whole, if so much of it has come: never after `patience`,
 // sooner where it comes too slowly.
@@ -29,13 +32,10 @@ SteadyTime receive_deadline(SteadyTime start, std::size_t bytes,
 }  // namespace
 
 // Reads a request, has it handled, writes the answer; over and over. All on the lane's thread.
-class Session::Impl {
+class Session::Impl final : public FeedPeer {
  public:
   Impl(Socket socket, Lane& lane, std::string client_address)
-      : lane_(lane),
-        socket_(std::move(socket)),
-        wake_(lane.executor()),
-        client_address_(std::move(client_address)) {
+      : lane_(lane), socket_(std::move(socket)), client_address_(std::move(client_address)) {
     error_code ignored;
     socket_.set_option(asio::ip::tcp::no_delay{true}, ignored);
     socket_.non_blocking(true, ignored);
@@ -52,6 +52,7 @@ class Session::Impl {
       reader_.next();
       open = co_await read_request();
       if (open) open = co_await answer_request();
+      feed_.reset();
     }
     error_code ignored;
     socket_.close(ignored);
@@ -67,25 +68,29 @@ class Session::Impl {
 
   void check_deadline(SteadyTime now) {
     if (now < deadline_) return;
+    if (phase_ == Phase::waiting) return resume();
     overdue_ = true;
     cancel();
   }
   void close_if_idle() {
     if (phase_ == Phase::idle || phase_ == Phase::handshake) cancel();
+    if (feed_) feed_->finish();
   }
+  // The session may be gone when one of these returns: what it waited for has come.
   void cut() {
     error_code ignored;
     cut_ = true;
     socket_.close(ignored);
-    wake_.cancel();
+    wake();
+    resume();
   }
   void deliver(infra::Outcome outcome) {
     outcome_ = std::move(outcome);
-    wake_.cancel();
+    resume();
   }
   void deliver(Response response) {
     slow_response_ = std::move(response);
-    wake_.cancel();
+    resume();
   }
 
  private:
@@ -182,15 +187,24 @@ class Session::Impl {
       response = std::move(*ready);
     } else if (auto* write = std::get_if<Write>(&routed.handled)) {
       response = co_await perform(*write, asked);
+    } else if (auto* read = std::get_if<SlowRead>(&routed.handled)) {
+      response = co_await perform(std::move(*read), error_format(asked), asked.request_id);
     } else {
-      response = co_await perform(std::get<SlowRead>(routed.handled), asked);
+      Feed feed = std::get<Feed>(std::move(routed.handled));
+      co_return co_await follow(std::move(feed), asked, started);
     }
+    co_return co_await send_answer(std::move(response), asked, routed.route, started);
+  }
+
+  // Whether the connection stays open.
+  Awaitable<bool> send_answer(Response response, const Request& asked, std::string_view route_name,
+                              SteadyTime started) {
     if (cut_) co_return false;
     response.head = asked.method == "HEAD";
     const bool keep = reader_.keep_alive() && !response.close && !lane_.state().draining;
     append_response(out_, response, reader_.minor_version(), keep, lane_.date(), asked.request_id,
                     tls_.has_value());
-    lane_.count(asked.method, routed.route, response.status,
+    lane_.count(asked.method, route_name, response.status,
                 std::chrono::steady_clock::now() - started);
     if (keep && reader_.has_bytes() && out_.size() < limits::pipelined_answer_bytes_max) {
       co_return true;  // the next request is here already: its answer may go along
@@ -220,50 +234,120 @@ class Session::Impl {
     co_return write.render(*outcome_);
   }
 
-  Awaitable<Response> perform(SlowRead& read, const Request& asked) {
+  Awaitable<Response> perform(SlowRead read, ErrorFormat asked_format, std::string request_id) {
     if (!co_await flush()) {
       cut_ = true;
       co_return Response{};
     }
     ServerState& state = lane_.state();
     if (state.slow_reads_waiting >= limits::slow_reads_waiting_max) {
-      co_return overloaded(error_format(asked), "Too many reads are waiting; try again");
+      co_return overloaded(asked_format, "Too many reads are waiting; try again");
     }
     const std::uint64_t token = lane_.expect(*self_);
     slow_response_.reset();
     ++state.slow_reads_waiting;
-    asio::post(state.slow_reads, [run = std::move(read.run), format = error_format(asked), token,
-                                  lane = &lane_, id = asked.request_id] {
-      Response response;
-      try {
-        response = run();
-      } catch (const infra::Unavailable& problem) {
-        spdlog::error("request {}: {}", id, problem.what());
-        response = overloaded(format, "The database can't be read at present; try again");
-      } catch (const std::exception& problem) {
-        spdlog::error("request {}: {}", id, problem.what());
-        response = internal_error(format);
-      }
+    asio::post(state.slow_reads, [run = std::move(read.run), format = asked_format, token,
+                                  lane = &lane_, id = std::move(request_id)] {
+      Response response = run_guarded(run, format, id);
       --lane->state().slow_reads_waiting;
       lane->deliver(token, std::move(response));
     });
     co_await wait_for_delivery(token);
     if (!slow_response_) {
-      co_return overloaded(error_format(asked), "The read took too long; ask for less at once");
+      co_return overloaded(asked_format, "The read took too long; ask for less at once");
     }
     co_return *std::move(slow_response_);
   }
 
-  Awaitable<void> wait_for_delivery(std::uint64_t token) {
+  // Answers with a feed's events: as JSON, or by a stream that ends with the connection.
+  Awaitable<bool> follow(Feed asked_for, const Request& asked, SteadyTime started) {
+    FeedSession& feed = feed_.emplace(lane_, *this, std::move(asked_for), error_format(asked));
+    feed_timer_.emplace(lane_.executor());
+    format_ = error_format(asked);
+    request_id_ = asked.request_id;
+    if (!reader_.has_bytes()) reader_.discard();  // it may be long until the memory is needed
+    if (feed.streams()) watch_for_close();
+    if (lane_.state().draining) feed.finish();
+    Response response = co_await feed.answer();
+    if (gone_) co_return false;
+    if (!response.streamed || asked.method == "HEAD") {
+      co_return co_await send_answer(std::move(response), asked, "events", started);
+    }
+    const int minor_version = reader_.minor_version();
+    append_response(out_, response, minor_version, false, lane_.date(), asked.request_id,
+                    tls_.has_value());
+    lane_.count(asked.method, "events", response.status,
+                std::chrono::steady_clock::now() - started);
+    reader_.forget();  // and with it what `asked` has of the request
+    error_code ignored;
+    socket_.set_option(asio::socket_base::send_buffer_size{limits::feed_send_buffer_bytes},
+                       ignored);
+    co_await feed.stream(minor_version == 1);
+    co_return false;
+  }
+
+  // Learns, while nothing is read, that the client has gone. What it sends meanwhile stays where it
+  // is; after that only sending tells.
+  void watch_for_close() {
+    socket_.async_wait(Socket::wait_read, [this, here = std::weak_ptr{here_}](error_code failed) {
+      if (failed || here.expired() || !feed_) return;
+      char byte = 0;
+      error_code ec;
+      socket_.receive(asio::buffer(&byte, 1), Socket::message_peek, ec);
+      if (!ec || ec == asio::error::would_block) return;
+      gone_ = true;
+      wake();
+    });
+  }
+
+  // FeedPeer.
+  Awaitable<bool> send(std::string bytes, std::chrono::milliseconds patience) override {
+    out_ += bytes;
+    const bool sent = co_await flush(patience);
+    if (out_.capacity() > limits::feed_chunk_bytes_max) out_ = std::string{};
+    co_return sent;
+  }
+  Awaitable<Response> read(SlowRead read) override {
+    // Many come back at once after a restart: they wait their turn, since clients of streams take a
+    // refusal for the end.
+    while (lane_.state().slow_reads_waiting >= limits::slow_reads_waiting_max && !gone()) {
+      co_await sleep_until(std::chrono::steady_clock::now() + limits::feed_read_pause);
+    }
+    co_return co_await perform(std::move(read), format_, request_id_);
+  }
+  Awaitable<void> sleep_until(SteadyTime time) override {
     phase_ = Phase::waiting;
     deadline_ = SteadyTime::max();
-    wake_.expires_after(limits::outcome_wait_max);
-    co_await wake_.async_wait(await);
+    sleeping_ = true;
+    feed_timer_->expires_at(time);
+    co_await feed_timer_->async_wait(await);
+    sleeping_ = false;
+  }
+  void wake() override {
+    if (sleeping_) feed_timer_->cancel();
+  }
+  void stop_sending() override {
+    if (phase_ == Phase::writing) cancel();
+  }
+  bool gone() const override { return gone_ || cut_; }
+
+  // Returns once something was delivered, the wait is over, or the session was cut.
+  Awaitable<void> wait_for_delivery(std::uint64_t token) {
+    enter(Phase::waiting, limits::outcome_wait_max);
+    constexpr asio::use_awaitable_t<Executor> here{};
+    co_await asio::async_initiate<decltype(here), void()>(
+        [this](Resume resume) { resume_.emplace(std::move(resume)); }, here);
     lane_.forget(token);
+  }
+  void resume() {
+    if (!resume_) return;
+    Resume resume = *std::exchange(resume_, std::nullopt);
+    std::move(resume)();
   }
 
   // Sends what is to be sent. False if the client doesn't take it.
-  Awaitable<bool> flush() {
+  Awaitable<bool> flush() { return flush(settings().request_timeout); }
+  Awaitable<bool> flush(std::chrono::milliseconds patience) {
     if (out_.empty()) co_return true;
     std::size_t sent = 0;
     if (!tls_) {
@@ -274,14 +358,14 @@ class Session::Impl {
       if (ec) sent = 0;
     }
     bool taken = true;
-    if (sent < out_.size()) taken = co_await flush_rest(sent);
+    if (sent < out_.size()) taken = co_await flush_rest(sent, patience);
     out_.clear();
     co_return taken;
   }
 
-  Awaitable<bool> flush_rest(std::size_t sent) {
+  Awaitable<bool> flush_rest(std::size_t sent, std::chrono::milliseconds patience) {
     const Phase before = phase_;
-    enter(Phase::writing, settings().request_timeout);
+    enter(Phase::writing, patience);
     const auto rest = asio::buffer(out_) + sent;
     std::tuple<error_code, std::size_t> written;
     if (tls_) {
@@ -338,7 +422,7 @@ class Session::Impl {
   Socket socket_;
   std::shared_ptr<asio::ssl::context> tls_context_;  // outlives tls_
   std::optional<asio::ssl::stream<Socket&>> tls_;    // on socket_, where the server has TLS
-  Timer wake_;
+  std::optional<Resume> resume_;                     // while it waits for a delivery
   const std::string client_address_;
   RequestReader reader_;
   std::string out_;
@@ -351,7 +435,15 @@ class Session::Impl {
   std::size_t received_bytes_ = 0;
   bool greeted_ = false;  // a first request was waited for
   bool overdue_ = false;  // the deadline has passed; it was the lane that cancelled
-  bool cut_ = false;      // nothing more can be sent: the drain's time was over, or sending failed
+  // Of a feed that is being answered.
+  std::optional<FeedSession> feed_;
+  ErrorFormat format_ = ErrorFormat::plain;
+  std::string request_id_;
+  std::optional<Timer> feed_timer_;
+  bool sleeping_ = false;  // in sleep_until()
+  bool gone_ = false;      // the client has closed, or half closed, the connection
+  const std::shared_ptr<int> here_ = std::make_shared<int>(0);  // for what may outlive the session
+  bool cut_ = false;  // nothing more can be sent: the drain's time was over, or sending failed
 };
 
 Session::Session(Socket socket, Lane& lane, std::string client_address)

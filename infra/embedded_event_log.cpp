@@ -1,8 +1,13 @@
 #include "infra/embedded_event_log.hpp"
 
+#include <stdlib.h>
+
+#include <array>
 #include <cassert>
 #include <condition_variable>
+#include <cstring>
 #include <mutex>
+#include <thread>
 
 #include "infra/errors.hpp"
 #include "infra/record_codec.hpp"
@@ -51,14 +56,58 @@ std::uint64_t offset_of(const rocksdb::Slice& key) {
   return projections::BinaryReader{view(key)}.number<std::uint64_t>();
 }
 
+std::string failed(std::string_view what, const rocksdb::Status& status) {
+  return "the embedded log failed to " + std::string{what} + ": " + status.ToString() +
+         "; check the disk, then restart";
+}
+
+// One past the last record.
+std::uint64_t end_of(const RocksDb& db) {
+  const std::unique_ptr<rocksdb::Iterator> last{db->NewIterator({})};
+  last->SeekToLast();
+  if (!last->status().ok()) throw LogUnavailable(failed("read", last->status()));
+  return last->Valid() ? offset_of(last->key()) + 1 : 0;
+}
+
+LogEntry entry_of(std::uint64_t offset, std::string_view record) {
+  LogEntry entry;
+  entry.offset = offset;
+  std::visit([&](auto&& one) { entry.record = std::forward<decltype(one)>(one); },
+             decode_record(record));
+  if (std::holds_alternative<domain::RecordedEvent>(entry.record)) {
+    entry.canonical = canonical_part(record);
+  }
+  return entry;
+}
+
+// The records from `from` up to, without, `end`, at most `count_max` of them.
+LogSlice read_records(const RocksDb& db, std::uint64_t from, std::uint64_t end,
+                      std::size_t count_max) {
+  LogSlice slice{{}, from};
+  if (from >= end) return slice;
+  slice.entries.reserve(std::min<std::uint64_t>(count_max, end - from));
+  rocksdb::ReadOptions options;
+  options.fill_cache = false;
+  const std::unique_ptr<rocksdb::Iterator> at{db->NewIterator(options)};
+  for (at->Seek(key_of(from)); at->Valid() && slice.entries.size() < count_max; at->Next()) {
+    const std::uint64_t offset = offset_of(at->key());
+    if (offset >= end) break;
+    if (offset != slice.next_offset) {
+      throw LogUnavailable("the embedded log lacks the record at offset " +
+                           std::to_string(slice.next_offset) + "; restore it from a backup");
+    }
+    slice.entries.push_back(entry_of(offset, view(at->value())));
+    slice.next_offset = offset + 1;
+  }
+  if (!at->status().ok()) throw LogUnavailable(failed("read", at->status()));
+  return slice;
+}
+
 class EmbeddedEventLog final : public EventLog {
  public:
   explicit EmbeddedEventLog(const std::filesystem::path& directory)
       : db_(directory, database_options(), {{"default", record_options()}}) {
-    const std::unique_ptr<rocksdb::Iterator> last{db_->NewIterator({})};
-    last->SeekToLast();
-    if (last->Valid()) end_ = offset_of(last->key()) + 1;
-    if (!last->status().ok()) throw LogUnavailable(failed("read", last->status()));
+    end_ = end_of(db_);
   }
 
   std::uint32_t partition_count() const override { return 1; }
@@ -67,17 +116,18 @@ class EmbeddedEventLog final : public EventLog {
     assert(partition == only_partition);
     const std::lock_guard lock{append_mutex_};
     const std::uint64_t epoch = end_offset(partition);
-    const auto status = write({&proposal, 1});
+    const auto status = write({&proposal, 1}, {});
     if (!status.ok()) throw LogUnavailable(failed("claim", status));
     claimed_ = epoch;
     return {partition, epoch};
   }
 
-  AppendResult append(const Claim& claim, std::span<const domain::RecordedEvent> batch) override {
+  AppendResult append(const Claim& claim, std::span<const domain::RecordedEvent> batch,
+                      std::span<const std::string> canonical) override {
     assert(!batch.empty());
     const std::lock_guard lock{append_mutex_};
     if (claim.epoch != claimed_) return AppendResult::fenced;
-    if (write(batch).ok()) return AppendResult::committed;
+    if (write(batch, canonical).ok()) return AppendResult::committed;
     // RocksDB can't say what of it reached the disk. No more under this claim.
     claimed_ = no_claim;
     return AppendResult::unknown;
@@ -89,25 +139,8 @@ class EmbeddedEventLog final : public EventLog {
   }
 
   LogSlice read(std::uint32_t, std::uint64_t from, std::size_t count_max) override {
-    LogSlice slice{{}, from};
-    const std::uint64_t end = end_offset(only_partition);
-    if (from >= end) return slice;
-    slice.entries.reserve(std::min<std::uint64_t>(count_max, end - from));
-    rocksdb::ReadOptions options;
-    options.fill_cache = false;
-    const std::unique_ptr<rocksdb::Iterator> at{db_->NewIterator(options)};
-    for (at->Seek(key_of(from)); at->Valid() && slice.entries.size() < count_max; at->Next()) {
-      const std::uint64_t offset = offset_of(at->key());
-      if (offset >= end) break;  // written, but not yet known to be synced
-      if (offset != slice.next_offset) {
-        throw LogUnavailable("the embedded log lacks the record at offset " +
-                             std::to_string(slice.next_offset) + "; restore it from a backup");
-      }
-      slice.entries.push_back({offset, decode_record(view(at->value()))});
-      slice.next_offset = offset + 1;
-    }
-    if (!at->status().ok()) throw LogUnavailable(failed("read", at->status()));
-    return slice;
+    // What lies past it is written, but not yet known to be synced.
+    return read_records(db_, from, end_offset(only_partition), count_max);
   }
 
   bool wait(std::uint32_t, std::uint64_t from, std::chrono::milliseconds patience) override {
@@ -123,16 +156,28 @@ class EmbeddedEventLog final : public EventLog {
  private:
   static constexpr std::uint64_t no_claim = static_cast<std::uint64_t>(-1);
 
-  static std::string failed(std::string_view what, const rocksdb::Status& status) {
-    return "the embedded log failed to " + std::string{what} + ": " + status.ToString() +
-           "; check the disk, then restart";
+  static void put(rocksdb::WriteBatch& batch, std::string_view key, std::string_view prefix,
+                  std::string_view canonical) {
+    const rocksdb::Slice key_part = slice(key);
+    const std::array value_parts{slice(prefix), slice(canonical)};
+    batch.Put(rocksdb::SliceParts{&key_part, 1},
+              rocksdb::SliceParts{value_parts.data(), static_cast<int>(value_parts.size())});
   }
 
   // Guarded by append_mutex_. Returns once the records are on the disk.
-  rocksdb::Status write(std::span<const domain::RecordedEvent> events) {
+  rocksdb::Status write(std::span<const domain::RecordedEvent> events,
+                        std::span<const std::string> canonical) {
+    assert(canonical.empty() || canonical.size() == events.size());
     std::uint64_t offset = end_offset(only_partition);
     rocksdb::WriteBatch batch;
-    for (const auto& event : events) batch.Put(key_of(offset++), encode_record(event));
+    for (std::size_t i = 0; i < events.size(); ++i) {
+      const std::string key = key_of(offset++);
+      if (canonical.empty()) {
+        batch.Put(key, encode_record(events[i]));
+      } else {
+        put(batch, key, record_prefix(events[i]), canonical[i]);
+      }
+    }
     rocksdb::WriteOptions options;
     options.sync = true;
     const auto status = db_->Write(options, &batch);
@@ -154,11 +199,97 @@ class EmbeddedEventLog final : public EventLog {
   std::uint64_t end_ = 0;
 };
 
+// A directory for RocksDB's own notes while it reads: gone by the time that it has them open.
+class ScratchDirectory {
+ public:
+  ScratchDirectory() {
+    std::string name = (std::filesystem::temp_directory_path() / "contactd-reader-XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) {
+      throw LogUnavailable("can't make the temporary directory " + name + ": " +
+                           std::strerror(errno) + "; name another place in TMPDIR");
+    }
+    path_ = name;
+  }
+  ~ScratchDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  ScratchDirectory(const ScratchDirectory&) = delete;
+  ScratchDirectory& operator=(const ScratchDirectory&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+std::unique_ptr<RocksDb> open_beside_its_writer(const std::filesystem::path& directory) {
+  const ScratchDirectory scratch;
+  return RocksDb::beside_its_writer(directory, scratch.path(), {{"default", record_options()}});
+}
+
+class EmbeddedLogReader final : public LogReader {
+ public:
+  explicit EmbeddedLogReader(const std::filesystem::path& directory)
+      : db_(open_beside_its_writer(directory)) {}
+
+  std::uint32_t partition_count() const override { return 1; }
+
+  LogSlice read(std::uint32_t, std::uint64_t from, std::size_t count_max) override {
+    return read_records(*db_, from, no_end, count_max);
+  }
+
+  bool wait(std::uint32_t, std::uint64_t from, std::chrono::milliseconds patience) override {
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    for (;;) {
+      catch_up();
+      if (end_of(*db_) > from) return true;
+      if (std::chrono::steady_clock::now() >= deadline) return false;
+      std::this_thread::sleep_for(std::min(look_interval, patience));
+    }
+  }
+
+  std::uint64_t end_offset(std::uint32_t) override {
+    catch_up();
+    return end_of(*db_);
+  }
+
+ private:
+  static constexpr std::uint64_t no_end = static_cast<std::uint64_t>(-1);
+  // How often it is looked for what the writer has written.
+  static constexpr std::chrono::milliseconds look_interval{50};
+  // The writer may remove a file between the moments when it is listed and opened here.
+  static constexpr int catch_up_attempts = 5;
+
+  void catch_up() {
+    rocksdb::Status status;
+    for (int i = 0; i < catch_up_attempts; ++i) {
+      status = (*db_)->TryCatchUpWithPrimary();
+      if (status.ok()) return;
+    }
+    throw LogUnavailable(failed("show what was written to it", status));
+  }
+
+  const std::unique_ptr<RocksDb> db_;
+};
+
 }  // namespace
 
 std::unique_ptr<EventLog> open_embedded_event_log(const std::filesystem::path& directory) {
   try {
     return std::make_unique<EmbeddedEventLog>(directory);
+  } catch (const StoreUnavailable& problem) {
+    throw LogUnavailable(problem.what());
+  }
+}
+
+std::unique_ptr<LogReader> open_embedded_log_reader(const std::filesystem::path& directory) {
+  if (!std::filesystem::exists(directory / "CURRENT")) {
+    throw LogUnavailable("there is no embedded log in " + directory.string() +
+                         "; give the server's data directory with --data-dir");
+  }
+  try {
+    return std::make_unique<EmbeddedLogReader>(directory);
   } catch (const StoreUnavailable& problem) {
     throw LogUnavailable(problem.what());
   }

@@ -47,6 +47,12 @@ Metrics::Metrics()
                                     "Connections that ended before TLS was agreed upon")),
       tls_certificate_ends(gauge(*registry_, "contactd_tls_certificate_end_seconds",
                                  "When the certificate in use ends, since 1970; 0: no TLS")),
+      feed_followers(gauge(*registry_, "contactd_feed_followers",
+                           "Streams and long polls that follow an organization's events")),
+      feed_bytes(counter(*registry_, "contactd_feed_stream_bytes_total",
+                         "Bytes of events sent to streams")),
+      feed_stalled(counter(*registry_, "contactd_feed_stalled_total",
+                           "Streams that were ended because their client read too slowly")),
       queue_commands(
           gauge(*registry_, "contactd_queue_commands", "Commands that wait for the writer")),
       queue_full(counter(*registry_, "contactd_queue_full_total",

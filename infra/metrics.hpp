@@ -32,6 +32,10 @@ class Metrics {
   prometheus::Counter& tls_handshakes_failed;
   prometheus::Gauge& tls_certificate_ends;
 
+  prometheus::Gauge& feed_followers;
+  prometheus::Counter& feed_bytes;
+  prometheus::Counter& feed_stalled;
+
   prometheus::Gauge& queue_commands;
   prometheus::Counter& queue_full;
   prometheus::Histogram& batch_commands;

@@ -45,7 +45,7 @@ void ConfirmedState::forget(const domain::RecordedEvent& event) {
       event.event);
 }
 
-Projector::Projector(std::uint32_t partition, EventLog& log, ReadStore& store, Metrics& metrics)
+Projector::Projector(std::uint32_t partition, LogReader& log, ReadStore& store, Metrics& metrics)
     : partition_(partition),
       log_(log),
       store_(store),
@@ -98,7 +98,7 @@ void Projector::fold(const LogSlice& slice, const OnFolded& on_folded) {
       continue;
     }
     const auto& event = std::get<domain::RecordedEvent>(entry.record);
-    folded.emplace_back(&event, fold.apply(entry.offset, event));
+    folded.emplace_back(&event, fold.apply(entry.offset, event, entry.canonical));
     count(folded.back().second.admission, entry.offset);
   }
   fold.finish();

@@ -4,6 +4,7 @@
 #include "api/commands/command_line.hpp"
 #include "api/commands/options.hpp"
 #include "api/config.hpp"
+#include "api/limits.hpp"
 
 // `contactd serve`: its flags, each of which is a variable and a line of the config file too.
 namespace contactd::api {
@@ -19,6 +20,8 @@ struct Raw {
   std::int64_t request_timeout_ms = 30'000;
   std::int64_t idle_timeout_ms = 60'000;
   std::int64_t drain_timeout_ms = 10'000;
+  std::int64_t feed_heartbeat_ms = 15'000;
+  std::int64_t feed_stall_ms = 10'000;
 };
 
 void add_limits(CLI::App& app, Raw& raw) {
@@ -40,6 +43,13 @@ void add_limits(CLI::App& app, Raw& raw) {
       ->check(CLI::Range(0, 1'000'000'000));
   option(app, "rate-window-s", raw.rate_window_s, "The window, in seconds")
       ->check(CLI::Range(1, 86'400));
+}
+
+// What is short can be guessed; what is empty would be none. Doesn't repeat it.
+std::string check_admin_key(const std::string& key) {
+  if (key.size() >= limits::admin_key_length_min) return {};
+  return "the admin key is too short; give " + std::to_string(limits::admin_key_length_min) +
+         " characters or more, random ones";
 }
 
 void add_security(CLI::App& app, ServeConfig& serve) {
@@ -68,6 +78,22 @@ void add_timeouts(CLI::App& app, Raw& raw) {
       ->check(CLI::Range(0, 3'600'000));
 }
 
+void add_feed(CLI::App& app, Raw& raw) {
+  ServeConfig& serve = raw.serve;
+  option(app, "feed-heartbeat-ms", raw.feed_heartbeat_ms,
+         "Time after which an event stream that has nothing to tell says that it is there")
+      ->check(CLI::Range(1, 3'600'000));
+  option(app, "feed-stall-ms", raw.feed_stall_ms,
+         "Time that the client of an event stream may take to read; then it is cut off")
+      ->check(CLI::Range(1, 3'600'000));
+  option(app, "feed-max", serve.feed_followers_max,
+         "Event streams and long polls at once; more are answered 503")
+      ->check(CLI::Range(1U, 1'000'000U));
+  option(app, "feed-max-per-key", serve.feed_followers_of_key_max,
+         "Event streams and long polls of one key at once; more are answered 429")
+      ->check(CLI::Range(1U, 1'000'000U));
+}
+
 void add_flags(CLI::App& app, Raw& raw) {
   ServeConfig& serve = raw.serve;
   option(app, "listen", raw.listen, "Address to serve at; port 0 picks a free one")
@@ -76,10 +102,12 @@ void add_flags(CLI::App& app, Raw& raw) {
   add_kafka_writing(app, raw.log.kafka);
   app.add_option("--admin-key", serve.admin_key,
                  "Key of the admin API; without one, <data-dir>/admin.key, made if absent")
-      ->envname("CONTACTD_ADMIN_KEY");
+      ->envname("CONTACTD_ADMIN_KEY")
+      ->check(CLI::Validator(check_admin_key, "KEY"));
   add_security(app, serve);
   add_limits(app, raw);
   add_timeouts(app, raw);
+  add_feed(app, raw);
   option(app, "log-level", serve.log_level, "Least severity of what is logged")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}));
   option(app, "log-format", serve.log_format, "Form of a log line, on standard error")
@@ -121,6 +149,8 @@ ServeConfig finish(Raw& raw) {
   serve.request_timeout = milliseconds{raw.request_timeout_ms};
   serve.idle_timeout = milliseconds{raw.idle_timeout_ms};
   serve.drain_timeout = milliseconds{raw.drain_timeout_ms};
+  serve.feed_heartbeat = milliseconds{raw.feed_heartbeat_ms};
+  serve.feed_stall = milliseconds{raw.feed_stall_ms};
   return serve;
 }
 

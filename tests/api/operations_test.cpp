@@ -326,6 +326,74 @@ TEST(Operations, LogsCarryNoContactDataAndNoKeys) {
   }
 }
 
+TEST(Operations, AShortAdminKeyIsRefusedAndNotRepeated) {
+  for (const std::string key : {"", "short", "fifteen-letters"}) {
+    const Finished refused = run_program({contactd_binary(), "serve", "--admin-key=" + key});
+    EXPECT_EQ(refused.status, exited(2));
+    EXPECT_NE(refused.err.find("too short"), std::string::npos) << refused.err;
+    if (key.size() > 5) {
+      EXPECT_EQ(refused.err.find(key), std::string::npos) << refused.err;
+    }
+  }
+}
+
+TEST(Operations, ItsFilesAreForTheOwnerAlone) {
+  const mode_t before = umask(0);
+  ServerProcess server;
+  umask(before);
+  given_user(server).given_contact();
+  EXPECT_EQ(server.stop(), exited(0));
+  std::size_t seen = 0;
+  const auto expect_private = [&](const fs::path& path) {
+    ++seen;
+    const auto others = fs::perms::group_all | fs::perms::others_all;
+    EXPECT_EQ(fs::status(path).permissions() & others, fs::perms::none) << path;
+  };
+  expect_private(server.data_dir());
+  for (const auto& entry : fs::recursive_directory_iterator{server.data_dir()}) {
+    expect_private(entry.path());
+  }
+  EXPECT_GT(seen, 5U);
+}
+
+// Else the first files of the databases would be standard output, and take what is printed.
+TEST(Operations, WithoutStandardStreamsItWritesNothingIntoItsData) {
+  const TemporaryDirectory directory;
+  const fs::path data = directory.path() / "data";
+  const std::string serve = "exec " + contactd_binary() + " serve --listen 127.0.0.1:0 " +
+                            "--log-level trace --data-dir " + data.string() +
+                            " 0<&- 1>&- 2>&- & server=$!; until [ -s " + data.string() +
+                            "/admin.key ]; do kill -0 $server || exit 1; done; kill $server; " +
+                            "wait $server";
+  const Finished run = run_program({"/bin/sh", "-c", serve});
+  EXPECT_EQ(run.status, exited(0)) << run.err;
+  for (const auto& entry : fs::recursive_directory_iterator{data}) {
+    if (!entry.is_regular_file()) continue;
+    const std::string bytes = read_whole_file(entry.path());
+    EXPECT_EQ(bytes.find("contactd ready"), std::string::npos) << entry.path();
+    EXPECT_EQ(bytes.find("[info] stopping"), std::string::npos) << entry.path();
+  }
+}
+
+TEST(Operations, ASecondSignalCutsTheDrainShort) {
+  ServerProcess server{{{"--drain-timeout-ms", "3600000", "--header-timeout-ms", "3600000",
+                         "--request-timeout-ms", "3600000"},
+                        {}}};
+  RawConnection stuck{server.port()};
+  ResponseReader reader{stuck};
+  stuck.send(
+      "POST /api/v1/contacts HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+      "Content-Length: 5\r\n\r\n");
+  EXPECT_EQ(reader.read().status, 100U);
+  RawConnection idle{server.port()};
+  idle.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(ResponseReader{idle}.read().status, 200U);
+  server.send_signal(SIGTERM);
+  wait_for_drain(idle);
+  server.send_signal(SIGTERM);
+  EXPECT_EQ(server.wait(), exited(0)) << server.log();
+}
+
 // Only where others could read: a search that finds nothing proves nothing.
 TEST(Canaries, AreFoundWhereTheyAre) {
   add_canary("a-canary-that-is-here-on-purpose");

@@ -133,13 +133,15 @@ std::map<std::string, std::vector<std::string>> cursors_of(ApiUser& holder, cons
       all["cursor"].push_back(json::value_to<std::string>(*next));
     }
   }
+  const json::value events = holder.send("GET", "/api/v1/events?limit=1").then(200).json();
+  all["after"].push_back(json::value_to<std::string>(events.at("next_cursor")));
   return all;
 }
 
 // Query parameters that hold a position of the organization's, and those that hold nothing of it.
-const std::set<std::string> plain_parameters = {"page",  "page_size",    "status",     "email",
-                                                "tag",   "updated_from", "updated_to", "at",
-                                                "limit", "version",      "field"};
+const std::set<std::string> plain_parameters = {
+    "page", "page_size", "status",  "email", "tag",  "updated_from", "updated_to",
+    "at",   "limit",     "version", "wait",  "type", "contact",      "field"};
 
 TEST_F(Tenancy, AnothersCursorsShowNothingOfTheirs) {
   other.given_contact(R"({"first_name": "Theodora-of-theirs"})");
@@ -170,6 +172,12 @@ TEST_F(Tenancy, EveryQueryForTheirsFindsNothing) {
   for (const std::string query : {"", "email=them@example.com", "tag=vip", "status=active,inactive",
                                   "cursor=", "updated_from=2020-01-01T00:00:00Z"}) {
     user.list(query).then(200).with_member("data", json::array{});
+  }
+}
+
+TEST_F(Tenancy, TheFeedHasNoEventsOfTheirs) {
+  for (const std::string& query : {std::string{}, "?contact=" + theirs.id}) {
+    user.send("GET", "/api/v1/events" + query).then(200).with_member("data", json::array{});
   }
 }
 

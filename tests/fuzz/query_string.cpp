@@ -1,3 +1,5 @@
+#include "api/feed_cursor.hpp"
+#include "api/feed_query.hpp"
 #include "api/list_query.hpp"
 #include "api/past_query.hpp"
 #include "api/preconditions.hpp"
@@ -37,6 +39,17 @@ void read_past(const api::Target& target) {
   }
 }
 
+void read_feed(const api::Target& target, std::string_view last_event_id) {
+  const auto read = read_feed_request(target, last_event_id);
+  if (const auto* sentence = std::get_if<std::string>(&read)) {
+    return require(!sentence->empty(), "a refusal says which parameter is wrong");
+  }
+  const auto& after = std::get<FeedRequest>(read).after;
+  const auto* cursor = std::get_if<std::optional<FeedCursor>>(&after);
+  if (cursor == nullptr || !*cursor) return;
+  require(feed_cursor_from(to_text(**cursor)) == *cursor, "a feed's cursor reads back");
+}
+
 }  // namespace
 
 void query_string(std::string_view input) {
@@ -54,6 +67,8 @@ void query_string(std::string_view input) {
   }
   read_list(*target);
   read_past(*target);
+  read_feed(*target, {});
+  read_feed(*target, input);
 }
 
 std::vector<std::string> query_string_seeds() {
@@ -64,6 +79,8 @@ std::vector<std::string> query_string_seeds() {
       "/api/v1/contacts?at=2025-07-15T10:30:00.123%2B02:00&cursor=2000001980da25840000000000"
       "0000005",
       "/api/v1/contacts/AbCdEfGhIjKlMnOpQrSt/history?limit=5&cursor=30000000000000003&field=email",
+      "/api/v1/events?after=" + to_text({1, {7, 9}}) + "&limit=5&wait=3",
+      "/api/v1/events?after=latest&contact=AbCdEfGhIjKlMnOpQrSt",
       "/x/%2e%2e/y?version=3",
       "\"1\", W/\"2\", \"zz\"",
       "*",

@@ -102,7 +102,9 @@ std::vector<std::string> stored_event_seeds() {
     const auto read = domain::decode_data(type, data);
     const auto* event = std::get_if<Event>(&read);
     if (event == nullptr) continue;
-    const RecordedEvent whole = recorded(*event);
+    RecordedEvent whole = recorded(*event);
+    all.push_back("r" + infra::encode_record(whole));
+    whole.chain_hash.emplace();
     all.push_back("r" + infra::encode_record(whole));
     const infra::KafkaRecord record = infra::encode_cloud_event(whole);
     std::string text = "k" + record.key + "\n";
