@@ -50,6 +50,25 @@ Response parse_failure(error_code ec, std::string_view seen) {
   return protocol_error(400, "Malformed HTTP request: " + ec.message());
 }
 
+constexpr const char* request_id_field = "X-Request-Id";
+
+// The value of a field in a header that the parser hasn't seen, and may never take; empty if there
+// is none.
+std::string_view raw_field(std::string_view header, std::string_view name) {
+  for (std::size_t at = header.find("\r\n"); at != std::string_view::npos;
+       at = header.find("\r\n", at + 2)) {
+    std::string_view line = header.substr(at + 2);
+    line = line.substr(0, line.find("\r\n"));
+    if (line.size() <= name.size() || line[name.size()] != ':') continue;
+    if (!equal_ignoring_case(line.substr(0, name.size()), name)) continue;
+    line.remove_prefix(name.size() + 1);
+    while (line.starts_with(' ') || line.starts_with('\t')) line.remove_prefix(1);
+    while (line.ends_with(' ') || line.ends_with('\t')) line.remove_suffix(1);
+    return line;
+  }
+  return {};
+}
+
 }  // namespace
 
 // Reads a request, has it handled, writes the answer; over and over. All on the lane's thread.
@@ -230,7 +249,7 @@ class Session::Impl final : public FeedPeer {
     request.body = message.body();
     request.has_body = parser_->content_length().has_value() || parser_->chunked();
     request.client_address = client_address_;
-    const auto id = request.field("X-Request-Id");
+    const auto id = request.field(request_id_field);
     request.request_id = id && good_request_id(*id) ? std::string{*id} : infra::new_request_id();
     return request;
   }
@@ -429,9 +448,21 @@ class Session::Impl final : public FeedPeer {
     co_return true;
   }
 
+  // The id that the client has given the request, as far as its header has come; else a new one.
+  std::string refused_request_id() const {
+    std::string_view id;
+    if (parser_ && parser_->is_header_done()) {
+      const auto found = parser_->get().find(request_id_field);
+      if (found != parser_->get().end()) id = text(found->value());
+    } else {
+      id = raw_field(text(buffer_.cdata()), request_id_field);
+    }
+    return good_request_id(id) ? std::string{id} : infra::new_request_id();
+  }
+
   Awaitable<void> refuse_and_close(Response response) {
     overdue_ = false;
-    append_response(out_, response, 1, false, lane_.date(), infra::new_request_id());
+    append_response(out_, response, 1, false, lane_.date(), refused_request_id());
     lane_.count("OTHER", "none", response.status, {});
     // Not `if (co_await ...) co_await ...`: GCC 12 compiles that into a trap.
     const bool sent = co_await flush();
