@@ -169,6 +169,13 @@ std::optional<Response> refuse_body(const Call& call, const Endpoint& endpoint) 
     return error_response(call.format, 411,
                           "Send the body's length in Content-Length, or the body in chunks");
   }
+  const auto coding = call.request.field("Content-Encoding");
+  if (coding && !equal_ignoring_case(*coding, "identity")) {
+    return error_response(call.format, 415,
+                          "A body with a Content-Encoding isn't taken; send it as it is")
+        .with("Accept-Encoding", "identity")
+        .with("Accept-Patch", std::string{accepted_patches});
+  }
   const auto content_type = call.request.field("Content-Type");
   if (content_type && !is_json(*content_type)) return unsupported_media_type(call.format);
   return std::nullopt;

@@ -12,6 +12,7 @@
 #include "infra/errors.hpp"
 #include "infra/record_codec.hpp"
 #include "infra/rocksdb_open.hpp"
+#include "infra/wal_check.hpp"
 #include "projections/binary.hpp"
 
 namespace contactd::infra {
@@ -27,7 +28,8 @@ rocksdb::DBOptions database_options() {
   rocksdb::DBOptions options;
   options.create_if_missing = true;
   options.paranoid_checks = true;
-  // What follows a torn record was never acknowledged; what precedes it was.
+  // What follows a torn record was never acknowledged; what precedes it was. That nothing follows
+  // it that was, wal_check.hpp sees to.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   options.recycle_log_file_num = recycled_wal_files;
   options.max_background_jobs = 2;
@@ -103,10 +105,26 @@ LogSlice read_records(const RocksDb& db, std::uint64_t from, std::uint64_t end,
   return slice;
 }
 
+// RocksDB would read a damaged write-ahead log up to the damage, forget the rest, and delete it.
+void require_nothing_would_be_forgotten(const std::filesystem::path& directory) {
+  const auto damage = find_wal_damage(directory);
+  if (!damage) return;
+  rocksdb::DB* opened = nullptr;
+  const auto status = rocksdb::DB::OpenForReadOnly({database_options(), record_options()},
+                                                   directory.string(), &opened);
+  const std::unique_ptr<rocksdb::DB> db{opened};
+  // What is behind the damage may be in a table since.
+  if (status.ok() && db->GetLatestSequenceNumber() >= damage->sequence) return;
+  throw LogUnavailable("the embedded log is damaged: " + damage->file.string() + " at byte " +
+                       std::to_string(damage->byte) +
+                       ", with acknowledged records behind it; restore it from a backup");
+}
+
 class EmbeddedEventLog final : public EventLog {
  public:
   explicit EmbeddedEventLog(const std::filesystem::path& directory)
-      : db_(directory, database_options(), {{"default", record_options()}}) {
+      : db_((require_nothing_would_be_forgotten(directory), directory), database_options(),
+            {{"default", record_options()}}) {
     end_ = end_of(db_);
   }
 
@@ -231,7 +249,7 @@ std::unique_ptr<RocksDb> open_beside_its_writer(const std::filesystem::path& dir
 class EmbeddedLogReader final : public LogReader {
  public:
   explicit EmbeddedLogReader(const std::filesystem::path& directory)
-      : db_(open_beside_its_writer(directory)) {}
+      : db_((require_nothing_would_be_forgotten(directory), open_beside_its_writer(directory))) {}
 
   std::uint32_t partition_count() const override { return 1; }
 

@@ -244,5 +244,33 @@ TEST_F(EventsStream, OfAClientThatDoesntReadIsCutOffAndGoesOnWithoutGapOrRepeat)
   EXPECT_EQ(seen, created);
 }
 
+// The commands of the section on events, as they stand in the README.
+TEST_F(EventsStream, AreReadByTheReadmesCommands) {
+  constexpr int curl_timed_out = 28;
+  const std::string readme = read_whole_file(CONTACTD_GOLDEN "/../../README.md");
+  const std::size_t begin = readme.find("## Follow the events");
+  ASSERT_NE(begin, std::string::npos);
+  std::istringstream lines{readme.substr(begin, readme.find("\n## ", begin + 1) - begin)};
+  const Contact ann = user.given_contact();
+  const auto cursor =
+      json::value_to<std::string>(given_user(shared_server(), "read", user.organization())
+                                      .send("GET", "/api/v1/events?limit=1")
+                                      .json()
+                                      .at("next_cursor"));
+  const Contact bob = user.given_contact();
+  int commands = 0;
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with("curl ")) continue;
+    ++commands;
+    const bool stream = line.find("event-stream") != std::string::npos;
+    const Finished done =
+        run_program({"/usr/bin/env", "bash", "-c", "curl -sS --max-time 2 " + line.substr(5)},
+                    {{"URL", shared_server().url()}, {"KEY", user.key()}, {"CURSOR", cursor}});
+    EXPECT_EQ(done.status, exited(stream ? curl_timed_out : 0)) << line << '\n' << done.err;
+    EXPECT_NE(done.out.find(bob.id), std::string::npos) << line << '\n' << done.out;
+  }
+  EXPECT_EQ(commands, 3);
+}
+
 }  // namespace
 }  // namespace contactd::test

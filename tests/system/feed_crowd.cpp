@@ -6,10 +6,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/json.hpp>
 #include <cerrno>
 #include <chrono>
+#include <functional>
 #include <system_error>
 
 namespace contactd::test {
@@ -48,6 +50,10 @@ FeedCrowd::FeedCrowd(std::size_t clients, std::string key, std::uint64_t seed)
 FeedCrowd::~FeedCrowd() {
   for (const auto& client : clients_) close(*client);
   ::close(epoll_);
+}
+
+std::size_t FeedCrowd::hash_of(const std::string& event_id) {
+  return std::hash<std::string>{}(event_id);
 }
 
 void FeedCrowd::run(const Condition& done) {
@@ -161,7 +167,7 @@ void FeedCrowd::read(Client& client) {
 void FeedCrowd::take(Client& client) {
   while (const auto event = client.parser.next()) {
     const boost::json::value json = boost::json::parse(event->data);
-    seen_[client.number].push_back(boost::json::value_to<std::string>(json.at("id")));
+    seen_[client.number].push_back(hash_of(boost::json::value_to<std::string>(json.at("id"))));
   }
   if (!client.parser.last_id().empty()) client.last_id = client.parser.last_id();
 }

@@ -33,8 +33,11 @@ class FeedCrowd {
   // Threads: any.
   std::size_t connected() const { return connected_; }
 
-  // The ids of the events that each client has seen, in order.
-  const std::vector<std::vector<std::string>>& seen() const { return seen_; }
+  // The events that each client has seen, in order; each as a hash of its id, which takes less
+  // room.
+  using Seen = std::vector<std::size_t>;
+  static std::size_t hash_of(const std::string& event_id);
+  const std::vector<Seen>& seen() const { return seen_; }
   std::size_t reconnects() const { return reconnects_; }
   std::size_t stalls() const { return stalls_; }
   const std::vector<std::string>& complaints() const { return complaints_; }
@@ -56,7 +59,7 @@ class FeedCrowd {
   std::atomic<std::uint16_t> port_{0};
   std::atomic<std::size_t> connected_{0};
   std::vector<std::unique_ptr<Client>> clients_;
-  std::vector<std::vector<std::string>> seen_;
+  std::vector<Seen> seen_;
   std::size_t reconnects_ = 0;
   std::size_t stalls_ = 0;
   std::vector<std::string> complaints_;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <iostream>
+#include <map>
 #include <thread>
 
 #include "tests/support/api_fixture.hpp"
@@ -99,12 +100,11 @@ struct Verdict {
   std::size_t repeats = 0;
 };
 // How often a client that saw `seen` of `all` missed some, or saw what it had seen before.
-Verdict judge(const std::vector<std::string>& seen,
-              const std::map<std::string, std::size_t>& places) {
+Verdict judge(const FeedCrowd::Seen& seen, const std::map<std::size_t, std::size_t>& places) {
   Verdict verdict;
   std::size_t expected = 0;
-  for (const std::string& id : seen) {
-    const std::size_t place = places.at(id);
+  for (const std::size_t event : seen) {
+    const std::size_t place = places.at(event);
     if (place > expected) ++verdict.gaps;
     if (place < expected) ++verdict.repeats;
     expected = place + 1;
@@ -151,8 +151,9 @@ TEST(Feed, ReachesEveryClientWithoutGapOrRepeatWhateverHappensToTheServer) {
   EXPECT_TRUE(crowd.run_to_the_end(all.size(), catch_up_wait_max)) << "not all have seen the end";
   const std::size_t at_the_end = server.resident_bytes();
 
-  std::map<std::string, std::size_t> places;
-  for (const std::string& id : all) places.emplace(id, places.size());
+  std::map<std::size_t, std::size_t> places;  // by hash
+  for (const std::string& id : all) places.emplace(FeedCrowd::hash_of(id), places.size());
+  ASSERT_EQ(places.size(), all.size());
   Verdict sum;
   for (const auto& seen : crowd.seen()) {
     const Verdict one = judge(seen, places);
