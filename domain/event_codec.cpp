@@ -10,6 +10,8 @@
 #include <limits>
 #include <stdexcept>
 
+#include "domain/organization/webhook_codec.hpp"
+
 namespace contactd::domain {
 namespace {
 
@@ -18,15 +20,18 @@ namespace json = boost::json;
 constexpr std::string_view contact_created = "contactd.contact.created.v1";
 constexpr std::string_view contact_updated = "contactd.contact.updated.v1";
 constexpr std::string_view contact_deleted = "contactd.contact.deleted.v1";
-constexpr std::string_view api_key_created = "contactd.api_key.created.v1";
+constexpr std::string_view api_key_created_v1 = "contactd.api_key.created.v1";
+constexpr std::string_view api_key_created_v2 = "contactd.api_key.created.v2";  // with scope webhooks
 constexpr std::string_view api_key_revoked = "contactd.api_key.revoked.v1";
 constexpr std::string_view request_answered = "contactd.request.answered.v1";
 constexpr std::string_view writer_claimed_v1 = "contactd.writer.claimed.v1";
 constexpr std::string_view writer_claimed_v2 = "contactd.writer.claimed.v2";  // with `partitions`
 
-constexpr std::array all_types = {contact_created,   contact_updated,  contact_deleted,
-                                  api_key_created,   api_key_revoked,  request_answered,
-                                  writer_claimed_v1, writer_claimed_v2};
+constexpr std::array all_types = {contact_created,    contact_updated,    contact_deleted,
+                                  api_key_created_v1, api_key_created_v2, api_key_revoked,
+                                  request_answered,   writer_claimed_v1,  writer_claimed_v2,
+                                  webhook_created,    webhook_updated,    webhook_disabled,
+                                  webhook_deleted,    webhook_progressed, webhook_secret_rotated};
 
 struct Unreadable : std::runtime_error {
   using std::runtime_error::runtime_error;
@@ -132,8 +137,11 @@ struct Encoder {
   }
   void operator()(const ApiKeyCreated& event) {
     out += R"({"key_id":)" + json_string(event.key) + R"(,"name":)" + json_string(event.name) +
-           R"(,"scopes":{"contacts":")" + std::string{name_of(event.scopes.contacts)} +
-           R"("},"secret_sha256":")" + to_hex(event.secret_hash) + R"("})";
+           R"(,"scopes":{"contacts":")" + std::string{name_of(event.scopes.contacts)} + '"';
+    if (event.scopes.webhooks != Scope::none) {
+      out += R"(,"webhooks":")" + std::string{name_of(event.scopes.webhooks)} + '"';
+    }
+    out += R"(},"secret_sha256":")" + to_hex(event.secret_hash) + R"("})";
   }
   void operator()(const ApiKeyRevoked& event) {
     out += R"({"key_id":)" + json_string(event.key) + '}';
@@ -152,6 +160,10 @@ struct Encoder {
     if (event.partitions > 0) out += R"(,"partitions":)" + std::to_string(event.partitions);
     out += '}';
   }
+  template <class WebhookEvent>
+  void operator()(const WebhookEvent& event) {
+    append_data(out, event);
+  }
 };
 
 RequestAnswered answered_from(const json::object& object) {
@@ -162,14 +174,17 @@ RequestAnswered answered_from(const json::object& object) {
   return {*std::move(rejection)};
 }
 
-ApiKeyCreated key_created_from(const json::object& object) {
+ApiKeyCreated key_created_from(const json::object& object, bool with_webhooks) {
   const auto* scopes = object.if_contains("scopes");
   const auto hash = digest_from_hex(text_at(object, "secret_sha256"));
   if (scopes == nullptr || !scopes->is_object() || !hash) {
     throw Unreadable("member 'scopes' or 'secret_sha256' is wrong");
   }
+  const json::object& each = scopes->get_object();
+  const Scope webhooks = with_webhooks ? scope_at(each, "webhooks") : Scope::none;
+  if (with_webhooks && webhooks == Scope::none) throw Unreadable("it has no scope webhooks");
   return {std::string{text_at(object, "key_id")}, std::string{text_at(object, "name")},
-          Scopes{scope_at(scopes->get_object(), "contacts")}, *hash};
+          Scopes{scope_at(each, "contacts"), webhooks}, *hash};
 }
 
 Event event_from(std::string_view type, const json::object& data) {
@@ -181,13 +196,15 @@ Event event_from(std::string_view type, const json::object& data) {
     return ContactCreated{contact_at(data), changes_at(data)};
   }
   if (type == contact_deleted) return ContactDeleted{contact_at(data), number_at(data, "version")};
-  if (type == api_key_created) return key_created_from(data);
+  if (type == api_key_created_v1) return key_created_from(data, false);
+  if (type == api_key_created_v2) return key_created_from(data, true);
   if (type == api_key_revoked) return ApiKeyRevoked{std::string{text_at(data, "key_id")}};
   if (type == request_answered) return answered_from(data);
   if (type == writer_claimed_v1) return WriterClaimed{std::string{text_at(data, "writer")}};
   if (type == writer_claimed_v2) {
     return WriterClaimed{std::string{text_at(data, "writer")}, partitions_at(data)};
   }
+  if (auto event = read_webhook_event(type, data)) return *std::move(event);
   throw Unreadable("this release knows no such type; start one that does");
 }
 
@@ -271,12 +288,20 @@ struct TypeName {
   std::string_view operator()(const ContactCreated&) const { return contact_created; }
   std::string_view operator()(const ContactUpdated&) const { return contact_updated; }
   std::string_view operator()(const ContactDeleted&) const { return contact_deleted; }
-  std::string_view operator()(const ApiKeyCreated&) const { return api_key_created; }
+  std::string_view operator()(const ApiKeyCreated& event) const {
+    return event.scopes.webhooks == Scope::none ? api_key_created_v1 : api_key_created_v2;
+  }
   std::string_view operator()(const ApiKeyRevoked&) const { return api_key_revoked; }
   std::string_view operator()(const RequestAnswered&) const { return request_answered; }
   std::string_view operator()(const WriterClaimed& event) const {
     return event.partitions == 0 ? writer_claimed_v1 : writer_claimed_v2;
   }
+  std::string_view operator()(const WebhookCreated&) const { return webhook_created; }
+  std::string_view operator()(const WebhookUpdated&) const { return webhook_updated; }
+  std::string_view operator()(const WebhookDisabled&) const { return webhook_disabled; }
+  std::string_view operator()(const WebhookSecretRotated&) const { return webhook_secret_rotated; }
+  std::string_view operator()(const WebhookDeleted&) const { return webhook_deleted; }
+  std::string_view operator()(const WebhookProgressed&) const { return webhook_progressed; }
 };
 
 struct RejectionEncoder {
@@ -298,6 +323,8 @@ struct RejectionEncoder {
   void operator()(const VersionNotFound& missing) const {
     out += R"({"reason":"version_not_found","asked":)" + std::to_string(missing.asked) + '}';
   }
+  void operator()(const WebhookNotFound&) const { out += R"({"reason":"webhook_not_found"})"; }
+  void operator()(const TooManyWebhooks&) const { out += R"({"reason":"too_many_webhooks"})"; }
 };
 
 Rejection rejection_from(const json::object& object) {
@@ -306,6 +333,8 @@ Rejection rejection_from(const json::object& object) {
   if (reason == "email_taken") return EmailTaken{contact_at(object, "holder")};
   if (reason == "api_key_not_found") return ApiKeyNotFound{};
   if (reason == "version_not_found") return VersionNotFound{number_at(object, "asked")};
+  if (reason == "webhook_not_found") return WebhookNotFound{};
+  if (reason == "too_many_webhooks") return TooManyWebhooks{};
   if (reason != "version_mismatch") throw Unreadable("an unknown rejection");
   VersionMismatch mismatch{number_at(object, "current"), {}};
   for (const json::value& item : object.at("changed").as_array()) {

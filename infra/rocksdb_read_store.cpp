@@ -16,6 +16,7 @@
 #include "infra/row_cache.hpp"
 #include "projections/api_key_record.hpp"
 #include "projections/binary.hpp"
+#include "projections/webhook_record.hpp"
 
 namespace contactd::infra {
 namespace {
@@ -55,6 +56,7 @@ bool looked_up(Table table) {
     case Table::counts:
     case Table::idempotency:
     case Table::api_keys:
+    case Table::webhooks:
     case Table::meta:
       return true;
     case Table::history:
@@ -212,6 +214,27 @@ class RocksDbReadStore final : public ReadStore {
       if (at.key() == after) continue;
       auto key = read_api_key(at.key(), at.value());
       if (!organization || key.organization == *organization) all.push_back(std::move(key));
+    }
+    at.require_ok();
+    return all;
+  }
+
+  std::optional<domain::Webhook> webhook(const OrganizationId& organization,
+                                         const domain::WebhookId& id) const override {
+    const std::string key = keys::webhook(organization, id);
+    const auto row = get(Table::webhooks, key);
+    if (!row) return std::nullopt;
+    return read_webhook(key, *row);
+  }
+
+  std::vector<domain::Webhook> webhooks(
+      const std::optional<OrganizationId>& organization) const override {
+    std::vector<domain::Webhook> all;
+    const std::string prefix = organization ? keys::organization(*organization) : "";
+    MergedRows at = organization ? rows_from(Table::webhooks, prefix, keys::past(prefix))
+                                 : rows_from(Table::webhooks, prefix);
+    for (; at.valid() && at.key().starts_with(prefix); at.next()) {
+      all.push_back(read_webhook(at.key(), at.value()));
     }
     at.require_ok();
     return all;

@@ -17,6 +17,7 @@
 
 #include "domain/commands.hpp"
 #include "domain/organization/api_key.hpp"
+#include "domain/organization/webhook.hpp"
 #include "domain/rejection.hpp"
 #include "infra/clock.hpp"
 #include "infra/event_log.hpp"
@@ -33,6 +34,13 @@ struct ApiKeyCreatedAnswer {
 struct ApiKeyRevokedAnswer {
   domain::KeyId key;
 };
+// The endpoint as the command has left it.
+struct WebhookAnswer {
+  domain::Webhook webhook;
+};
+struct WebhookDeletedAnswer {
+  domain::WebhookId webhook;
+};
 // The Idempotency-Key came before with another request.
 struct IdempotencyKeyReused {};
 // The command was not decided, and never will be: nothing has changed.
@@ -42,8 +50,8 @@ struct OutcomeUnknown {};
 
 struct Outcome {
   std::variant<projections::ContactAnswer, projections::DeletedAnswer, domain::Rejection,
-               ApiKeyCreatedAnswer, ApiKeyRevokedAnswer, IdempotencyKeyReused, NotTaken,
-               OutcomeUnknown>
+               ApiKeyCreatedAnswer, ApiKeyRevokedAnswer, WebhookAnswer, WebhookDeletedAnswer,
+               IdempotencyKeyReused, NotTaken, OutcomeUnknown>
       answer;
   bool replayed = false;  // it is the answer to an earlier request with this Idempotency-Key
 };

@@ -7,7 +7,13 @@
 namespace contactd::projections {
 namespace {
 
-constexpr std::uint8_t row_format = 1;
+constexpr std::uint8_t row_format = 2;
+
+domain::Scope take_scope(BinaryReader& reader) {
+  const auto scope = static_cast<domain::Scope>(reader.number<std::uint8_t>());
+  if (scope > domain::Scope::write) throw CorruptRecord("a key row of no scope");
+  return scope;
+}
 
 }  // namespace
 
@@ -17,6 +23,7 @@ std::string encode(const domain::ApiKey& key) {
   append_bytes(row, key.organization.str());
   append_bytes(row, key.name);
   append_number(row, static_cast<std::uint8_t>(key.scopes.contacts));
+  append_number(row, static_cast<std::uint8_t>(key.scopes.webhooks));
   row.append(key.secret_hash.begin(), key.secret_hash.end());
   append_number(row, key.created_at.unix_ms);
   append_number(row, key.revoked_at ? key.revoked_at->unix_ms : std::int64_t{0});
@@ -32,8 +39,8 @@ domain::ApiKey read_api_key(std::string_view id, std::string_view row) {
   if (!organization) throw CorruptRecord("a key row names no organization");
   key.organization = *organization;
   key.name = reader.bytes();
-  key.scopes.contacts = static_cast<domain::Scope>(reader.number<std::uint8_t>());
-  if (key.scopes.contacts > domain::Scope::write) throw CorruptRecord("a key row of no scope");
+  key.scopes.contacts = take_scope(reader);
+  key.scopes.webhooks = take_scope(reader);
   const std::string_view hash = reader.take(key.secret_hash.size());
   std::copy(hash.begin(), hash.end(), key.secret_hash.begin());
   key.created_at.unix_ms = reader.number<std::int64_t>();

@@ -7,6 +7,7 @@
 #include "projections/binary.hpp"
 #include "projections/history.hpp"
 #include "projections/idempotency.hpp"
+#include "projections/webhook_record.hpp"
 
 namespace contactd::projections {
 
@@ -156,6 +157,28 @@ FoldBatch::View FoldBatch::on(const Context& context, const RequestAnswered& eve
 }
 
 FoldBatch::View FoldBatch::on(const Context&, const WriterClaimed&) { return nullptr; }
+
+template <class WebhookEvent>
+FoldBatch::View FoldBatch::on(const Context& context, const WebhookEvent& event) {
+  std::string key = keys::webhook(context.event.organization, event.webhook);
+  auto known = webhooks_.find(key);
+  if (known == webhooks_.end()) {
+    const auto row = confirmed_.get(Table::webhooks, key);
+    auto webhook = row ? std::optional{read_webhook(key, *row)} : std::nullopt;
+    known = webhooks_.emplace(key, std::move(webhook)).first;
+  }
+  std::optional<Webhook>& webhook = known->second;
+  constexpr bool creates = std::is_same_v<WebhookEvent, WebhookCreated>;
+  if (creates && webhook) broken(context.offset, "creates a webhook that is there already");
+  if (!creates && !webhook) broken(context.offset, "is about a webhook that isn't there");
+  webhook = evolve(std::move(webhook), context.event, context.offset);
+  if (webhook) {
+    sink_.put(Table::webhooks, std::move(key), encode(*webhook));
+  } else {
+    sink_.remove(Table::webhooks, std::move(key));
+  }
+  return nullptr;
+}
 
 FoldBatch::View FoldBatch::find(const OrganizationId& organization, const ContactId& contact) {
   const auto touched = contacts_.find(keys::contact(organization, contact));

@@ -9,7 +9,7 @@ namespace contactd::projections {
 std::string_view name_of(Table table) {
   static constexpr std::array<std::string_view, table_count> names = {
       "meta",   "contacts",    "emails",   "history",   "by_update",  "tags",
-      "counts", "idempotency", "api_keys", "snapshots", "by_creation"};
+      "counts", "idempotency", "api_keys", "snapshots", "by_creation", "webhooks"};
   return names[static_cast<std::size_t>(table)];
 }
 
@@ -75,6 +75,12 @@ std::string tag(const OrganizationId& organization, std::string_view tag,
 }
 
 std::string counts(const OrganizationId& organization) { return keys::organization(organization); }
+
+std::string webhook(const OrganizationId& organization, std::string_view webhook) {
+  std::string key = keys::organization(organization);
+  key += webhook;
+  return key;
+}
 
 std::string idempotency_day(std::uint32_t partition, std::uint32_t day) {
   std::string key;

@@ -23,6 +23,7 @@
 //   counts       org 0                                        active:8 inactive:8
 //   idempotency  partition:4 day:4 digest:32                  idempotency.hpp
 //   api_keys     key-id                                       api_key_record.hpp
+//   webhooks     org 0 webhook-id                             webhook_record.hpp
 //   meta         "checkpoint" partition:4                     checkpoint.hpp
 //   meta         "format"                                     the number of this layout
 //
@@ -33,7 +34,7 @@
 namespace contactd::projections {
 
 // Changes with every change of a key or a value; a database with another number is rebuilt.
-inline constexpr std::uint32_t format_version = 2;
+inline constexpr std::uint32_t format_version = 3;
 
 enum class Table : std::uint8_t {
   meta,
@@ -47,8 +48,9 @@ enum class Table : std::uint8_t {
   api_keys,
   snapshots,
   by_creation,
+  webhooks,
 };
-inline constexpr std::size_t table_count = 11;
+inline constexpr std::size_t table_count = 12;
 std::string_view name_of(Table table);
 
 namespace keys {
@@ -70,6 +72,7 @@ std::string by_update(const OrganizationId& organization, Instant updated_at, st
 std::string tag_prefix(const OrganizationId& organization, std::string_view tag);
 std::string tag(const OrganizationId& organization, std::string_view tag, const ContactId& contact);
 std::string counts(const OrganizationId& organization);
+std::string webhook(const OrganizationId& organization, std::string_view webhook);
 std::string idempotency_day(std::uint32_t partition, std::uint32_t day);
 std::string idempotency(std::uint32_t partition, std::uint32_t day, const domain::Digest& key);
 std::string checkpoint(std::uint32_t partition);
