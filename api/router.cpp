@@ -1,6 +1,8 @@
 #include "api/router.hpp"
 
+#include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <span>
 
 #include "api/handlers/handlers.hpp"
@@ -11,7 +13,7 @@
 namespace contactd::api {
 namespace {
 
-enum class Access { open, admin, read_contacts, write_contacts };
+enum class Access { open, admin, read_contacts, write_contacts, read_webhooks, write_webhooks };
 
 struct Endpoint {
   std::string_view method;
@@ -22,7 +24,7 @@ struct Endpoint {
 
 struct Route {
   std::string_view name;
-  std::array<std::string_view, 5> path;  // segments; "{id}" takes any; unused ones are empty
+  std::array<std::string_view, 7> path;  // segments; "{...}" takes any; unused ones are empty
   std::span<const Endpoint> endpoints;
 };
 
@@ -37,6 +39,21 @@ constexpr Endpoint contacts_endpoints[] = {
     {"GET", Access::read_contacts, false, list_contacts},
     {"POST", Access::write_contacts, true, create_contact},
 };
+constexpr Endpoint webhooks_endpoints[] = {
+    {"GET", Access::read_webhooks, false, list_webhooks},
+    {"POST", Access::write_webhooks, true, create_webhook},
+};
+constexpr Endpoint webhook_endpoints[] = {
+    {"GET", Access::read_webhooks, false, get_webhook},
+    {"PATCH", Access::write_webhooks, true, update_webhook},
+    {"DELETE", Access::write_webhooks, false, delete_webhook},
+};
+constexpr Endpoint rotate_endpoints[] = {
+    {"POST", Access::write_webhooks, false, rotate_webhook_secret}};
+constexpr Endpoint deliveries_endpoints[] = {
+    {"GET", Access::read_webhooks, false, list_deliveries}};
+constexpr Endpoint replay_endpoints[] = {
+    {"POST", Access::write_webhooks, false, replay_delivery}};
 constexpr Endpoint keys_endpoints[] = {
     {"GET", Access::admin, false, list_keys},
     {"POST", Access::admin, true, create_key},
@@ -54,6 +71,15 @@ constexpr std::array routes = {
     Route{"history", {"api", "v1", "contacts", "{id}", "history"}, history_endpoints},
     Route{"revert", {"api", "v1", "contacts", "{id}", "revert"}, revert_endpoints},
     Route{"contacts", {"api", "v1", "contacts"}, contacts_endpoints},
+    Route{"webhooks", {"api", "v1", "webhooks"}, webhooks_endpoints},
+    Route{"webhook", {"api", "v1", "webhooks", "{id}"}, webhook_endpoints},
+    Route{"webhook_secret", {"api", "v1", "webhooks", "{id}", "rotate-secret"}, rotate_endpoints},
+    Route{"webhook_deliveries",
+          {"api", "v1", "webhooks", "{id}", "deliveries"},
+          deliveries_endpoints},
+    Route{"webhook_replay",
+          {"api", "v1", "webhooks", "{id}", "deliveries", "{delivery}", "replay"},
+          replay_endpoints},
     Route{"admin_key", {"admin", "v1", "keys", "{id}"}, key_endpoints},
     Route{"admin_keys", {"admin", "v1", "keys"}, keys_endpoints},
     Route{"schema", {"schemas", "{id}"}, schema_endpoints},
@@ -64,14 +90,16 @@ constexpr std::array routes = {
     Route{"metrics", {"metrics"}, metrics_endpoints},
 };
 
-bool matches(const Route& route, const Target& target, std::string& id) {
+// `ids` are what stands for the segments that take any.
+bool matches(const Route& route, const Target& target, std::array<std::string, 2>& ids) {
   const auto& segments = target.segments;
   if (segments.size() > route.path.size()) return false;
+  std::size_t taken = 0;
   for (std::size_t i = 0; i < route.path.size(); ++i) {
     const std::string_view segment = i < segments.size() ? segments[i] : std::string_view{};
-    if (route.path[i] == "{id}") {
+    if (route.path[i].starts_with('{')) {
       if (segment.empty()) return false;
-      id = segment;
+      ids[taken++] = segment;
     } else if (segment != route.path[i] || (segment.empty() && i < segments.size())) {
       return false;
     }
@@ -79,9 +107,9 @@ bool matches(const Route& route, const Target& target, std::string& id) {
   return true;
 }
 
-const Route* find_route(const Target& target, std::string& id) {
+const Route* find_route(const Target& target, std::array<std::string, 2>& ids) {
   for (const Route& candidate : routes) {
-    if (matches(candidate, target, id)) return &candidate;
+    if (matches(candidate, target, ids)) return &candidate;
   }
   return nullptr;
 }
@@ -96,7 +124,36 @@ std::string allowed_methods(const Route& route) {
   return methods + ", OPTIONS";
 }
 
-bool takes_patch(const Route& route) { return route.endpoints.data() == contact_endpoints; }
+bool takes_patch(const Route& route) {
+  return std::any_of(route.endpoints.begin(), route.endpoints.end(),
+                     [](const Endpoint& endpoint) { return endpoint.method == "PATCH"; });
+}
+
+// The scope that an access needs.
+struct Needed {
+  domain::Scope domain::Scopes::* resource;
+  domain::Scope scope;
+  std::string_view name;
+};
+
+Needed needed_for(Access access) {
+  using domain::Scope;
+  using domain::Scopes;
+  switch (access) {
+    case Access::read_contacts:
+      return {&Scopes::contacts, Scope::read, "contacts:read"};
+    case Access::write_contacts:
+      return {&Scopes::contacts, Scope::write, "contacts:write"};
+    case Access::read_webhooks:
+      return {&Scopes::webhooks, Scope::read, "webhooks:read"};
+    case Access::write_webhooks:
+      return {&Scopes::webhooks, Scope::write, "webhooks:write"};
+    case Access::open:
+    case Access::admin:
+      break;
+  }
+  std::abort();
+}
 
 Response options_response(const Route& route) {
   Response response;
@@ -151,10 +208,9 @@ std::optional<Response> refuse_access(Call& call, Access access) {
   }
   call.key = authenticator.api_key(*presented);
   if (!call.key) return invalid_key(call.format);
-  const bool write = access == Access::write_contacts;
-  const domain::Scope needed = write ? domain::Scope::write : domain::Scope::read;
-  if (call.key->scopes.contacts < needed) {
-    return insufficient_scope(call.format, write ? "contacts:write" : "contacts:read");
+  const Needed needed = needed_for(access);
+  if (call.key->scopes.*needed.resource < needed.scope) {
+    return insufficient_scope(call.format, needed.name);
   }
   return refuse_elsewhere(call);
 }
@@ -227,8 +283,9 @@ Routed route_or_throw(const Services& services, const Request& request) {
   if (!target) {
     return {error_response(format, 400, "The request target is no valid path and query"), "none"};
   }
-  Call call{services, request, *target, format, {}, {}};
-  const Route* found = find_route(*target, call.id);
+  std::array<std::string, 2> ids;
+  const Route* found = find_route(*target, ids);
+  Call call{services, request, *target, format, {}, std::move(ids[0]), std::move(ids[1])};
   if (found == nullptr) {
     return {error_response(format, 404, "No such resource; /openapi.json lists what there is"),
             "none"};

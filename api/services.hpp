@@ -10,6 +10,7 @@
 #include "infra/clock.hpp"
 #include "infra/metrics.hpp"
 #include "infra/read_store.hpp"
+#include "infra/webhook_dispatcher.hpp"
 #include "infra/writer.hpp"
 
 namespace contactd::api {
@@ -35,6 +36,14 @@ class Partitions {
   const std::vector<std::unique_ptr<infra::Writer>> writers_;
 };
 
+// What the handlers of webhooks work with.
+struct WebhookServices {
+  infra::WebhookUrlRules rules;
+  const infra::WebhookSecrets& secrets;
+  const infra::WebhookJournal& journal;
+  infra::WebhookDispatcher& dispatcher;
+};
+
 // What the handlers work with; owned by App, which outlives every request.
 struct Services {
   infra::ReadStore& store;
@@ -43,6 +52,7 @@ struct Services {
   const Authenticator& authenticator;
   RateLimiter& rate_limiter;
   infra::Clock clock;
+  WebhookServices webhooks;
 };
 
 }  // namespace contactd::api

@@ -21,14 +21,15 @@ constexpr std::string_view contact_created = "contactd.contact.created.v1";
 constexpr std::string_view contact_updated = "contactd.contact.updated.v1";
 constexpr std::string_view contact_deleted = "contactd.contact.deleted.v1";
 constexpr std::string_view api_key_created_v1 = "contactd.api_key.created.v1";
-constexpr std::string_view api_key_created_v2 = "contactd.api_key.created.v2";  // with scope webhooks
+constexpr std::string_view api_key_created_v3 =
+    "contactd.api_key.created.v3";  // with scope webhooks
 constexpr std::string_view api_key_revoked = "contactd.api_key.revoked.v1";
 constexpr std::string_view request_answered = "contactd.request.answered.v1";
 constexpr std::string_view writer_claimed_v1 = "contactd.writer.claimed.v1";
 constexpr std::string_view writer_claimed_v2 = "contactd.writer.claimed.v2";  // with `partitions`
 
 constexpr std::array all_types = {contact_created,    contact_updated,    contact_deleted,
-                                  api_key_created_v1, api_key_created_v2, api_key_revoked,
+                                  api_key_created_v1, api_key_created_v3, api_key_revoked,
                                   request_answered,   writer_claimed_v1,  writer_claimed_v2,
                                   webhook_created,    webhook_updated,    webhook_disabled,
                                   webhook_deleted,    webhook_progressed, webhook_secret_rotated};
@@ -197,7 +198,7 @@ Event event_from(std::string_view type, const json::object& data) {
   }
   if (type == contact_deleted) return ContactDeleted{contact_at(data), number_at(data, "version")};
   if (type == api_key_created_v1) return key_created_from(data, false);
-  if (type == api_key_created_v2) return key_created_from(data, true);
+  if (type == api_key_created_v3) return key_created_from(data, true);
   if (type == api_key_revoked) return ApiKeyRevoked{std::string{text_at(data, "key_id")}};
   if (type == request_answered) return answered_from(data);
   if (type == writer_claimed_v1) return WriterClaimed{std::string{text_at(data, "writer")}};
@@ -289,7 +290,7 @@ struct TypeName {
   std::string_view operator()(const ContactUpdated&) const { return contact_updated; }
   std::string_view operator()(const ContactDeleted&) const { return contact_deleted; }
   std::string_view operator()(const ApiKeyCreated& event) const {
-    return event.scopes.webhooks == Scope::none ? api_key_created_v1 : api_key_created_v2;
+    return event.scopes.webhooks == Scope::none ? api_key_created_v1 : api_key_created_v3;
   }
   std::string_view operator()(const ApiKeyRevoked&) const { return api_key_revoked; }
   std::string_view operator()(const RequestAnswered&) const { return request_answered; }

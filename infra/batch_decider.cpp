@@ -233,8 +233,8 @@ std::size_t BatchDecider::count_webhooks(const OrganizationId& organization) con
   };
   for (auto base = bases_.rbegin(); base != bases_.rend(); ++base) add((*base)->webhooks_);
   add(webhooks_);
-  return static_cast<std::size_t>(std::count_if(there.begin(), there.end(),
-                                                [](const auto& one) { return one.second; }));
+  return static_cast<std::size_t>(
+      std::count_if(there.begin(), there.end(), [](const auto& one) { return one.second; }));
 }
 
 std::optional<ContactId> BatchDecider::holder_of(const Submission& submission,

@@ -48,6 +48,13 @@ class Metrics {
   prometheus::Gauge& fold_offset;
   prometheus::Gauge& partition_serving;
 
+  prometheus::Family<prometheus::Counter>& webhook_deliveries;  // outcome
+  prometheus::Counter& webhook_given_up;
+  prometheus::Counter& webhook_disabled;
+  prometheus::Gauge& webhook_endpoints;
+  prometheus::Gauge& webhook_pending;
+  prometheus::Gauge& webhook_lag_seconds;
+
   prometheus::Gauge& kafka_up;
   prometheus::Family<prometheus::Counter>& kafka_errors;        // client, error
   prometheus::Family<prometheus::Gauge>& kafka_rtt_seconds;     // client, broker

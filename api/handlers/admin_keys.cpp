@@ -56,8 +56,14 @@ void read_scopes(KeyRequest& request, const json::value* value, domain::Validati
   for (const auto& member : *scopes) {
     const auto text = text_of(member.value());
     const auto scope = text ? domain::scope_named(*text) : std::nullopt;
-    if (member.key() != "contacts" || !scope) return errors.add("scopes", sentence);
-    request.scopes.contacts = *scope;
+    if (!scope) return errors.add("scopes", sentence);
+    if (member.key() == "contacts") {
+      request.scopes.contacts = *scope;
+    } else if (member.key() == "webhooks") {
+      request.scopes.webhooks = *scope;
+    } else {
+      return errors.add("scopes", sentence);
+    }
   }
 }
 
@@ -88,8 +94,11 @@ std::string key_json(const domain::ApiKey& key, const std::string* secret) {
   if (secret != nullptr) out += R"(,"key":)" + json_string(*secret);
   out += R"(,"organization":)" + json_string(key.organization.str()) + R"(,"name":)" +
          json_string(key.name) + R"(,"scopes":{"contacts":")" +
-         std::string{name_of(key.scopes.contacts)} + R"("},"created_at":")" +
-         domain::to_iso8601(key.created_at) + '"';
+         std::string{name_of(key.scopes.contacts)} + '"';
+  if (key.scopes.webhooks != domain::Scope::none) {
+    out += R"(,"webhooks":")" + std::string{name_of(key.scopes.webhooks)} + '"';
+  }
+  out += R"(},"created_at":")" + domain::to_iso8601(key.created_at) + '"';
   if (secret == nullptr) {
     out += R"(,"revoked_at":)";
     out += key.revoked_at ? '"' + domain::to_iso8601(*key.revoked_at) + '"' : "null";
