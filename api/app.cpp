@@ -1,23 +1,21 @@
 #include "api/app.hpp"
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <unistd.h>
 
 #include <cstdio>
-#include <cstring>
 #include <fstream>
 #include <set>
 #include <thread>
 
+#include "api/key_file.hpp"
 #include "api/server.hpp"
+#include "api/webhooks.hpp"
 #include "infra/embedded_event_log.hpp"
 #include "infra/errors.hpp"
 #include "infra/kafka_event_log.hpp"
 #include "infra/kafka_membership.hpp"
 #include "infra/log.hpp"
-#include "infra/random.hpp"
 
 namespace contactd::api {
 namespace {
@@ -52,33 +50,9 @@ class Signals {
   sigset_t set_{};
 };
 
-std::string make_admin_key(const std::filesystem::path& file) {
-  const std::string key = infra::random_text(admin_key_length);
-  const int descriptor = open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  const std::string line = key + '\n';
-  const bool written =
-      descriptor >= 0 &&
-      write(descriptor, line.data(), line.size()) == static_cast<ssize_t>(line.size()) &&
-      fsync(descriptor) == 0;
-  if (descriptor >= 0) close(descriptor);
-  if (!written) {
-    throw infra::Unavailable("can't write the admin key to " + file.string() + ": " +
-                             std::strerror(errno));
-  }
-  return key;
-}
-
 std::string admin_key(const ServeConfig& config) {
   if (!config.admin_key.empty()) return config.admin_key;
-  const std::filesystem::path file = config.data_dir / "admin.key";
-  if (!std::filesystem::exists(file)) return make_admin_key(file);
-  std::ifstream stream{file};
-  std::string key;
-  if (!std::getline(stream, key) || key.empty()) {
-    throw infra::Unavailable("can't read the admin key from " + file.string() +
-                             "; remove the file to have a new one made");
-  }
-  return key;
+  return read_or_make_key(config.data_dir / "admin.key", "the admin key", admin_key_length);
 }
 
 void create_data_dir(const std::filesystem::path& directory) {
@@ -119,8 +93,14 @@ class App {
         partitions_(make_writers()),
         authenticator_(*store_, admin_key(config)),
         rate_limiter_(config.rate_limit, config.rate_window),
-        services_{*store_,        partitions_,   metrics_,
-                  authenticator_, rate_limiter_, infra::system_time},
+        webhooks_(config, *store_, feed_hub_, partitions_, metrics_),
+        services_{*store_,
+                  partitions_,
+                  metrics_,
+                  authenticator_,
+                  rate_limiter_,
+                  infra::system_time,
+                  webhooks_.services()},
         server_(settings(config), services_) {}
 
   void start() {
@@ -133,6 +113,7 @@ class App {
     } else {
       for (const auto& writer : partitions_.all()) writer->take();
     }
+    webhooks_.start();
   }
   bool ready() const { return partitions_.caught_up(); }
   std::string url() const { return server_.url(); }
@@ -142,6 +123,7 @@ class App {
       spdlog::warn("some requests didn't finish within the drain's {} ms and were cut",
                    config_.drain_timeout.count());
     }
+    webhooks_.stop();
     // The drain has answered all that was queued: the others may have the partitions at once.
     if (membership_) membership_->leave();
     for (const auto& writer : partitions_.all()) writer->stop();
@@ -224,6 +206,7 @@ class App {
   Partitions partitions_;
   Authenticator authenticator_;
   RateLimiter rate_limiter_;
+  Webhooks webhooks_;
   Services services_;
   Server server_;
   std::unique_ptr<infra::KafkaMembership> membership_;

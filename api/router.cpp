@@ -52,8 +52,7 @@ constexpr Endpoint rotate_endpoints[] = {
     {"POST", Access::write_webhooks, false, rotate_webhook_secret}};
 constexpr Endpoint deliveries_endpoints[] = {
     {"GET", Access::read_webhooks, false, list_deliveries}};
-constexpr Endpoint replay_endpoints[] = {
-    {"POST", Access::write_webhooks, false, replay_delivery}};
+constexpr Endpoint replay_endpoints[] = {{"POST", Access::write_webhooks, false, replay_delivery}};
 constexpr Endpoint keys_endpoints[] = {
     {"GET", Access::admin, false, list_keys},
     {"POST", Access::admin, true, create_key},

@@ -167,8 +167,8 @@ std::string delivery_json(const infra::WebhookDelivery& delivery) {
   std::string out = R"({"id":")";
   append_hex(out, delivery.offset, 16);
   out += R"(","event_id":")" + delivery.event.str() + R"(","type":)" + json_string(delivery.type) +
-         R"(,"contact_id":")" + delivery.contact.str() +
-         R"(","version":)" + std::to_string(delivery.version) + R"(,"state":")";
+         R"(,"contact_id":")" + delivery.contact.str() + R"(","version":)" +
+         std::to_string(delivery.version) + R"(,"state":")";
   out += state_name(delivery.state);
   out += R"(","next_attempt_at":)";
   const bool pending = delivery.state == infra::WebhookDelivery::State::pending;

@@ -52,6 +52,11 @@ bool is_address(const std::string& host) {
   return !ec;
 }
 
+// So that the other side can choose the right certificate (RFC 6066, section 3).
+void name_host(SSL* connection, std::string host) {
+  SSL_ctrl(connection, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, host.data());
+}
+
 // Where a name leads to.
 struct Resolved {
   std::vector<tcp::endpoint> endpoints;
@@ -195,7 +200,7 @@ class WebhookClient::Impl {
     if (!tls) co_return co_await exchange(*socket, socket, request);
     asio::ssl::stream<tcp::socket&> secure{*socket, tls_};
     secure.set_verify_callback(asio::ssl::host_name_verification{host});
-    if (!is_address(host)) SSL_set_tlsext_host_name(secure.native_handle(), host.c_str());
+    if (!is_address(host)) name_host(secure.native_handle(), host);
     const auto [refused] = co_await secure.async_handshake(asio::ssl::stream_base::client, await);
     if (refused) co_return socket.failed(SendFailure::tls);
     co_return co_await exchange(secure, socket, request);

@@ -16,16 +16,19 @@ struct KeysConfig {
   ServerOptions server;
   std::string organization;
   std::string name;
-  std::string scope = "contacts=write";
+  std::vector<std::string> scopes = {"contacts=write"};
   std::string id;
   bool json = false;
 };
 
 std::string check_scope(const std::string& text) {
-  for (const char* known : {"contacts=none", "contacts=read", "contacts=write"}) {
-    if (text == known) return {};
-  }
-  return "'" + text + "' is no scope; give contacts=none, contacts=read or contacts=write";
+  const std::size_t equals = text.find('=');
+  const std::string resource = text.substr(0, equals);
+  const std::string scope = equals == std::string::npos ? "" : text.substr(equals + 1);
+  const bool known = resource == "contacts" || resource == "webhooks";
+  if (known && (scope == "none" || scope == "read" || scope == "write")) return {};
+  return "'" + text + "' is no scope; give contacts=none, contacts=read or contacts=write, " +
+         "or the same of webhooks";
 }
 
 std::string text(const json::value& object, const char* name) {
@@ -40,10 +43,13 @@ json::value require_success(const Answer& answer) {
 }
 
 int create(const KeysConfig& config) {
-  const std::string scope = config.scope.substr(config.scope.find('=') + 1);
-  const json::object body{{"organization", config.organization},
-                          {"name", config.name},
-                          {"scopes", {{"contacts", scope}}}};
+  json::object scopes;
+  for (const std::string& scope : config.scopes) {
+    const std::size_t equals = scope.find('=');
+    scopes[scope.substr(0, equals)] = scope.substr(equals + 1);
+  }
+  const json::object body{
+      {"organization", config.organization}, {"name", config.name}, {"scopes", scopes}};
   const Answer answer =
       HttpClient{config.server}.ask("POST", "/admin/v1/keys", json::serialize(body));
   const json::value made = require_success(answer);
@@ -120,9 +126,9 @@ void add_keys(CommandLine& line) {
   CLI::App* made = add("create", "Make a key; it is shown this once", create);
   made->add_option("--organization", config->organization, "Whose contacts")->required();
   made->add_option("--name", config->name, "What the key is for")->required();
-  made->add_option("--scope", config->scope, "What the key may do")
+  made->add_option("--scope", config->scopes, "What the key may do; may be repeated")
       ->capture_default_str()
-      ->check(CLI::Validator(check_scope, "contacts=none|read|write"));
+      ->check(CLI::Validator(check_scope, "contacts|webhooks=none|read|write"));
   CLI::App* listed = add("list", "List the keys, without their secrets", list);
   listed->add_option("--organization", config->organization, "Only this organization's");
   CLI::App* revoked = add("revoke", "Revoke a key, from this moment", revoke);

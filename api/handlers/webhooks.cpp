@@ -28,8 +28,8 @@ std::variant<domain::UpdateWebhook, Response> read_body(const Call& call, bool c
     const int status = error->kind == domain::JsonError::Kind::too_deep ? 413 : 400;
     return bad_json(call.format, status, error->message, error->duplicate_key);
   }
-  auto read = read_webhook_body(std::get<json::value>(parsed), call.services.webhooks.rules,
-                                creation);
+  auto read =
+      read_webhook_body(std::get<json::value>(parsed), call.services.webhooks.rules, creation);
   if (const auto* errors = std::get_if<domain::ValidationErrors>(&read)) {
     return validation_error(call.format, *errors);
   }
@@ -218,8 +218,8 @@ Handled list_deliveries(const Call& call) {
     return error_response(call.format, 400, *sentence);
   }
   if (!find_webhook(call)) return webhook_not_found(call);
-  return SlowRead{DeliveriesRead{call.services.webhooks.journal, call.id,
-                                 std::get<DeliveriesQuery>(query)}};
+  return SlowRead{
+      DeliveriesRead{call.services.webhooks.journal, call.id, std::get<DeliveriesQuery>(query)}};
 }
 
 // Sends an event once more, whatever became of it.
@@ -229,11 +229,11 @@ Handled replay_delivery(const Call& call) {
   const auto webhook = find_webhook(call);
   if (!webhook) return webhook_not_found(call);
   constexpr std::size_t id_length = 16;
-  const auto offset = call.second_id.size() == id_length ? whole_number(call.second_id, 16)
-                                                         : std::nullopt;
-  const auto item = offset ? infra::read_feed_item(call.services.store, call.key->organization,
-                                                   *offset)
-                           : std::nullopt;
+  const auto offset =
+      call.second_id.size() == id_length ? whole_number(call.second_id, 16) : std::nullopt;
+  const auto item =
+      offset ? infra::read_feed_item(call.services.store, call.key->organization, *offset)
+             : std::nullopt;
   if (!item) return error_response(call.format, 404, "Delivery not found");
   if (!webhook->settings.enabled) {
     return error_response(call.format, 409,

@@ -36,19 +36,20 @@ TEST(KeyLayout, HasTheseBytes) {
       {keys::tag(org("acme"), "vip", ann), "acme\\x00vip\\x00ann00000000000000000"},
       {keys::tag_prefix(org("acme"), ""), "acme\\x00\\x00"},
       {keys::counts(org("acme")), "acme\\x00"},
+      {keys::webhook(org("acme"), "Wh1"), "acme\\x00Wh1"},
       {keys::idempotency(1, 20'284, digest(0xab)), "\\x00\\x00\\x00\\x01\\x00\\x00O<" + digest_hex},
       {keys::idempotency_day(1, 20'284), "\\x00\\x00\\x00\\x01\\x00\\x00O<"},
       {keys::checkpoint(3), "checkpoint\\x00\\x00\\x00\\x03"},
       {std::string{keys::format}, "format"},
   };
-  EXPECT_EQ(format_version, 2U);
+  EXPECT_EQ(format_version, 3U);
   for (const auto& [key, bytes] : rows) EXPECT_EQ(printable(key), bytes);
 }
 
 TEST(KeyLayout, NamesItsTables) {
-  const std::vector<std::string> names = {"meta",      "contacts",  "emails",     "history",
-                                          "by_update", "tags",      "counts",     "idempotency",
-                                          "api_keys",  "snapshots", "by_creation"};
+  const std::vector<std::string> names = {"meta",      "contacts",  "emails",      "history",
+                                          "by_update", "tags",      "counts",      "idempotency",
+                                          "api_keys",  "snapshots", "by_creation", "webhooks"};
   ASSERT_EQ(names.size(), table_count);
   for (std::size_t i = 0; i < table_count; ++i) {
     EXPECT_EQ(name_of(static_cast<Table>(i)), names[i]);
@@ -66,7 +67,8 @@ std::vector<std::string> keys_of(const domain::OrganizationId& of, Random& rando
           keys::by_creation(of, {static_cast<std::int64_t>(random.bits())}, random.bits()),
           keys::by_update(of, {static_cast<std::int64_t>(random.bits())}, random.bits()),
           keys::tag(of, random.text(3), id),
-          keys::counts(of)};
+          keys::counts(of),
+          keys::webhook(of, id.view())};
 }
 
 TEST(KeyLayout, NoOrganizationsPrefixCoversAnothers) {
