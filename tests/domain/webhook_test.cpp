@@ -21,6 +21,8 @@ Webhook given_webhook() {
   return webhook;
 }
 
+void expect(const Decision& decided, const Decision& expected) { EXPECT_TRUE(decided == expected); }
+
 RecordedEvent recorded(Event event, Instant time = after(5)) {
   RecordedEvent out;
   out.time = time;
@@ -31,9 +33,9 @@ RecordedEvent recorded(Event event, Instant time = after(5)) {
 
 TEST(Webhook, IsMadeUpToAsManyAsThereMayBe) {
   const CreateWebhook command{"wh", {"https://x.io", "", {}, true}, 7};
-  EXPECT_TRUE(decide(command, webhooks_max - 1) ==
-              Decision{Event{WebhookCreated{"wh", {"https://x.io", "", {}, true}, 7}}});
-  EXPECT_TRUE(decide(command, webhooks_max) == Decision{Rejection{TooManyWebhooks{}}});
+  expect(decide(command, webhooks_max - 1),
+         Decision{Event{WebhookCreated{"wh", {"https://x.io", "", {}, true}, 7}}});
+  expect(decide(command, webhooks_max), Decision{Rejection{TooManyWebhooks{}}});
 }
 
 TEST(Webhook, BeginsAfterItsCreation) {
@@ -45,11 +47,11 @@ TEST(Webhook, BeginsAfterItsCreation) {
 TEST(Webhook, ThatIsNotThereIsNotFound) {
   const Decision missing = Rejection{WebhookNotFound{}};
   const std::optional<Webhook> none;
-  EXPECT_TRUE(decide(UpdateWebhook{"wh", "https://y.io", {}, {}, {}}, none) == missing);
-  EXPECT_TRUE(decide(DisableWebhook{"wh", "gone"}, none) == missing);
-  EXPECT_TRUE(decide(RotateWebhookSecret{"wh", 7}, none) == missing);
-  EXPECT_TRUE(decide(DeleteWebhook{"wh"}, none) == missing);
-  EXPECT_TRUE(decide(ProgressWebhook{"wh", {"wh", 20, {}}}, none) == missing);
+  expect(decide(UpdateWebhook{"wh", "https://y.io", {}, {}, {}}, none) == missing);
+  expect(decide(DisableWebhook{"wh", "gone"}, none), missing);
+  expect(decide(RotateWebhookSecret{"wh", 7}, none), missing);
+  expect(decide(DeleteWebhook{"wh"}, none), missing);
+  expect(decide(ProgressWebhook{"wh", {"wh", 20, {}}}, none), missing);
 }
 
 TEST(Webhook, ChangesWhatIsGivenAndNothingElse) {
@@ -57,10 +59,10 @@ TEST(Webhook, ChangesWhatIsGivenAndNothingElse) {
   WebhookSettings after_it = before.settings;
   after_it.description = "";
   UpdateWebhook command{"wh", {}, "", {}, {}};
-  EXPECT_TRUE(decide(command, before) == Decision{Event{WebhookUpdated{"wh", after_it}}});
+  EXPECT_TRUE(decide(command, before), Decision{Event{WebhookUpdated{"wh", after_it}}});
   command.description = "crm";
-  EXPECT_TRUE(decide(command, before) == Decision{NothingToDo{}});
-  EXPECT_TRUE(decide(UpdateWebhook{"wh", {}, {}, {}, {}}, before) == Decision{NothingToDo{}});
+  expect(decide(command, before), Decision{NothingToDo{}});
+  expect(decide(UpdateWebhook{"wh", {}, {}, {}, {}}, before), Decision{NothingToDo{}});
   const auto now = evolve(before, recorded(WebhookUpdated{"wh", after_it}), 11);
   EXPECT_EQ(now->settings, after_it);
   EXPECT_EQ(now->updated_at, after(5));
@@ -71,16 +73,16 @@ TEST(Webhook, ThatWasDisabledSaysWhyUntilItIsEnabledAgain) {
   auto webhook = evolve(given_webhook(), recorded(WebhookDisabled{"wh", "gone"}), 11);
   EXPECT_FALSE(webhook->settings.enabled);
   EXPECT_EQ(webhook->disabled_reason, "gone");
-  EXPECT_TRUE(decide(DisableWebhook{"wh", "gone"}, webhook) == Decision{NothingToDo{}});
+  expect(decide(DisableWebhook{"wh", "gone"}, webhook), Decision{NothingToDo{}});
   const auto decision = decide(UpdateWebhook{"wh", {}, {}, {}, true}, webhook);
   webhook = evolve(webhook, recorded(std::get<Event>(decision)), 12);
-  EXPECT_TRUE(webhook->settings.enabled);
+  expect(webhook->settings.enabled);
   EXPECT_EQ(webhook->disabled_reason, "");
 }
 
 TEST(Webhook, CountsItsSecrets) {
   const auto decision = decide(RotateWebhookSecret{"wh", 8}, given_webhook());
-  EXPECT_TRUE(decision == Decision{Event{WebhookSecretRotated{"wh", 2, 8}}});
+  EXPECT_TRUE(decision, Decision{Event{WebhookSecretRotated{"wh", 2, 8}}});
   const auto webhook = evolve(given_webhook(), recorded(std::get<Event>(decision)), 11);
   EXPECT_EQ(webhook->generation, 2U);
   EXPECT_EQ(webhook->master, 8U);
@@ -93,14 +95,14 @@ TEST(Webhook, ProgressGoesOnlyForward) {
   const auto progress = [&](std::uint64_t next, std::vector<std::uint64_t> pending) {
     return decide(ProgressWebhook{"wh", {"wh", next, std::move(pending)}}, webhook);
   };
-  EXPECT_TRUE(progress(10, {}) == Decision{NothingToDo{}});
-  EXPECT_TRUE(progress(9, {3}) == Decision{NothingToDo{}});
-  EXPECT_TRUE(progress(12, {10}) == Decision{Event{WebhookProgressed{"wh", 12, {10}}}});
+  expect(progress(10, {}), Decision{NothingToDo{}});
+  expect(progress(9, {3}), Decision{NothingToDo{}});
+  expect(progress(12, {10}), Decision{Event{WebhookProgressed{"wh", 12, {10}}}});
   webhook = *evolve(webhook, recorded(WebhookProgressed{"wh", 12, {10}}), 20);
   EXPECT_EQ(webhook.next_offset, 12U);
   EXPECT_EQ(webhook.pending, std::vector<std::uint64_t>{10});
   // What was pending is done: nothing was read beyond it.
-  EXPECT_TRUE(progress(12, {}) == Decision{Event{WebhookProgressed{"wh", 12, {}}}});
+  expect(progress(12, {}), Decision{Event{WebhookProgressed{"wh", 12, {}}}});
 }
 
 TEST(Webhook, IsNoMoreOnceDeleted) {
