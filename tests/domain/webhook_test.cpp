@@ -47,7 +47,7 @@ TEST(Webhook, BeginsAfterItsCreation) {
 TEST(Webhook, ThatIsNotThereIsNotFound) {
   const Decision missing = Rejection{WebhookNotFound{}};
   const std::optional<Webhook> none;
-  expect(decide(UpdateWebhook{"wh", "https://y.io", {}, {}, {}}, none) == missing);
+  expect(decide(UpdateWebhook{"wh", "https://y.io", {}, {}, {}}, none), missing);
   expect(decide(DisableWebhook{"wh", "gone"}, none), missing);
   expect(decide(RotateWebhookSecret{"wh", 7}, none), missing);
   expect(decide(DeleteWebhook{"wh"}, none), missing);
@@ -59,7 +59,7 @@ TEST(Webhook, ChangesWhatIsGivenAndNothingElse) {
   WebhookSettings after_it = before.settings;
   after_it.description = "";
   UpdateWebhook command{"wh", {}, "", {}, {}};
-  EXPECT_TRUE(decide(command, before), Decision{Event{WebhookUpdated{"wh", after_it}}});
+  expect(decide(command, before), Decision{Event{WebhookUpdated{"wh", after_it}}});
   command.description = "crm";
   expect(decide(command, before), Decision{NothingToDo{}});
   expect(decide(UpdateWebhook{"wh", {}, {}, {}, {}}, before), Decision{NothingToDo{}});
@@ -76,13 +76,13 @@ TEST(Webhook, ThatWasDisabledSaysWhyUntilItIsEnabledAgain) {
   expect(decide(DisableWebhook{"wh", "gone"}, webhook), Decision{NothingToDo{}});
   const auto decision = decide(UpdateWebhook{"wh", {}, {}, {}, true}, webhook);
   webhook = evolve(webhook, recorded(std::get<Event>(decision)), 12);
-  expect(webhook->settings.enabled);
+  EXPECT_TRUE(webhook->settings.enabled);
   EXPECT_EQ(webhook->disabled_reason, "");
 }
 
 TEST(Webhook, CountsItsSecrets) {
   const auto decision = decide(RotateWebhookSecret{"wh", 8}, given_webhook());
-  EXPECT_TRUE(decision, Decision{Event{WebhookSecretRotated{"wh", 2, 8}}});
+  expect(decision, Decision{Event{WebhookSecretRotated{"wh", 2, 8}}});
   const auto webhook = evolve(given_webhook(), recorded(std::get<Event>(decision)), 11);
   EXPECT_EQ(webhook->generation, 2U);
   EXPECT_EQ(webhook->master, 8U);
