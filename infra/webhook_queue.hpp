@@ -23,7 +23,7 @@ class WebhookQueue {
     domain::ContactId contact;
     domain::Instant time;   // of the event
     unsigned attempts = 0;  // that have failed
-    domain::Instant due;    // not to be sent before
+    domain::Instant due = {};    // not to be sent before
     bool in_flight = false;
   };
 

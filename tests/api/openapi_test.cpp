@@ -70,17 +70,30 @@ TEST_F(OpenApi, HasEveryPathOfTheContract) {
     operations.insert(answer.method + ' ' + answer.path);
   }
   for (const std::string operation :
-       {"PATCH /api/v1/contacts/{contactId}", "GET /api/v1/contacts/{contactId}",
-        "DELETE /api/v1/contacts/{contactId}", "GET /api/v1/contacts/{contactId}/history",
-        "POST /api/v1/contacts/{contactId}/revert", "POST /api/v1/contacts", "GET /api/v1/contacts",
-        "GET /api/v1/webhooks", "POST /api/v1/webhooks", "GET /api/v1/webhooks/{webhookId}",
-        "PATCH /api/v1/webhooks/{webhookId}", "DELETE /api/v1/webhooks/{webhookId}",
+       {"PATCH /api/v1/contacts/{contactId}",
+        "GET /api/v1/contacts/{contactId}",
+        "DELETE /api/v1/contacts/{contactId}",
+        "GET /api/v1/contacts/{contactId}/history",
+        "POST /api/v1/contacts/{contactId}/revert",
+        "POST /api/v1/contacts",
+        "GET /api/v1/contacts",
+        "GET /api/v1/webhooks",
+        "POST /api/v1/webhooks",
+        "GET /api/v1/webhooks/{webhookId}",
+        "PATCH /api/v1/webhooks/{webhookId}",
+        "DELETE /api/v1/webhooks/{webhookId}",
         "POST /api/v1/webhooks/{webhookId}/rotate-secret",
         "GET /api/v1/webhooks/{webhookId}/deliveries",
         "POST /api/v1/webhooks/{webhookId}/deliveries/{deliveryId}/replay",
-        "POST /admin/v1/keys", "GET /admin/v1/keys", "DELETE /admin/v1/keys/{keyId}",
-        "GET /schemas", "GET /schemas/{eventType}", "GET /openapi.json", "GET /healthz",
-        "GET /readyz", "GET /metrics"}) {
+        "POST /admin/v1/keys",
+        "GET /admin/v1/keys",
+        "DELETE /admin/v1/keys/{keyId}",
+        "GET /schemas",
+        "GET /schemas/{eventType}",
+        "GET /openapi.json",
+        "GET /healthz",
+        "GET /readyz",
+        "GET /metrics"}) {
     EXPECT_TRUE(operations.contains(operation)) << operation;
   }
 }
@@ -224,11 +237,12 @@ TEST_F(OpenApi, EveryPathAnswersOptionsAndHead) {
   }
   ApiUser admin = admin_of(shared_server());
   const Contact ann = user.given_contact();
-  const std::string webhook = json::value_to<std::string>(
-      user.send("POST", "/api/v1/webhooks", {}, R"({"url": "https://example.com/", "enabled": false})")
-          .then(201)
-          .data()
-          .at("id"));
+  const std::string webhook =
+      json::value_to<std::string>(user.send("POST", "/api/v1/webhooks", {},
+                                            R"({"url": "https://example.com/", "enabled": false})")
+                                      .then(201)
+                                      .data()
+                                      .at("id"));
   for (const Operation& operation : operations_with("200")) {
     if (operation.method != "HEAD") continue;
     std::string path = operation.path;
