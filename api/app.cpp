@@ -194,7 +194,7 @@ class App {
     writers.reserve(log_->partition_count());
     for (std::uint32_t partition = 0; partition < log_->partition_count(); ++partition) {
       writers.push_back(std::make_unique<infra::Writer>(partition, limits, *log_, *store_, metrics_,
-                                                        infra::system_time));
+                                                        infra::system_time, &feed_hub_));
     }
     return writers;
   }
@@ -203,6 +203,7 @@ class App {
   infra::Metrics metrics_;
   std::unique_ptr<infra::EventLog> log_;
   std::unique_ptr<infra::ReadStore> store_;
+  infra::FeedHub feed_hub_;
   Partitions partitions_;
   Authenticator authenticator_;
   RateLimiter rate_limiter_;
