@@ -7,7 +7,7 @@ namespace contactd::api {
 namespace {
 
 // In the order in which --help lists them.
-constexpr void (*commands[])(CommandLine&) = {add_serve, add_keys};
+constexpr void (*commands[])(CommandLine&) = {add_serve, add_keys, add_events};
 
 // The first line of what CLI11 says, as one sentence.
 ExitNow usage_error(const CLI::Error& error) {
@@ -19,6 +19,9 @@ ExitNow usage_error(const CLI::Error& error) {
 int run(const Run& chosen) {
   try {
     return chosen();
+  } catch (const UsageError& problem) {
+    std::fprintf(stderr, "contactd: %s\n", problem.what());
+    return exit_usage;
   } catch (const std::exception& problem) {
     std::fprintf(stderr, "contactd: %s\n", problem.what());
     return exit_failed;

@@ -1,6 +1,7 @@
 #include "infra/generation.hpp"
 
 #include <algorithm>
+#include <boost/sort/spreadsort/string_sort.hpp>
 #include <cassert>
 
 namespace contactd::infra {
@@ -25,6 +26,19 @@ std::string_view organization_part(std::string_view by_update_key) {
 std::string_view feed_prefix(std::string_view feed_key) {
   constexpr std::size_t offset_bytes = 8;
   return feed_key.substr(0, feed_key.size() - std::min(feed_key.size(), offset_bytes));
+}
+
+// The sort for many keys that begin alike: by their bytes, from the first that differs, where a
+// comparison would read each pair from its beginning.
+template <class Item, class KeyOf>
+void sort_by_key(std::vector<Item>& items, KeyOf key_of) {
+  boost::sort::spreadsort::string_sort(
+      items.begin(), items.end(),
+      [&](const Item& item, std::size_t at) {
+        return static_cast<unsigned char>(key_of(item)[at]);
+      },
+      [&](const Item& item) { return key_of(item).size(); },
+      [&](const Item& a, const Item& b) { return key_of(a) < key_of(b); });
 }
 
 bool within(std::string_view key, std::string_view begin, std::string_view end) {
@@ -166,7 +180,7 @@ void Generation::update_entries(std::string_view begin, std::string_view end,
   } else {
     for (const auto& [organization, updates] : updates_) append(updates);
   }
-  std::sort(out.begin(), out.end());
+  sort_by_key(out, [](const Entry& entry) { return entry.first; });
 }
 
 const Generation::Row* Generation::find_in_updates(std::string_view key) const {
@@ -213,7 +227,7 @@ void Generation::contact_entries(std::string_view begin, std::string_view end,
   for (const auto& [key, contact] : contacts_) {
     if (contact.touched && within(key, begin, end)) out.emplace_back(key, &contact.row);
   }
-  std::sort(out.begin(), out.end());
+  sort_by_key(out, [](const Entry& entry) { return entry.first; });
 }
 
 void Generation::append_history(const Contact& contact, std::string_view begin,
@@ -233,8 +247,13 @@ void Generation::history_entries(std::string_view begin, std::string_view end,
     if (found != contacts_.end()) append_history(found->second, begin, end, out);
     return;
   }
-  for (const auto& [key, contact] : contacts_) append_history(contact, begin, end, out);
-  std::sort(out.begin(), out.end());
+  // No contact's key is the beginning of another's: sorted by contact, the rows are sorted.
+  std::vector<const ByKey<Contact>::value_type*> touched;
+  for (const auto& entry : contacts_) {
+    if (!entry.second.history.empty()) touched.push_back(&entry);
+  }
+  sort_by_key(touched, [](const auto* entry) { return std::string_view{entry->first}; });
+  for (const auto* entry : touched) append_history(entry->second, begin, end, out);
 }
 
 }  // namespace contactd::infra

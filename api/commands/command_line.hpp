@@ -18,7 +18,8 @@ inline constexpr int exit_failed = 1;  // it couldn't, or it found what it was t
 inline constexpr int exit_usage = 2;   // the command line or the configuration is wrong
 
 // The flags contradict each other, or what they name can't be used; a sentence, without a full
-// stop. Thrown while the command line is read.
+// stop. Thrown while the command line is read, or once it is known what it is
+// about. Is exit_usage.
 struct UsageError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -33,6 +34,7 @@ struct CommandLine {
   Run chosen;  // set while the command line is read
 };
 
+void add_events(CommandLine& line);
 void add_keys(CommandLine& line);
 void add_serve(CommandLine& line);
 
