@@ -320,6 +320,9 @@ TEST_F(WebhookDelivery, IsReplayedByHand) {
   const auto twice = wait_for_deliveries(
       hook, [](const json::array& all) { return all[0].at("attempts").as_array().size() == 2; });
   EXPECT_EQ(twice[0].at("attempts").at(1).at("manual"), true);
+
+  user.send("PATCH", path_of(hook), {}, R"({"enabled": false})").then(200);
+  user.send("POST", path_of(hook) + "/deliveries/" + id + "/replay").then(409);
 }
 
 TEST_F(WebhookDelivery, IsOfTheTypesThatAreWanted) {

@@ -25,6 +25,10 @@ class Webhooks : public ApiTest {
             .then(201);
     return json::value_to<std::string>(made.data().at("id"));
   }
+  static std::string encoded(std::string id) {
+    if (id.ends_with(' ')) id.replace(id.size() - 1, 1, "%20");
+    return id;
+  }
   static std::string path_of(const std::string& id) {
     return std::string{webhooks_path} + "/" + id;
   }
@@ -195,18 +199,11 @@ TEST_F(Webhooks, ListNoDeliveriesBeforeThereAreAny) {
   }
 }
 
-TEST_F(Webhooks, DoNotReplayWhileTheyAreDisabled) {
-  const std::string id = given_webhook(user);
-  user.given_contact();
-  // Where the event is in the log isn't told by a list of deliveries that is empty, so try.
-  unsigned status = 404;
-  for (int offset = 0; offset < 20'000 && status == 404; ++offset) {
-    char name[17];
-    std::snprintf(name, sizeof name, "%016x", offset);
-    status = user.send("POST", path_of(id) + "/deliveries/" + name + "/replay").status();
+TEST_F(Webhooks, ReplayNoDeliveryThatNeverWas) {
+  const std::string path = path_of(given_webhook(user)) + "/deliveries/";
+  for (const std::string id : {"x", "ffffffffffffffff", "0000000000000000", "0000000000000001 "}) {
+    user.send("POST", path + encoded(id) + "/replay").then(404).with_error("Delivery not found");
   }
-  EXPECT_EQ(status, 409U);
-  user.send("POST", path_of(id) + "/deliveries/x/replay").then(404);
 }
 
 TEST(WebhookSecret, IsMadeForTheOwnerAlone) {
