@@ -2,8 +2,10 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <cstdio>
+#include <cstring>
 #include <fstream>
 #include <set>
 #include <thread>
@@ -50,6 +52,16 @@ class Signals {
   sigset_t set_{};
 };
 
+// Each connection is a descriptor, and the usual limit is far below what may be.
+void allow_many_descriptors() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    spdlog::warn("can't raise the limit of open files: {}", std::strerror(errno));
+  }
+}
+
 std::string admin_key(const ServeConfig& config) {
   if (!config.admin_key.empty()) return config.admin_key;
   return read_or_make_key(config.data_dir / "admin.key", "the admin key", admin_key_length);
@@ -93,14 +105,11 @@ class App {
         partitions_(make_writers()),
         authenticator_(*store_, admin_key(config)),
         rate_limiter_(config.rate_limit, config.rate_window),
+        feed_followers_(config.feed_followers_of_key_max, config.feed_followers_max),
         webhooks_(config, *store_, feed_hub_, partitions_, metrics_),
-        services_{*store_,
-                  partitions_,
-                  metrics_,
-                  authenticator_,
-                  rate_limiter_,
-                  infra::system_time,
-                  webhooks_.services()},
+        services_{*store_,         partitions_,        metrics_,
+                  authenticator_,  rate_limiter_,      feed_hub_,
+                  feed_followers_, infra::system_time, webhooks_.services()},
         server_(settings(config), services_) {}
 
   void start() {
@@ -141,7 +150,9 @@ class App {
             config.connections_max,
             config.header_timeout,
             config.request_timeout,
-            config.idle_timeout};
+            config.idle_timeout,
+            config.feed_heartbeat,
+            config.feed_stall};
   }
 
   std::unique_ptr<infra::EventLog> open_log() {
@@ -207,6 +218,7 @@ class App {
   Partitions partitions_;
   Authenticator authenticator_;
   RateLimiter rate_limiter_;
+  FeedFollowers feed_followers_;
   Webhooks webhooks_;
   Services services_;
   Server server_;
@@ -218,6 +230,7 @@ class App {
 int serve(const ServeConfig& config) {
   infra::configure_log(config.log_level, config.log_format);
   const Signals signals;
+  allow_many_descriptors();
   try {
     App app{config};
     app.start();

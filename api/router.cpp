@@ -39,6 +39,7 @@ constexpr Endpoint contacts_endpoints[] = {
     {"GET", Access::read_contacts, false, list_contacts},
     {"POST", Access::write_contacts, true, create_contact},
 };
+constexpr Endpoint events_endpoints[] = {{"GET", Access::read_contacts, false, get_events}};
 constexpr Endpoint webhooks_endpoints[] = {
     {"GET", Access::read_webhooks, false, list_webhooks},
     {"POST", Access::write_webhooks, true, create_webhook},
@@ -70,6 +71,7 @@ constexpr std::array routes = {
     Route{"history", {"api", "v1", "contacts", "{id}", "history"}, history_endpoints},
     Route{"revert", {"api", "v1", "contacts", "{id}", "revert"}, revert_endpoints},
     Route{"contacts", {"api", "v1", "contacts"}, contacts_endpoints},
+    Route{"events", {"api", "v1", "events"}, events_endpoints},
     Route{"webhooks", {"api", "v1", "webhooks"}, webhooks_endpoints},
     Route{"webhook", {"api", "v1", "webhooks", "{id}"}, webhook_endpoints},
     Route{"webhook_secret", {"api", "v1", "webhooks", "{id}", "rotate-secret"}, rotate_endpoints},
@@ -220,6 +222,13 @@ std::optional<Response> refuse_body(const Call& call, const Endpoint& endpoint) 
     return error_response(call.format, 411,
                           "Send the body's length in Content-Length, or the body in chunks");
   }
+  const auto coding = call.request.field("Content-Encoding");
+  if (coding && !equal_ignoring_case(*coding, "identity")) {
+    return error_response(call.format, 415,
+                          "A body with a Content-Encoding isn't taken; send it as it is")
+        .with("Accept-Encoding", "identity")
+        .with("Accept-Patch", std::string{accepted_patches});
+  }
   const auto content_type = call.request.field("Content-Type");
   if (content_type && !is_json(*content_type)) return unsupported_media_type(call.format);
   return std::nullopt;
@@ -252,6 +261,8 @@ void tell_rate(Handled& handled, const RateLimiter& limiter, const RateLimiter::
     *response = add(std::move(*response));
   } else if (auto* read = std::get_if<SlowRead>(&handled)) {
     read->run = [add, run = std::move(read->run)] { return add(run()); };
+  } else if (auto* feed = std::get_if<Feed>(&handled)) {
+    feed->finish = add;
   } else {
     auto& write = std::get<Write>(handled);
     write.render = [add, render = std::move(write.render)](const infra::Outcome& outcome) {
@@ -306,6 +317,19 @@ Routed route(const Services& services, const Request& request) {
   } catch (const std::exception& problem) {
     spdlog::error("request {}: {}", request.request_id, problem.what());
     return {internal_error(error_format(request)), "none"};
+  }
+}
+
+Response run_guarded(const std::function<Response()>& run, ErrorFormat format,
+                     std::string_view request_id) {
+  try {
+    return run();
+  } catch (const infra::Unavailable& problem) {
+    spdlog::error("request {}: {}", request_id, problem.what());
+    return overloaded(format, "The database can't be read at present; try again");
+  } catch (const std::exception& problem) {
+    spdlog::error("request {}: {}", request_id, problem.what());
+    return internal_error(format);
   }
 }
 

@@ -154,13 +154,17 @@ const Generation::Row* Generation::find_in_feed(std::string_view key) const {
 
 void Generation::feed_entries(std::string_view begin, std::string_view end,
                               std::vector<Entry>& out) const {
-  for (const auto& [organization, rows] : feeds_) {
+  std::vector<const decltype(feeds_)::value_type*> feeds;
+  feeds.reserve(feeds_.size());
+  for (const auto& feed : feeds_) feeds.push_back(&feed);
+  sort_by_key(feeds, [](const auto* feed) { return std::string_view{feed->first}; });
+  for (const auto* feed : feeds) {
+    const FeedRows& rows = feed->second;
     auto at = std::lower_bound(rows.begin(), rows.end(), begin, earlier);
     for (; at != rows.end() && within(at->first, begin, end); ++at) {
       out.emplace_back(at->first, &at->second);
     }
   }
-  std::sort(out.begin(), out.end());
 }
 
 void Generation::update_entries(std::string_view begin, std::string_view end,

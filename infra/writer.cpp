@@ -204,6 +204,7 @@ bool Writer::claim_and_catch_up(std::stop_token stop) {
                claim.epoch + 1 - std::min(from.next_offset, claim.epoch + 1));
   next_sequence_ = 1;
   last_time_ = folded_.last_time;
+  chain_hash_ = folded_.chain.hash;  // the claim's: nothing but it was applied since
   committed_ = 0;
   handed_over_ = false;
   serving_ = true;
@@ -276,12 +277,13 @@ std::shared_ptr<BatchDecider> Writer::decide(const std::vector<Submission>& batc
   }
   // The log's times never go backwards, whatever the clock does.
   last_time_ = std::max(clock_(), last_time_);
-  auto decider = std::make_shared<BatchDecider>(partition_, claim_,
-                                                BatchDecider::Start{last_time_, next_sequence_},
-                                                projector_.confirmed(), store_, std::move(bases));
+  auto decider = std::make_shared<BatchDecider>(
+      partition_, claim_, BatchDecider::Start{last_time_, next_sequence_, chain_hash_},
+      projector_.confirmed(), store_, std::move(bases));
   for (const Submission& submission : batch) decider->decide(submission);
   decider->seal();
   next_sequence_ = decider->next_sequence();
+  chain_hash_ = decider->chain_hash();
   return decider;
 }
 
@@ -321,7 +323,7 @@ void Writer::process(std::vector<Submission> batch) {
 AppendResult Writer::append(const BatchDecider& decider) {
   const auto started = Clocked::now();
   try {
-    const AppendResult result = log_.append(claim_, decider.events());
+    const AppendResult result = log_.append(claim_, decider.events(), decider.canonical());
     const std::chrono::duration<double> took = Clocked::now() - started;
     metrics_.log_append_seconds.Observe(took.count());
     return result;

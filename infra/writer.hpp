@@ -226,6 +226,7 @@ class Writer {
   // Touched by the writing thread only.
   std::uint64_t next_sequence_ = 1;
   domain::Instant last_time_;  // of the last event decided
+  domain::Digest chain_hash_;  // its chain hash
 
   std::atomic<bool> caught_up_{false};
 

@@ -64,10 +64,14 @@ FoldBatch::FoldBatch(std::uint32_t partition, const Checkpoint& from, const Stat
                      WriteSink& sink)
     : partition_(partition), checkpoint_(from), confirmed_(confirmed), sink_(sink) {}
 
-FoldBatch::Result FoldBatch::apply(std::uint64_t offset, const RecordedEvent& event) {
+FoldBatch::Result FoldBatch::apply(std::uint64_t offset, const RecordedEvent& event,
+                                   std::string_view canonical) {
   const Context context{offset, event, checkpoint_.last_time};
   const Admission admission = admit(checkpoint_, offset, event);
   if (admission != Admission::current) return {admission, nullptr};
+  if (const auto broken_by = extend(checkpoint_.chain, event, canonical)) {
+    broken(offset, std::string{sentence_of(*broken_by)});
+  }
   // The records of the days before yesterday have all expired.
   const std::uint32_t day = keys::day_of(event.time);
   if (day > keys::day_of(context.previous_time) && day > 1) {

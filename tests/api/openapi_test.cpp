@@ -77,6 +77,7 @@ TEST_F(OpenApi, HasEveryPathOfTheContract) {
         "POST /api/v1/contacts/{contactId}/revert",
         "POST /api/v1/contacts",
         "GET /api/v1/contacts",
+        "GET /api/v1/events",
         "GET /api/v1/webhooks",
         "POST /api/v1/webhooks",
         "GET /api/v1/webhooks/{webhookId}",
