@@ -48,6 +48,17 @@ struct CreateApiKey {
   std::string name;
   Scopes scopes;
   Digest secret_hash{};
+  std::optional<Instant> expires_at = {};
+};
+
+// Makes a successor of a key, of the same name and scopes. Both hold until `old_ends_at`.
+struct RotateApiKey {
+  KeyId old;
+  KeyId key;  // the successor's
+  Digest secret_hash{};
+  std::optional<Instant> expires_at;  // the successor's
+  Instant old_ends_at;
+  Instant now;
 };
 
 struct RevokeApiKey {
@@ -89,7 +100,7 @@ struct ProgressWebhook {
 };
 
 using Command = std::variant<CreateContact, UpdateContact, DeleteContact, RevertContact,
-                             CreateApiKey, RevokeApiKey, CreateWebhook, UpdateWebhook,
+                             CreateApiKey, RotateApiKey, RevokeApiKey, CreateWebhook, UpdateWebhook,
                              DisableWebhook, RotateWebhookSecret, DeleteWebhook, ProgressWebhook>;
 
 }  // namespace contactd::domain

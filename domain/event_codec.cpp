@@ -22,8 +22,10 @@ constexpr std::string_view contact_created = "contactd.contact.created.v1";
 constexpr std::string_view contact_updated = "contactd.contact.updated.v1";
 constexpr std::string_view contact_deleted = "contactd.contact.deleted.v1";
 constexpr std::string_view api_key_created_v1 = "contactd.api_key.created.v1";
-constexpr std::string_view api_key_created_v3 =
-    "contactd.api_key.created.v3";  // with scope webhooks
+// With an end, or the key that it takes the place of.
+constexpr std::string_view api_key_created_v2 = "contactd.api_key.created.v2";
+// With a scope for webhooks.
+constexpr std::string_view api_key_created_v3 = "contactd.api_key.created.v3";
 constexpr std::string_view api_key_revoked = "contactd.api_key.revoked.v1";
 constexpr std::string_view request_answered = "contactd.request.answered.v1";
 constexpr std::string_view writer_claimed_v1 = "contactd.writer.claimed.v1";
@@ -34,11 +36,29 @@ constexpr std::array all_types = {
     StoredType{contact_created},
     StoredType{contact_updated},
     StoredType{contact_deleted},
-    StoredType{api_key_created},
+    StoredType{api_key_created_v1,
+               [](json::object& data) {
+                 data["expires_at"] = nullptr;
+                 data["replaces"] = nullptr;
+               }},
+    StoredType{api_key_created_v2,
+               [](json::object& data) {
+                 auto* scopes = data.if_contains("scopes");
+                 if (scopes != nullptr && scopes->is_object()) {
+                   scopes->get_object()["webhooks"] = nullptr;
+                 }
+               }},
+    StoredType{api_key_created_v3},
     StoredType{api_key_revoked},
     StoredType{request_answered},
     StoredType{writer_claimed_v1, [](json::object& data) { data["partitions"] = nullptr; }},
     StoredType{writer_claimed_v2},
+    StoredType{webhook_created},
+    StoredType{webhook_updated},
+    StoredType{webhook_disabled},
+    StoredType{webhook_secret_rotated},
+    StoredType{webhook_deleted},
+    StoredType{webhook_progressed},
 };
 static_assert(gap_in(all_types).empty(), "a version of a stored type has no way to the next");
 
@@ -76,6 +96,16 @@ std::uint32_t partitions_at(const json::object& object, bool upcast) {
     throw Unreadable("member 'partitions' is no number of partitions");
   }
   return static_cast<std::uint32_t>(count);
+}
+
+// To the millisecond, in the one form in which times are written.
+Instant time_at(const json::object& object, std::string_view name) {
+  const std::string_view text = text_at(object, name);
+  const auto time = parse_iso8601(text);
+  if (!time || to_iso8601(*time) != text) {
+    throw Unreadable("member '" + std::string{name} + "' is no time");
+  }
+  return *time;
 }
 
 ContactId contact_at(const json::object& object, std::string_view name = "contact_id") {
@@ -134,6 +164,10 @@ void append_contact(std::string& out, const ContactId& id, Version version) {
   out += std::to_string(version);
 }
 
+std::string time_or_null(const std::optional<Instant>& time) {
+  return time ? '"' + to_iso8601(*time) + '"' : "null";
+}
+
 struct Encoder {
   std::string out;
 
@@ -157,10 +191,18 @@ struct Encoder {
   void operator()(const ApiKeyCreated& event) {
     out += R"({"key_id":)" + json_string(event.key) + R"(,"name":)" + json_string(event.name) +
            R"(,"scopes":{"contacts":")" + std::string{name_of(event.scopes.contacts)} + '"';
-    if (event.scopes.webhooks != Scope::none) {
+    const bool with_webhooks = event.scopes.webhooks != Scope::none;
+    if (with_webhooks) {
       out += R"(,"webhooks":")" + std::string{name_of(event.scopes.webhooks)} + '"';
     }
-    out += R"(},"secret_sha256":")" + to_hex(event.secret_hash) + R"("})";
+    out += R"(},"secret_sha256":")" + to_hex(event.secret_hash) + '"';
+    if (with_webhooks || event.expires_at || event.replaces) {
+      out += R"(,"expires_at":)" + time_or_null(event.expires_at) + R"(,"replaces":)";
+      out += event.replaces ? R"({"key_id":)" + json_string(event.replaces->key) +
+                                  R"(,"ends_at":)" + time_or_null(event.replaces->ends_at) + '}'
+                            : "null";
+    }
+    out += '}';
   }
   void operator()(const ApiKeyRevoked& event) {
     out += R"({"key_id":)" + json_string(event.key) + '}';
@@ -193,17 +235,22 @@ RequestAnswered answered_from(const json::object& object) {
   return {*std::move(rejection)};
 }
 
-ApiKeyCreated key_created_from(const json::object& object, bool with_webhooks) {
+ApiKeyCreated key_created_from(const json::object& object) {
   const auto* scopes = object.if_contains("scopes");
   const auto hash = digest_from_hex(text_at(object, "secret_sha256"));
   if (scopes == nullptr || !scopes->is_object() || !hash) {
     throw Unreadable("member 'scopes' or 'secret_sha256' is wrong");
   }
   const json::object& each = scopes->get_object();
-  const Scope webhooks = with_webhooks ? scope_at(each, "webhooks") : Scope::none;
-  if (with_webhooks && webhooks == Scope::none) throw Unreadable("it has no scope webhooks");
-  return {std::string{text_at(object, "key_id")}, std::string{text_at(object, "name")},
-          Scopes{scope_at(each, "contacts"), webhooks}, *hash};
+  ApiKeyCreated event{std::string{text_at(object, "key_id")}, std::string{text_at(object, "name")},
+                      Scopes{scope_at(each, "contacts")}, *hash};
+  if (!each.at("webhooks").is_null()) event.scopes.webhooks = scope_at(each, "webhooks");
+  if (!object.at("expires_at").is_null()) event.expires_at = time_at(object, "expires_at");
+  if (const json::value& replaces = object.at("replaces"); !replaces.is_null()) {
+    const json::object& replaced = replaces.as_object();
+    event.replaces = {std::string{text_at(replaced, "key_id")}, time_at(replaced, "ends_at")};
+  }
+  return event;
 }
 
 // The event that data of the newest version of a type says; `upcast` if an older one was stored.
@@ -216,8 +263,7 @@ Event event_from(std::string_view type, const json::object& data, bool upcast) {
     return ContactCreated{contact_at(data), changes_at(data)};
   }
   if (type == contact_deleted) return ContactDeleted{contact_at(data), number_at(data, "version")};
-  if (type == api_key_created_v1) return key_created_from(data, false);
-  if (type == api_key_created_v3) return key_created_from(data, true);
+  if (type == api_key_created_v3) return key_created_from(data);
   if (type == api_key_revoked) return ApiKeyRevoked{std::string{text_at(data, "key_id")}};
   if (type == request_answered) return answered_from(data);
   if (type == writer_claimed_v2) {
@@ -234,7 +280,9 @@ Event event_from_stored(std::string_view type, json::object& data) {
   if (stored == all_types.end()) return event_from(type, data, false);
   const auto* newest = stored;
   for (; newest->to_next != nullptr; ++newest) newest->to_next(data);
-  return event_from(newest->name, data, newest != stored);
+  Event event = event_from(newest->name, data, newest != stored);
+  if (type_of(event) != type) throw Unreadable("its data is that of another version");
+  return event;
 }
 
 // The data of a created or updated contact, read along the text that encode_data() writes, without
@@ -318,7 +366,8 @@ struct TypeName {
   std::string_view operator()(const ContactUpdated&) const { return contact_updated; }
   std::string_view operator()(const ContactDeleted&) const { return contact_deleted; }
   std::string_view operator()(const ApiKeyCreated& event) const {
-    return event.scopes.webhooks == Scope::none ? api_key_created_v1 : api_key_created_v3;
+    if (event.scopes.webhooks != Scope::none) return api_key_created_v3;
+    return event.expires_at || event.replaces ? api_key_created_v2 : api_key_created_v1;
   }
   std::string_view operator()(const ApiKeyRevoked&) const { return api_key_revoked; }
   std::string_view operator()(const RequestAnswered&) const { return request_answered; }

@@ -48,11 +48,22 @@ struct Scopes {
   auto operator<=>(const Scopes&) const = default;
 };
 
+// The key that a new one takes the place of, and when it ends, if it doesn't end before.
+struct ReplacedKey {
+  KeyId key;
+  Instant ends_at;
+
+  auto operator<=>(const ReplacedKey&) const = default;
+};
+
 struct ApiKeyCreated {
   KeyId key;
   std::string name;
   Scopes scopes;
   Digest secret_hash{};  // SHA-256 of the whole key as the client sends it
+  // Neither: version 1 of the event.
+  std::optional<Instant> expires_at = {};
+  std::optional<ReplacedKey> replaces = {};
 
   auto operator<=>(const ApiKeyCreated&) const = default;
 };
@@ -80,10 +91,10 @@ struct WriterClaimed {
   auto operator<=>(const WriterClaimed&) const = default;
 };
 
-using Event = std::variant<ContactCreated, ContactUpdated, ContactDeleted, ApiKeyCreated,
-                           ApiKeyRevoked, RequestAnswered, WriterClaimed, WebhookCreated,
-                           WebhookUpdated, WebhookDisabled, WebhookSecretRotated, WebhookDeleted,
-                           WebhookProgressed>;
+using Event =
+    std::variant<ContactCreated, ContactUpdated, ContactDeleted, ApiKeyCreated, ApiKeyRevoked,
+                 RequestAnswered, WriterClaimed, WebhookCreated, WebhookUpdated, WebhookDisabled,
+                 WebhookSecretRotated, WebhookDeleted, WebhookProgressed>;
 
 // Ties an event to the request that carried an Idempotency-Key.
 struct IdempotencyStamp {

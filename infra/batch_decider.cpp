@@ -102,6 +102,10 @@ Decision BatchDecider::decide_on(const Submission&, const CreateApiKey& command)
   return domain::decide(command);
 }
 
+Decision BatchDecider::decide_on(const Submission&, const RotateApiKey& command) {
+  return domain::decide(command, store_.api_key(command.old));
+}
+
 Decision BatchDecider::decide_on(const Submission&, const RevokeApiKey& command) {
   return domain::decide(command, store_.api_key(command.key));
 }
@@ -130,8 +134,7 @@ BatchDecider::Settled BatchDecider::accept(const Submission& submission, Event e
     return {Outcome{DeletedAnswer{deleted->contact}}};
   }
   if (const auto* key = std::get_if<ApiKeyCreated>(&fact)) {
-    return {Outcome{ApiKeyCreatedAnswer{
-        {key->key, submission.organization, key->name, key->scopes, key->secret_hash, now_, {}}}}};
+    return {Outcome{ApiKeyCreatedAnswer{key_made_by(*key, submission.organization, now_)}}};
   }
   if (const auto* key = std::get_if<ApiKeyRevoked>(&fact)) {
     return {Outcome{ApiKeyRevokedAnswer{key->key}}};

@@ -93,6 +93,7 @@ class BatchDecider {
   domain::Decision decide_on(const Submission& submission, const domain::DeleteContact& command);
   domain::Decision decide_on(const Submission& submission, const domain::RevertContact& command);
   domain::Decision decide_on(const Submission& submission, const domain::CreateApiKey& command);
+  domain::Decision decide_on(const Submission& submission, const domain::RotateApiKey& command);
   domain::Decision decide_on(const Submission& submission, const domain::RevokeApiKey& command);
   domain::Decision decide_on(const Submission& submission, const domain::CreateWebhook& command);
   // The other commands about webhooks.

@@ -131,24 +131,26 @@ FoldBatch::View FoldBatch::on(const Context& context, const ContactDeleted& even
 }
 
 FoldBatch::View FoldBatch::on(const Context& context, const ApiKeyCreated& event) {
-  const ApiKey key{event.key,         context.event.organization, event.name, event.scopes,
-                   event.secret_hash, context.event.time,         {}};
-  put_api_key(key);
+  put_api_key(key_made_by(event, context.event.organization, context.event.time));
+  if (event.replaces) {
+    ApiKey old = api_key(context, event.replaces->key, "replaces an API key that isn't there");
+    put_api_key(evolve(std::move(old), *event.replaces));
+  }
   return nullptr;
 }
 
 FoldBatch::View FoldBatch::on(const Context& context, const ApiKeyRevoked& event) {
-  ApiKey key;
-  if (const auto touched = api_keys_.find(event.key); touched != api_keys_.end()) {
-    key = touched->second;
-  } else {
-    const auto row = confirmed_.get(Table::api_keys, event.key);
-    if (!row) broken(context.offset, "revokes an API key that isn't there");
-    key = read_api_key(event.key, *row);
-  }
+  ApiKey key = api_key(context, event.key, "revokes an API key that isn't there");
   if (!key.revoked_at) key.revoked_at = context.event.time;
   put_api_key(key);
   return nullptr;
+}
+
+ApiKey FoldBatch::api_key(const Context& context, const KeyId& id, const char* problem) {
+  if (const auto touched = api_keys_.find(id); touched != api_keys_.end()) return touched->second;
+  const auto row = confirmed_.get(Table::api_keys, id);
+  if (!row) broken(context.offset, problem);
+  return read_api_key(id, *row);
 }
 
 void FoldBatch::put_api_key(const ApiKey& key) {

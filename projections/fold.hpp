@@ -116,6 +116,8 @@ class FoldBatch {
                      const domain::Contact* after);
   void put_idempotency(const Context& context, const View& contact);
   Counts& counts_of(const domain::OrganizationId& organization);
+  // The key, as it is by now; it is `problem` where there is none.
+  domain::ApiKey api_key(const Context& context, const domain::KeyId& id, const char* problem);
   void put_api_key(const domain::ApiKey& key);
 
   const std::uint32_t partition_;

@@ -29,7 +29,11 @@ std::vector<Event> samples() {
       ApiKeyCreated{"k\"1", "ci\n", {Scope::none}, digest(0)},
       ApiKeyCreated{"k2", "名", {Scope::read}, digest(0xff)},
       ApiKeyCreated{"k3", "", {Scope::write}, digest(0x5a)},
-      ApiKeyCreated{"k4", "", {Scope::none, Scope::write}, digest(0x5a)},
+      ApiKeyCreated{"k4", "n", {Scope::read}, digest(4), noon},
+      ApiKeyCreated{"k5", "n", {Scope::read}, digest(5), noon, ReplacedKey{"k\"4", after(7)}},
+      ApiKeyCreated{"k6", "n", {Scope::read}, digest(6), {}, ReplacedKey{"k5", noon}},
+      ApiKeyCreated{"k7", "", {Scope::none, Scope::write}, digest(0x5a)},
+      ApiKeyCreated{"k8", "", {Scope::read, Scope::read}, digest(1), noon, ReplacedKey{"k5", noon}},
       ApiKeyRevoked{"k1"},
       RequestAnswered{ann},
       RequestAnswered{Rejection{ContactNotFound{}}},
@@ -191,6 +195,25 @@ TEST(EventCodec, SaysWhatItCannotReadOfWebhooks) {
       {"contactd.webhook.progressed.v1", R"({"webhook_id":"w","next_offset":1,"pending":[-1]})"},
       {"contactd.webhook.progressed.v2", R"({"webhook_id":"w","next_offset":1,"pending":[]})"},
   });
+}
+
+TEST(EventCodec, SaysWhatItCannotReadOfAKey) {
+  const std::string key_data = R"({"key_id":"k","name":"n","scopes":{"contacts":"read"},)"
+                               R"("secret_sha256":")" +
+                               std::string(64, '0') + '"';
+  const std::vector<std::array<std::string, 2>> rows = {
+      {"contactd.api_key.created.v2", key_data + "}"},
+      {"contactd.api_key.created.v2", key_data + R"(,"expires_at":null,"replaces":null})"},
+      {"contactd.api_key.created.v2", key_data + R"(,"expires_at":"2025-07-15","replaces":null})"},
+      {"contactd.api_key.created.v2", key_data + R"(,"expires_at":1,"replaces":null})"},
+      {"contactd.api_key.created.v2", key_data + R"(,"expires_at":null,"replaces":"k1"})"},
+      {"contactd.api_key.created.v2",
+       key_data + R"(,"expires_at":null,"replaces":{"key_id":"k"}})"},
+      {"contactd.api_key.created.v2", key_data + R"(,"expires_at":"2025-07-15T10:30:00.000Z"})"},
+  };
+  for (const auto& [type, data] : rows) {
+    EXPECT_NE(reason_of(type, data), "it was decoded") << type << ' ' << data;
+  }
 }
 
 TEST(EventCodec, KeepsContactDataOutOfItsReasons) {

@@ -109,11 +109,16 @@ class RandomLog {
 
   void run_key_command(const domain::OrganizationId&) {
     if (keys_.empty() || random_.one_in(2)) {
-      keys_.push_back("key" + std::to_string(keys_.size()));
-      builder_.then(domain::ApiKeyCreated{keys_.back(),
-                                          random_.text(5),
-                                          {domain::Scope::read, webhooks_scope()},
-                                          digest(static_cast<std::uint8_t>(keys_.size()))});
+      domain::ApiKeyCreated event{"key" + std::to_string(keys_.size()),
+                                  random_.text(5),
+                                  {domain::Scope::read, webhooks_scope()},
+                                  digest(static_cast<std::uint8_t>(keys_.size()))};
+      if (random_.one_in(2)) event.expires_at = domain::Instant{now_ + hour_ms};
+      if (!keys_.empty() && random_.one_in(2)) {
+        event.replaces = {random_.pick(keys_), domain::Instant{now_ + hour_ms / 2}};
+      }
+      keys_.push_back(event.key);
+      builder_.then(event);
     } else {
       builder_.then(domain::ApiKeyRevoked{random_.pick(keys_)});
     }
