@@ -11,7 +11,9 @@
 #include <thread>
 
 #include "api/key_file.hpp"
+#include "api/process_guard.hpp"
 #include "api/server.hpp"
+#include "api/tls.hpp"
 #include "api/webhooks.hpp"
 #include "infra/embedded_event_log.hpp"
 #include "infra/errors.hpp"
@@ -26,26 +28,31 @@ constexpr std::size_t admin_key_length = 43;
 constexpr auto embedded_identity = "embedded";
 // A commit takes a broker some milliseconds: the next batch is decided meanwhile.
 constexpr std::size_t kafka_batches_in_flight_max = 2;
-// How often it is looked whether all partitions serve, to print the ready line, or a signal came.
-constexpr timespec ready_check_interval{0, 20'000'000};
+// How often it is looked whether a signal came; at first also whether all partitions serve, to
+// print the ready line.
+constexpr timespec signal_check_interval{0, 20'000'000};
 
-// Blocks SIGTERM and SIGINT in this and every later thread, to be taken by wait() alone.
+// Blocks SIGTERM and SIGINT, and SIGHUP if it is to be taken, in this and every later thread, to be
+// taken by wait() alone.
 class Signals {
  public:
-  Signals() {
+  explicit Signals(bool with_hangup) {
     signal(SIGPIPE, SIG_IGN);
     sigemptyset(&set_);
     sigaddset(&set_, SIGTERM);
     sigaddset(&set_, SIGINT);
+    if (with_hangup) sigaddset(&set_, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set_, nullptr);
   }
-  void wait() const {
+  int wait() const {
     int taken = 0;
     sigwait(&set_, &taken);
+    return taken;
   }
-  // Whether one came within the interval.
-  bool came_within(const timespec& interval) const {
-    return sigtimedwait(&set_, nullptr, &interval) > 0;
+  // Whether one that ends the program came within the interval.
+  bool end_came_within(const timespec& interval) const {
+    const int taken = sigtimedwait(&set_, nullptr, &interval);
+    return taken > 0 && taken != SIGHUP;
   }
 
  private:
@@ -95,22 +102,30 @@ void require_same_log(const std::filesystem::path& data_dir, const std::string& 
   if (!stream.flush()) throw infra::Unavailable("can't write " + file.string());
 }
 
+std::unique_ptr<TlsCredentials> open_tls(const ServeConfig& config) {
+  if (config.tls_certificate.empty() && config.tls_key.empty()) return nullptr;
+  return std::make_unique<TlsCredentials>(config.tls_certificate, config.tls_key);
+}
+
 // Everything that serves, in the order of what needs what; destroyed in the opposite one.
 class App {
  public:
   explicit App(const ServeConfig& config)
       : config_(config),
+        tls_(open_tls(config)),
         log_((create_data_dir(config.data_dir), open_log())),
         store_(infra::open_read_store(config.data_dir / "projections")),
         partitions_(make_writers()),
-        authenticator_(*store_, admin_key(config)),
+        authenticator_(*store_, admin_key(config), infra::system_time),
         rate_limiter_(config.rate_limit, config.rate_window),
         feed_followers_(config.feed_followers_of_key_max, config.feed_followers_max),
         webhooks_(config, *store_, feed_hub_, partitions_, metrics_),
         services_{*store_,         partitions_,        metrics_,
                   authenticator_,  rate_limiter_,      feed_hub_,
                   feed_followers_, infra::system_time, webhooks_.services()},
-        server_(settings(config), services_) {}
+        server_(settings(config, tls_.get()), services_) {
+    show_certificate();
+  }
 
   void start() {
     server_.start();
@@ -124,13 +139,31 @@ class App {
     }
     webhooks_.start();
   }
+  // For connections from now on; what can't be used changes nothing.
+  void reload_tls() {
+    try {
+      tls_->reload();
+      spdlog::info("the TLS certificate was read again");
+    } catch (const infra::Unavailable& problem) {
+      spdlog::error("{}; the certificate read before stays in use", problem.what());
+    }
+    show_certificate();
+  }
   bool ready() const { return partitions_.caught_up(); }
   std::string url() const { return server_.url(); }
 
-  void shut_down() {
-    if (!server_.drain(config_.drain_timeout)) {
-      spdlog::warn("some requests didn't finish within the drain's {} ms and were cut",
-                   config_.drain_timeout.count());
+  // A second signal cuts the drain short.
+  void shut_down(const Signals& signals) {
+    {
+      const std::jthread impatience{[&](const std::stop_token& over) {
+        while (!over.stop_requested()) {
+          if (signals.end_came_within(signal_check_interval)) return server_.hurry();
+        }
+      }};
+      if (!server_.drain(config_.drain_timeout)) {
+        spdlog::warn("some requests didn't finish within the drain's {} ms and were cut",
+                     config_.drain_timeout.count());
+      }
     }
     webhooks_.stop();
     // The drain has answered all that was queued: the others may have the partitions at once.
@@ -141,7 +174,7 @@ class App {
   }
 
  private:
-  static Server::Settings settings(const ServeConfig& config) {
+  static Server::Settings settings(const ServeConfig& config, const TlsCredentials* tls) {
     // One core is the writer's: with a lane on every core, each slows the other down.
     const unsigned cores = std::max(2U, std::thread::hardware_concurrency());
     return {config.host,
@@ -152,7 +185,14 @@ class App {
             config.request_timeout,
             config.idle_timeout,
             config.feed_heartbeat,
-            config.feed_stall};
+            config.feed_stall,
+            config.connections_per_address_max,
+            tls};
+  }
+
+  void show_certificate() {
+    if (tls_ == nullptr) return;
+    metrics_.tls_certificate_ends.Set(static_cast<double>(tls_->ends_at().unix_ms) / 1000);
   }
 
   std::unique_ptr<infra::EventLog> open_log() {
@@ -211,6 +251,7 @@ class App {
   }
 
   const ServeConfig config_;
+  const std::unique_ptr<TlsCredentials> tls_;  // null: in the clear
   infra::Metrics metrics_;
   std::unique_ptr<infra::EventLog> log_;
   std::unique_ptr<infra::ReadStore> store_;
@@ -228,21 +269,22 @@ class App {
 }  // namespace
 
 int serve(const ServeConfig& config) {
+  guard_process(config.core_dumps);
   infra::configure_log(config.log_level, config.log_format);
-  const Signals signals;
+  const Signals signals{!config.tls_certificate.empty()};
   allow_many_descriptors();
   try {
     App app{config};
     app.start();
     bool stopping = false;
-    while (!app.ready() && !stopping) stopping = signals.came_within(ready_check_interval);
+    while (!app.ready() && !stopping) stopping = signals.end_came_within(signal_check_interval);
     if (!stopping) {
       std::printf("contactd ready %s\n", app.url().c_str());
       std::fflush(stdout);
-      signals.wait();
+      while (signals.wait() == SIGHUP) app.reload_tls();
     }
     spdlog::info("stopping");
-    app.shut_down();
+    app.shut_down(signals);
     return 0;
   } catch (const std::exception& problem) {
     spdlog::critical("{}", problem.what());

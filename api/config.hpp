@@ -27,10 +27,14 @@ struct ServeConfig {
   std::filesystem::path data_dir = "./contactd-data";
   std::string log = "embedded";  // or "kafka"
   infra::KafkaConfig kafka;
-  std::string admin_key;  // empty: kept in <data-dir>/admin.key
+  std::string admin_key;                  // empty: kept in <data-dir>/admin.key
+  std::filesystem::path tls_certificate;  // both or none
+  std::filesystem::path tls_key;
+  bool core_dumps = false;
 
   unsigned io_threads = 0;  // 0: one for each core but one, the writer's
   std::size_t connections_max = 10'000;
+  std::size_t connections_per_address_max = 0;
   std::size_t queue_commands_max = 4096;
   std::uint64_t rate_limit = 0;
   std::chrono::seconds rate_window{10};

@@ -59,6 +59,7 @@ constexpr Endpoint keys_endpoints[] = {
     {"POST", Access::admin, true, create_key},
 };
 constexpr Endpoint key_endpoints[] = {{"DELETE", Access::admin, false, revoke_key}};
+constexpr Endpoint rotate_endpoints[] = {{"POST", Access::admin, false, rotate_key}};
 constexpr Endpoint schema_endpoints[] = {{"GET", Access::open, false, get_schema}};
 constexpr Endpoint schemas_endpoints[] = {{"GET", Access::open, false, list_schemas}};
 constexpr Endpoint openapi_endpoints[] = {{"GET", Access::open, false, openapi}};
@@ -82,6 +83,7 @@ constexpr std::array routes = {
           {"api", "v1", "webhooks", "{id}", "deliveries", "{delivery}", "replay"},
           replay_endpoints},
     Route{"admin_key", {"admin", "v1", "keys", "{id}"}, key_endpoints},
+    Route{"admin_key_rotate", {"admin", "v1", "keys", "{id}", "rotate"}, rotate_endpoints},
     Route{"admin_keys", {"admin", "v1", "keys"}, keys_endpoints},
     Route{"schema", {"schemas", "{id}"}, schema_endpoints},
     Route{"schemas", {"schemas"}, schemas_endpoints},
@@ -202,7 +204,7 @@ std::optional<Response> refuse_access(Call& call, Access access) {
   }
   const auto presented = call.request.field("X-API-KEY");
   if (!presented || presented->empty()) return missing_key(call.format);
-  const Authenticator& authenticator = call.services.authenticator;
+  Authenticator& authenticator = call.services.authenticator;
   if (access == Access::admin) {
     if (authenticator.is_admin(*presented)) return std::nullopt;
     return invalid_key(call.format);

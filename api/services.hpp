@@ -53,7 +53,7 @@ struct Services {
   infra::ReadStore& store;
   const Partitions& partitions;
   infra::Metrics& metrics;
-  const Authenticator& authenticator;
+  Authenticator& authenticator;
   RateLimiter& rate_limiter;
   infra::FeedHub& feed_hub;
   FeedFollowers& feed_followers;

@@ -29,6 +29,8 @@ class Metrics {
   prometheus::Family<prometheus::Histogram>& http_seconds;  // route
   prometheus::Gauge& http_connections;
   prometheus::Counter& http_connections_refused;
+  prometheus::Counter& tls_handshakes_failed;
+  prometheus::Gauge& tls_certificate_ends;
 
   prometheus::Gauge& feed_followers;
   prometheus::Counter& feed_bytes;

@@ -44,6 +44,7 @@ Handled replay_delivery(const Call& call);
 Handled create_key(const Call& call);
 Handled list_keys(const Call& call);
 Handled revoke_key(const Call& call);
+Handled rotate_key(const Call& call);
 
 Handled list_schemas(const Call& call);
 Handled get_schema(const Call& call);

@@ -89,6 +89,7 @@ TEST_F(OpenApi, HasEveryPathOfTheContract) {
         "POST /admin/v1/keys",
         "GET /admin/v1/keys",
         "DELETE /admin/v1/keys/{keyId}",
+        "POST /admin/v1/keys/{keyId}/rotate",
         "GET /schemas",
         "GET /schemas/{eventType}",
         "GET /openapi.json",
