@@ -10,6 +10,8 @@
 #include <limits>
 #include <stdexcept>
 
+#include "domain/json_text.hpp"
+
 namespace contactd::domain {
 namespace {
 
@@ -27,6 +29,9 @@ constexpr std::string_view writer_claimed_v2 = "contactd.writer.claimed.v2";  //
 constexpr std::array all_types = {contact_created,   contact_updated,  contact_deleted,
                                   api_key_created,   api_key_revoked,  request_answered,
                                   writer_claimed_v1, writer_claimed_v2};
+
+// What a JSON number of a version may be.
+constexpr auto version_max = static_cast<Version>(std::numeric_limits<std::int64_t>::max());
 
 struct Unreadable : std::runtime_error {
   using std::runtime_error::runtime_error;
@@ -198,10 +203,9 @@ class PlainReader {
  public:
   explicit PlainReader(std::string_view text) : rest_(text) {}
 
-  // Without escapes and beyond-ASCII characters, any JSON string is canonical.
+  // Without escapes, any JSON string is canonical; in UTF-8, which it must be.
   static bool is_plain(std::string_view text) {
-    return std::all_of(text.begin(), text.end(),
-                       [](char c) { return c >= 0x20 && c < 0x7F && c != '\\'; });
+    return text.find('\\') == std::string_view::npos && is_utf8_without_controls(text);
   }
 
   std::optional<ContactUpdated> read() {
@@ -226,9 +230,11 @@ class PlainReader {
     rest_.remove_prefix(text.size());
     return true;
   }
+  // As JSON writes it, and no larger than what the slow path reads.
   bool take_number(Version& number) {
+    if (rest_.size() > 1 && rest_[0] == '0' && rest_[1] >= '0' && rest_[1] <= '9') return false;
     const auto [end, ec] = std::from_chars(rest_.data(), rest_.data() + rest_.size(), number);
-    if (ec != std::errc{}) return false;
+    if (ec != std::errc{} || number > version_max) return false;
     rest_.remove_prefix(static_cast<std::size_t>(end - rest_.data()));
     return true;
   }
