@@ -1,6 +1,7 @@
 #include "infra/generation.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 
 namespace contactd::infra {
@@ -19,6 +20,55 @@ std::string_view contact_part(std::string_view history_key) {
 std::string_view organization_part(std::string_view by_update_key) {
   constexpr std::size_t position_bytes = 16;
   return by_update_key.substr(0, by_update_key.size() - position_bytes);
+}
+
+// The bytes of `key` from `at` on, as a number that sorts as they do; a short key's as if NULs
+// followed.
+std::uint64_t number_at(std::string_view key, std::size_t at) {
+  std::array<unsigned char, sizeof(std::uint64_t)> bytes{};
+  if (at < key.size()) {
+    const std::string_view part = key.substr(at, bytes.size());
+    std::copy(part.begin(), part.end(), bytes.begin());
+  }
+  std::uint64_t number = 0;
+  for (const unsigned char byte : bytes) number = number << 8U | byte;
+  return number;
+}
+
+std::size_t common_prefix(std::string_view a, std::string_view b) {
+  const auto [end, ignored] = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
+  return static_cast<std::size_t>(end - a.begin());
+}
+
+// By key. Keys lie all over the memory, and most comparisons end within a few bytes of what all of
+// them begin with: with those at hand it takes a fifth of std::sort's time.
+template <class Keyed>
+void sort_by_key(std::vector<Keyed>& all) {
+  if (all.size() < 2) return;
+  std::size_t prefix = all.front().first.size();
+  for (const Keyed& one : all) {
+    prefix = common_prefix(std::string_view{all.front().first}.substr(0, prefix), one.first);
+  }
+  struct Place {
+    std::uint64_t first;
+    std::uint64_t second;
+    const Keyed* one;
+  };
+  std::vector<Place> places;
+  places.reserve(all.size());
+  for (const Keyed& one : all) {
+    places.push_back(
+        {number_at(one.first, prefix), number_at(one.first, prefix + sizeof(std::uint64_t)), &one});
+  }
+  std::sort(places.begin(), places.end(), [](const Place& a, const Place& b) {
+    if (a.first != b.first) return a.first < b.first;
+    if (a.second != b.second) return a.second < b.second;
+    return a.one->first < b.one->first;
+  });
+  std::vector<Keyed> sorted;
+  sorted.reserve(all.size());
+  for (const Place& place : places) sorted.push_back(*place.one);
+  all = std::move(sorted);
 }
 
 bool within(std::string_view key, std::string_view begin, std::string_view end) {
@@ -63,7 +113,9 @@ void Generation::remove_range(Table table, std::string begin, std::string end) {
 }
 
 Generation::Contact& Generation::contact(std::string_view key) {
-  return contacts_.try_emplace(key).first->second;
+  // An event's row and its history come one after the other.
+  if (last_ == nullptr || last_->first != key) last_ = &*contacts_.try_emplace(key).first;
+  return last_->second;
 }
 
 void Generation::set(Table table, std::string key, Row row) {
@@ -111,22 +163,40 @@ void Generation::remove_update(std::string key) {
 
 void Generation::update_entries(std::string_view begin, std::string_view end,
                                 std::vector<Entry>& out) const {
-  const auto append = [&](const Updates& updates) {
-    for (const Update& update : updates.rows) {
-      if (!update.gone && within(update.key, begin, end)) out.emplace_back(update.key, &update.row);
-    }
-    for (const std::string& key : updates.removed) {
-      if (within(key, begin, end)) out.emplace_back(key, &removed_row);
-    }
-  };
   // A range within one organization is what readers ask for.
   const auto one = begin.empty() ? updates_.end() : updates_.find(organization_part(begin));
   if (one != updates_.end() && end.starts_with(one->first)) {
-    append(one->second);
-  } else {
-    for (const auto& [organization, updates] : updates_) append(updates);
+    return append_updates(one->second, begin, end, out);
   }
-  std::sort(out.begin(), out.end());
+  std::vector<std::pair<std::string_view, const Updates*>> organizations;
+  organizations.reserve(updates_.size());
+  for (const auto& [organization, updates] : updates_) {
+    organizations.emplace_back(organization, &updates);
+  }
+  std::sort(organizations.begin(), organizations.end());
+  for (const auto& [organization, updates] : organizations) {
+    append_updates(*updates, begin, end, out);
+  }
+}
+
+void Generation::append_updates(const Updates& updates, std::string_view begin,
+                                std::string_view end, std::vector<Entry>& out) {
+  std::vector<Entry> removed;
+  for (const std::string& key : updates.removed) {
+    if (within(key, begin, end)) removed.emplace_back(key, &removed_row);
+  }
+  sort_by_key(removed);
+  const auto first = static_cast<std::ptrdiff_t>(out.size());
+  out.insert(out.end(), removed.begin(), removed.end());
+  const auto middle = static_cast<std::ptrdiff_t>(out.size());
+  for (const Update& update : updates.rows) {
+    if (!update.gone && within(update.key, begin, end)) out.emplace_back(update.key, &update.row);
+  }
+  // What older generations had comes first, as the log's events do; so this costs a comparison.
+  if (middle == first || out.begin() + middle == out.end() ||
+      out[static_cast<std::size_t>(middle - 1)] < out[static_cast<std::size_t>(middle)])
+    return;
+  std::inplace_merge(out.begin() + first, out.begin() + middle, out.end());
 }
 
 const Generation::Row* Generation::find_in_updates(std::string_view key) const {
@@ -171,7 +241,7 @@ void Generation::contact_entries(std::string_view begin, std::string_view end,
   for (const auto& [key, contact] : contacts_) {
     if (contact.touched && within(key, begin, end)) out.emplace_back(key, &contact.row);
   }
-  std::sort(out.begin(), out.end());
+  sort_by_key(out);
 }
 
 void Generation::append_history(const Contact& contact, std::string_view begin,
@@ -192,8 +262,13 @@ void Generation::history_entries(std::string_view begin, std::string_view end,
     if (found != contacts_.end()) append_history(found->second, begin, end, out);
     return;
   }
-  for (const auto& [key, contact] : contacts_) append_history(contact, begin, end, out);
-  std::sort(out.begin(), out.end());
+  std::vector<std::pair<std::string_view, const Contact*>> contacts;
+  contacts.reserve(contacts_.size());
+  for (const auto& [key, contact] : contacts_) {
+    if (!contact.history.empty()) contacts.emplace_back(key, &contact);
+  }
+  sort_by_key(contacts);
+  for (const auto& [key, contact] : contacts) append_history(*contact, begin, end, out);
 }
 
 }  // namespace contactd::infra

@@ -144,6 +144,11 @@ class Writer {
   // REQUIRES: `now` isn't Ownership::ours.
   void give_up(Ownership now);
   Ownership ownership() const;
+  // This process stood still for long: others may have written the partition meanwhile.
+  void doubt() { ++doubts_; }
+  // Whether others may have written since a claim of ours was last folded: they may have answered
+  // with more than is read here.
+  bool may_be_stale() const { return doubts_ != doubts_settled_; }
 
   // Queues a command, whose outcome goes to its sink; or says at once why not.
   // The thread may sleep on until wake().
@@ -211,6 +216,8 @@ class Writer {
   EventLog& log_;
   ReadStore& store_;
   Metrics& metrics_;
+  prometheus::Gauge& queue_gauge_;
+  prometheus::Gauge& serving_gauge_;
   const Clock clock_;
 
   // Touched by the writing thread only.
@@ -218,6 +225,8 @@ class Writer {
   domain::Instant last_time_;  // of the last event decided
 
   std::atomic<bool> caught_up_{false};
+  std::atomic<std::uint64_t> doubts_{0};
+  std::atomic<std::uint64_t> doubts_settled_{0};  // by a claim made since
 
   // Guarded by fold_mutex_, which is taken before mutex_; but for projector_.confirmed().
   std::mutex fold_mutex_;

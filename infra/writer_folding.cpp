@@ -79,6 +79,7 @@ void Writer::follow_on() {
   if (!fenced && (folded || serving_)) return;
   lock.unlock();
   if (fenced) {
+    doubt();
     fail(std::make_exception_ptr(LogUnavailable("another writer has taken the partition")));
     return;
   }
