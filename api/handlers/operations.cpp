@@ -39,7 +39,8 @@ Handled healthz(const Call&) {
 }
 
 Handled readyz(const Call& call) {
-  bool ready = true;
+  bool ready = call.services.partitions.is_open();
+  const std::string awaited = ready ? std::string{} : call.services.partitions.awaited();
   std::string partitions;
   const auto& writers = call.services.partitions.all();
   for (std::size_t i = 0; i < writers.size(); ++i) {
@@ -55,7 +56,9 @@ Handled readyz(const Call& call) {
   Response response;
   response.status = ready ? 200 : 503;
   response.body = std::string{R"({"status":")"} + (ready ? "ready" : "not ready") +
-                  R"(","partitions":[)" + partitions + "]}";
+                  R"(","partitions":[)" + partitions + ']';
+  if (!awaited.empty()) response.body += R"(,"detail":)" + domain::json_string(awaited);
+  response.body += '}';
   return response;
 }
 
