@@ -77,7 +77,8 @@ class Lane final : public infra::ReplySink {
   std::uint64_t expect(Session& session);
   void forget(std::uint64_t token) { waiting_.erase(token); }
 
-  // Wakes `writer` once the events at hand have been handled: what arrived together is one batch.
+  // Wakes `writer` once the events at hand have been handled, or so many commands came of them that
+  // it may begin: what arrived together is one batch.
   void wake_soon(infra::Writer& writer);
 
   // From the writer: one wake-up for all replies of a batch.
@@ -100,7 +101,11 @@ class Lane final : public infra::ReplySink {
   std::list<Session*> sessions_;
   std::unordered_map<std::uint64_t, Session*> waiting_;
   std::uint64_t next_token_ = 1;
-  std::vector<infra::Writer*> to_wake_;
+  struct ToWake {
+    infra::Writer* writer;
+    std::size_t commands;
+  };
+  std::vector<ToWake> to_wake_;
   std::time_t date_second_ = 0;
   std::string date_;
   std::map<std::tuple<std::string_view, std::string_view, int>, prometheus::Counter*> counters_;

@@ -10,6 +10,9 @@ inline constexpr std::size_t target_bytes_max = 4096;
 inline constexpr std::size_t header_bytes_max = 16'384;  // request line and header fields
 inline constexpr std::size_t body_bytes_max = 262'144;
 inline constexpr std::size_t read_bytes = 16'384;  // what is read from a socket at once
+// Commands that arrived together are handed to the writer together, but at most so many: the first
+// of them are decided while the rest is still being read.
+inline constexpr std::size_t commands_before_wake_max = 32;
 // Answers to pipelined requests are collected up to this size before they are sent.
 inline constexpr std::size_t pipelined_answer_bytes_max = 65'536;
 // Connections beyond --max-connections that are told so at once; further ones are just closed.

@@ -78,11 +78,16 @@ std::uint64_t Lane::expect(Session& session) {
 }
 
 void Lane::wake_soon(infra::Writer& writer) {
-  if (std::find(to_wake_.begin(), to_wake_.end(), &writer) != to_wake_.end()) return;
-  to_wake_.push_back(&writer);
+  const auto waking = std::find_if(to_wake_.begin(), to_wake_.end(),
+                                   [&](const ToWake& one) { return one.writer == &writer; });
+  if (waking != to_wake_.end()) {
+    if (++waking->commands % limits::commands_before_wake_max == 0) writer.wake();
+    return;
+  }
+  to_wake_.push_back({&writer, 1});
   if (to_wake_.size() > 1) return;
   asio::post(io_, [this] {
-    for (infra::Writer* one : to_wake_) one->wake();
+    for (const ToWake& one : to_wake_) one.writer->wake();
     to_wake_.clear();
   });
 }

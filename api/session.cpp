@@ -21,6 +21,8 @@ namespace beast = boost::beast;
 namespace http = beast::http;
 using boost::system::error_code;
 using Parser = http::request_parser<http::string_body>;
+// Goes on with a coroutine that waits. A timer to be cancelled instead goes through the event loop.
+using Resume = asio::async_result<asio::use_awaitable_t<Executor>, void()>::handler_type;
 
 std::string_view text(beast::string_view view) { return {view.data(), view.size()}; }
 
@@ -59,10 +61,7 @@ bool good_request_id(std::string_view id) {
 class Session::Impl {
  public:
   Impl(Socket socket, Lane& lane, std::string client_address)
-      : lane_(lane),
-        socket_(std::move(socket)),
-        wake_(lane.executor()),
-        client_address_(std::move(client_address)) {
+      : lane_(lane), socket_(std::move(socket)), client_address_(std::move(client_address)) {
     error_code ignored;
     socket_.set_option(asio::ip::tcp::no_delay{true}, ignored);
     socket_.non_blocking(true, ignored);
@@ -92,25 +91,27 @@ class Session::Impl {
 
   void check_deadline(SteadyTime now) {
     if (now < deadline_) return;
+    if (phase_ == Phase::waiting) return resume();
     overdue_ = true;
     cancel();
   }
   void close_if_idle() {
     if (phase_ == Phase::idle) cancel();
   }
+  // The session may be gone when one of these returns: what it waited for has come.
   void cut() {
     error_code ignored;
     cut_ = true;
     socket_.close(ignored);
-    wake_.cancel();
+    resume();
   }
   void deliver(infra::Outcome outcome) {
     outcome_ = std::move(outcome);
-    wake_.cancel();
+    resume();
   }
   void deliver(Response response) {
     slow_response_ = std::move(response);
-    wake_.cancel();
+    resume();
   }
 
  private:
@@ -323,12 +324,18 @@ class Session::Impl {
     co_return *std::move(slow_response_);
   }
 
+  // Returns once something was delivered, the wait is over, or the session was cut.
   Awaitable<void> wait_for_delivery(std::uint64_t token) {
-    phase_ = Phase::waiting;
-    deadline_ = SteadyTime::max();
-    wake_.expires_after(limits::outcome_wait_max);
-    co_await wake_.async_wait(await);
+    enter(Phase::waiting, limits::outcome_wait_max);
+    constexpr asio::use_awaitable_t<Executor> here{};
+    co_await asio::async_initiate<decltype(here), void()>(
+        [this](Resume resume) { resume_.emplace(std::move(resume)); }, here);
     lane_.forget(token);
+  }
+  void resume() {
+    if (!resume_) return;
+    Resume resume = *std::exchange(resume_, std::nullopt);
+    std::move(resume)();
   }
 
   // Sends what is to be sent. False if the client doesn't take it.
@@ -385,7 +392,7 @@ class Session::Impl {
   Lane& lane_;
   Session* self_ = nullptr;
   Socket socket_;
-  Timer wake_;
+  std::optional<Resume> resume_;  // while it waits for a delivery
   const std::string client_address_;
   beast::flat_buffer buffer_;
   std::optional<Parser> parser_;

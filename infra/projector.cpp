@@ -73,7 +73,7 @@ void ConfirmedState::put(std::string key, std::shared_ptr<const ContactView> con
   contacts_[std::move(key)] = std::move(contact);
 }
 
-Projector::Projector(std::uint32_t partition, EventLog& log, ReadStore& store, Metrics& metrics)
+Projector::Projector(std::uint32_t partition, LogReader& log, ReadStore& store, Metrics& metrics)
     : partition_(partition),
       log_(log),
       store_(store),

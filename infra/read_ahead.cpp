@@ -14,7 +14,7 @@ constexpr std::size_t slices_max = 4;
 
 }  // namespace
 
-ReadAhead::ReadAhead(EventLog& log, std::uint32_t partition, std::uint64_t from)
+ReadAhead::ReadAhead(LogReader& log, std::uint32_t partition, std::uint64_t from)
     : log_(log), partition_(partition) {
   thread_ = std::jthread{[this, from](std::stop_token stop) {
     pthread_setname_np(pthread_self(), "read-ahead");  // for top, perf and gdb

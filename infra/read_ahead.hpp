@@ -21,7 +21,7 @@ namespace contactd::infra {
 class ReadAhead {
  public:
   // Begins at offset `from`. REQUIRES: `log` outlives this.
-  ReadAhead(EventLog& log, std::uint32_t partition, std::uint64_t from);
+  ReadAhead(LogReader& log, std::uint32_t partition, std::uint64_t from);
   // Blocks no longer than the log's read().
   ~ReadAhead();
   ReadAhead(const ReadAhead&) = delete;
@@ -39,7 +39,7 @@ class ReadAhead {
   bool push(std::stop_token stop, LogSlice slice);
 
   // Constant after construction.
-  EventLog& log_;
+  LogReader& log_;
   const std::uint32_t partition_;
 
   // Guarded by mutex_.

@@ -110,8 +110,9 @@ void Writer::wake() {
   bool wake = false;
   {
     const std::lock_guard lock{mutex_};
+    released_ = queue_.size();
     // With nothing queued the thread would sleep on, and waiting_ would say that it doesn't.
-    wake = !queue_.empty() && std::exchange(waiting_, false);
+    wake = released_ > 0 && std::exchange(waiting_, false);
   }
   if (wake) to_write_.notify_one();
 }
@@ -249,21 +250,23 @@ std::vector<Submission> Writer::take_batch(std::stop_token stop) {
   // Says each time before it sleeps that it does.
   const auto due = [this] {
     const bool now = failure_ || ownership_ != Ownership::ours ||
-                     (!queue_.empty() && in_flight_.size() < limits_.batches_in_flight_max);
+                     (released_ > 0 && in_flight_.size() < limits_.batches_in_flight_max);
     waiting_ = !now;
     return now;
   };
   to_write_.wait(lock, stop, due);
+  if (stop.stop_requested()) released_ = queue_.size();
   // Told to stop, it still decides what is queued, each batch in its turn.
   if (!queue_.empty()) to_write_.wait(lock, due);
   waiting_ = false;
   if (failure_) std::rethrow_exception(failure_);
   if (ownership_ != Ownership::ours) return {};
-  const std::size_t count = std::min(queue_.size(), limits_.batch_commands_max);
+  const std::size_t count = std::min(released_, limits_.batch_commands_max);
   const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
   std::vector<Submission> batch{std::make_move_iterator(queue_.begin()),
                                 std::make_move_iterator(end)};
   queue_.erase(queue_.begin(), end);
+  released_ -= count;
   queue_gauge_.Set(static_cast<double>(queue_.size()));
   return batch;
 }
@@ -398,6 +401,7 @@ void Writer::refuse_all_queued() {
     const std::lock_guard lock{mutex_};
     queued.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(queue_.end()));
     queue_.clear();
+    released_ = 0;
     queue_gauge_.Set(0);
   }
   answer(queued, std::vector<Outcome>(queued.size(), Outcome{NotTaken{}}));

@@ -151,10 +151,10 @@ class Writer {
   bool may_be_stale() const { return doubts_ != doubts_settled_; }
 
   // Queues a command, whose outcome goes to its sink; or says at once why not.
-  // The thread may sleep on until wake().
+  // It isn't looked at until wake().
   std::optional<Refusal> submit(Submission submission);
-  // Tells the thread that something was queued. Apart from submit(), so that commands which arrive
-  // together are decided together.
+  // Releases what was queued to be decided. Apart from submit(), so that commands which arrive
+  // together are decided together: a batch has a price of its own.
   void wake();
 
   Status status() const;
@@ -239,6 +239,7 @@ class Writer {
   std::condition_variable_any to_fold_;   // for the folding thread
   std::condition_variable_any given_up_;  // for give_up()
   std::deque<Submission> queue_;
+  std::size_t released_ = 0;              // so many from the front of queue_ may be decided
   std::set<domain::Digest> in_progress_;  // the idempotency keys of what is queued or in flight
   bool waiting_ = false;                  // the writing thread sleeps and wants to be woken
   Status status_;
