@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -55,6 +56,16 @@ class Signals {
  private:
   sigset_t set_{};
 };
+
+// Each connection is a descriptor, and the usual limit is far below what may be.
+void allow_many_descriptors() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    spdlog::warn("can't raise the limit of open files: {}", std::strerror(errno));
+  }
+}
 
 std::string make_admin_key(const std::filesystem::path& file) {
   const std::string key = infra::random_text(admin_key_length);
@@ -134,8 +145,9 @@ class App {
                 infra::open_read_store(config.data_dir / "projections"))),
         authenticator_(*store_, admin_key(config)),
         rate_limiter_(config.rate_limit, config.rate_window),
-        services_{*store_,        partitions_,   metrics_,
-                  authenticator_, rate_limiter_, infra::system_time},
+        feed_followers_(config.feed_followers_of_key_max, config.feed_followers_max),
+        services_{*store_,       partitions_, metrics_,        authenticator_,
+                  rate_limiter_, feed_hub_,   feed_followers_, infra::system_time},
         server_(settings(config), services_) {}
 
   void start() {
@@ -157,6 +169,7 @@ class App {
       opening_.join();
       std::rethrow_exception(open_failure_);
     }
+    if (config_.log == "embedded") require_log_that_folds();
     return partitions_.caught_up();
   }
   std::string url() const { return server_.url(); }
@@ -184,7 +197,20 @@ class App {
             config.connections_max,
             config.header_timeout,
             config.request_timeout,
-            config.idle_timeout};
+            config.idle_timeout,
+            config.feed_heartbeat,
+            config.feed_stall};
+  }
+
+  // A log of this process alone, and no reads as long as it isn't folded: nobody is served by
+  // going on.
+  void require_log_that_folds() const {
+    for (const auto& writer : partitions_.all()) {
+      const auto status = writer->status();
+      if (status.state == infra::Writer::Status::State::stopped && !writer->caught_up()) {
+        throw infra::Unavailable(status.detail);
+      }
+    }
   }
 
   void open(std::unique_ptr<infra::EventLog> log, const std::string& identity) {
@@ -264,7 +290,7 @@ class App {
     writers.reserve(log_->partition_count());
     for (std::uint32_t partition = 0; partition < log_->partition_count(); ++partition) {
       writers.push_back(std::make_unique<infra::Writer>(partition, limits, *log_, *store_, metrics_,
-                                                        infra::system_time));
+                                                        infra::system_time, &feed_hub_));
     }
     return writers;
   }
@@ -273,10 +299,12 @@ class App {
   infra::Metrics metrics_;
   std::unique_ptr<infra::ReadStore> store_;
   std::unique_ptr<infra::EventLog> log_;  // none until it is open
+  infra::FeedHub feed_hub_;
   Partitions partitions_;
   std::unique_ptr<infra::KafkaMembership> membership_;
   Authenticator authenticator_;
   RateLimiter rate_limiter_;
+  FeedFollowers feed_followers_;
   Services services_;
   Server server_;
 
@@ -291,6 +319,7 @@ class App {
 int serve(const ServeConfig& config) {
   infra::configure_log(config.log_level, config.log_format);
   const Signals signals;
+  allow_many_descriptors();
   try {
     App app{config};
     app.start();

@@ -31,6 +31,10 @@ class Metrics {
   prometheus::Gauge& http_connections;
   prometheus::Counter& http_connections_refused;
 
+  prometheus::Gauge& feed_followers;
+  prometheus::Counter& feed_bytes;
+  prometheus::Counter& feed_stalled;
+
   prometheus::Family<prometheus::Gauge>& queue_commands;  // partition
   prometheus::Counter& queue_full;
   prometheus::Histogram& batch_commands;

@@ -151,7 +151,7 @@ void Projector::fold(const LogSlice& slice, const StateReader& state, const OnFo
       continue;
     }
     const auto& event = std::get<domain::RecordedEvent>(entry.record);
-    folded.emplace_back(&event, fold.apply(entry.offset, event));
+    folded.emplace_back(&event, fold.apply(entry.offset, event, entry.canonical));
     count(folded.back().second.admission, entry.offset);
   }
   fold.finish();

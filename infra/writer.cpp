@@ -38,7 +38,7 @@ void require_all_that_was_folded(std::uint64_t log_end, std::uint64_t folded) {
 }  // namespace
 
 Writer::Writer(std::uint32_t partition, Limits limits, EventLog& log, ReadStore& store,
-               Metrics& metrics, Clock clock)
+               Metrics& metrics, Clock clock, FeedHub* feed_hub)
     : partition_(partition),
       limits_(limits),
       log_(log),
@@ -47,6 +47,7 @@ Writer::Writer(std::uint32_t partition, Limits limits, EventLog& log, ReadStore&
       queue_gauge_(of_partition(metrics.queue_commands, partition)),
       serving_gauge_(of_partition(metrics.partition_serving, partition)),
       clock_(std::move(clock)),
+      feed_hub_(feed_hub),
       projector_(partition, log, store, metrics),
       folded_(projector_.checkpoint()) {}
 
@@ -207,6 +208,7 @@ bool Writer::claim_and_catch_up(std::stop_token stop) {
                claim.epoch + 1 - std::min(from.next_offset, claim.epoch + 1));
   next_sequence_ = 1;
   last_time_ = folded_.last_time;
+  chain_hash_ = folded_.chain.hash;  // the claim's: nothing but it was applied since
   committed_ = 0;
   handed_over_ = false;
   serving_ = true;
@@ -280,12 +282,13 @@ std::shared_ptr<BatchDecider> Writer::decide(const std::vector<Submission>& batc
   }
   // The log's times never go backwards, whatever the clock does.
   last_time_ = std::max(clock_(), last_time_);
-  auto decider = std::make_shared<BatchDecider>(partition_, claim_,
-                                                BatchDecider::Start{last_time_, next_sequence_},
-                                                projector_.confirmed(), store_, std::move(bases));
+  auto decider = std::make_shared<BatchDecider>(
+      partition_, claim_, BatchDecider::Start{last_time_, next_sequence_, chain_hash_},
+      projector_.confirmed(), store_, std::move(bases));
   for (const Submission& submission : batch) decider->decide(submission);
   decider->seal();
   next_sequence_ = decider->next_sequence();
+  chain_hash_ = decider->chain_hash();
   return decider;
 }
 
@@ -325,7 +328,7 @@ void Writer::process(std::vector<Submission> batch) {
 AppendResult Writer::append(const BatchDecider& decider) {
   const auto started = Clocked::now();
   try {
-    const AppendResult result = log_.append(claim_, decider.events());
+    const AppendResult result = log_.append(claim_, decider.events(), decider.canonical());
     const std::chrono::duration<double> took = Clocked::now() - started;
     metrics_.log_append_seconds.Observe(took.count());
     return result;

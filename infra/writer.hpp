@@ -20,6 +20,7 @@
 #include "domain/rejection.hpp"
 #include "infra/clock.hpp"
 #include "infra/event_log.hpp"
+#include "infra/feed_hub.hpp"
 #include "infra/metrics.hpp"
 #include "infra/projector.hpp"
 #include "infra/read_store.hpp"
@@ -129,7 +130,7 @@ class Writer {
   };
 
   Writer(std::uint32_t partition, Limits limits, EventLog& log, ReadStore& store, Metrics& metrics,
-         Clock clock);
+         Clock clock, FeedHub* feed_hub = nullptr);
   ~Writer();
 
   // Starts to fold. Nothing is written before take().
@@ -219,10 +220,12 @@ class Writer {
   prometheus::Gauge& queue_gauge_;
   prometheus::Gauge& serving_gauge_;
   const Clock clock_;
+  FeedHub* const feed_hub_;  // told of what was folded; may be null
 
   // Touched by the writing thread only.
   std::uint64_t next_sequence_ = 1;
   domain::Instant last_time_;  // of the last event decided
+  domain::Digest chain_hash_;  // its chain hash
 
   std::atomic<bool> caught_up_{false};
   std::atomic<std::uint64_t> doubts_{0};

@@ -32,13 +32,15 @@ Handled openapi(const Call& call) {
   return response;
 }
 
-Handled healthz(const Call&) {
+Handled healthz(const Call& call) {
+  if (auto refused = refuse_params(call)) return *std::move(refused);
   Response response;
   response.body = R"({"status":"ok"})";
   return response;
 }
 
 Handled readyz(const Call& call) {
+  if (auto refused = refuse_params(call)) return *std::move(refused);
   bool ready = call.services.partitions.is_open();
   const std::string awaited = ready ? std::string{} : call.services.partitions.awaited();
   std::string partitions;
@@ -63,6 +65,7 @@ Handled readyz(const Call& call) {
 }
 
 Handled metrics(const Call& call) {
+  if (auto refused = refuse_params(call)) return *std::move(refused);
   return SlowRead{[&metrics = call.services.metrics] {
     Response response;
     response.content_type = "text/plain; version=0.0.4; charset=utf-8";
