@@ -188,19 +188,27 @@ bool is_json(std::string_view content_type) {
   return equal_ignoring_case(charset, "utf-8") || equal_ignoring_case(charset, "\"utf-8\"");
 }
 
-// While another instance writes an organization's partition, only it knows that what it reads is
-// what a client was last told. While nobody is known to write it, nothing newer can have been told
-// for long, and reads go on.
+// While another instance writes an organization's partition, or may have written it since it was
+// last ours, only that one knows that what it reads is what a client was last told. While the log
+// is away, nobody can have been told anything newer, and reads go on where it was ours.
 std::optional<Response> refuse_elsewhere(const Call& call) {
   const infra::Writer& writer = call.services.partitions.writer_of(call.key->organization);
-  if (writer.ownership() != infra::Ownership::elsewhere) return std::nullopt;
+  const bool elsewhere = writer.ownership() == infra::Ownership::elsewhere;
+  if (!elsewhere && !writer.may_be_stale() && !call.services.partitions.silent()) {
+    return std::nullopt;
+  }
   return overloaded(call.format, "Another instance serves this organization; ask it, or try again");
 }
 
 std::optional<Response> refuse_access(Call& call, Access access) {
   if (access == Access::open) return std::nullopt;
+  if (!call.services.partitions.is_open()) {
+    return overloaded(call.format, "The log can't be reached yet; /readyz says why. Try again");
+  }
   if (!call.services.partitions.caught_up()) {
-    return overloaded(call.format, "Still folding the log; /readyz tells how far. Try again");
+    return overloaded(
+        call.format,
+        "The log isn't folded yet; /readyz tells how far, or what is in the way. Try again");
   }
   const auto presented = call.request.field("X-API-KEY");
   if (!presented || presented->empty()) return missing_key(call.format);

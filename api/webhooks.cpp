@@ -34,13 +34,12 @@ std::string master_secret(const ServeConfig& config) {
 }  // namespace
 
 Webhooks::Webhooks(const ServeConfig& config, const infra::ReadStore& store, infra::FeedHub& hub,
-                   const Partitions& partitions, infra::Metrics& metrics)
+                   infra::Metrics& metrics)
     : config_(config.webhooks),
       secrets_(master_secret(config)),
       journal_(infra::open_webhook_journal(config.data_dir / "webhooks")),
       client_({config_.rules.allow_private, config_.timeout}),
       dispatcher_({config_.rules, config_.retry_scale},
-                  {store, hub, partitions.all(), *journal_, secrets_, client_, metrics,
-                   infra::system_time}) {}
+                  {store, hub, *journal_, secrets_, client_, metrics, infra::system_time}) {}
 
 }  // namespace contactd::api

@@ -12,10 +12,11 @@ class Webhooks {
  public:
   // Throws infra::Unavailable.
   Webhooks(const ServeConfig& config, const infra::ReadStore& store, infra::FeedHub& hub,
-           const Partitions& partitions, infra::Metrics& metrics);
+           infra::Metrics& metrics);
 
   WebhookServices services() { return {config_.rules, secrets_, *journal_, dispatcher_}; }
-  void start() { dispatcher_.start(); }
+  // REQUIRES: the partitions are open.
+  void start(const Partitions& partitions) { dispatcher_.start(partitions.all()); }
   // Before the writers stop: how far the endpoints have come is theirs to write.
   void stop() { dispatcher_.stop(); }
 

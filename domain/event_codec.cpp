@@ -10,6 +10,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "domain/json_text.hpp"
 #include "domain/organization/webhook_codec.hpp"
 #include "domain/stored_types.hpp"
 
@@ -67,6 +68,9 @@ constexpr auto all_names = [] {
   for (std::size_t i = 0; i < names.size(); ++i) names[i] = all_types[i].name;
   return names;
 }();
+
+// What a JSON number of a version may be.
+constexpr auto version_max = static_cast<Version>(std::numeric_limits<std::int64_t>::max());
 
 struct Unreadable : std::runtime_error {
   using std::runtime_error::runtime_error;
@@ -292,10 +296,9 @@ class PlainReader {
  public:
   explicit PlainReader(std::string_view text) : rest_(text) {}
 
-  // Without escapes and beyond-ASCII characters, any JSON string is canonical.
+  // Without escapes, any JSON string is canonical; in UTF-8, which it must be.
   static bool is_plain(std::string_view text) {
-    return std::all_of(text.begin(), text.end(),
-                       [](char c) { return c >= 0x20 && c < 0x7F && c != '\\'; });
+    return text.find('\\') == std::string_view::npos && is_utf8_without_controls(text);
   }
 
   std::optional<ContactUpdated> read() {
@@ -320,9 +323,11 @@ class PlainReader {
     rest_.remove_prefix(text.size());
     return true;
   }
+  // As JSON writes it, and no larger than what the slow path reads.
   bool take_number(Version& number) {
+    if (rest_.size() > 1 && rest_[0] == '0' && rest_[1] >= '0' && rest_[1] <= '9') return false;
     const auto [end, ec] = std::from_chars(rest_.data(), rest_.data() + rest_.size(), number);
-    if (ec != std::errc{}) return false;
+    if (ec != std::errc{} || number > version_max) return false;
     rest_.remove_prefix(static_cast<std::size_t>(end - rest_.data()));
     return true;
   }

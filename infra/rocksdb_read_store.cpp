@@ -343,15 +343,13 @@ class RocksDbReadStore final : public ReadStore {
 
   // The rows of a generation that leaves memory are those that were used last.
   void remember(const Generation& flushed) {
-    std::vector<Generation::Entry> contacts;
-    flushed.entries(Table::contacts, {}, {}, contacts);
-    for (const auto& [key, row] : contacts) {
-      if (*row) {
-        rows_.put(key, **row);
+    flushed.visit_contacts([this](std::string_view key, const Generation::Row& row) {
+      if (row) {
+        rows_.put(key, *row);
       } else {
         rows_.erase(key);
       }
-    }
+    });
   }
 
   // An empty `end` is the end of the table; the disk's rows go on past another one.

@@ -33,11 +33,13 @@ std::optional<std::chrono::milliseconds> webhook_retry_delay(unsigned failed, do
 }
 
 WebhookDispatcher::WebhookDispatcher(const Settings& settings, const Parts& parts)
-    : settings_(settings), parts_(parts), served_(parts.writers.size(), false) {}
+    : settings_(settings), parts_(parts) {}
 
 WebhookDispatcher::~WebhookDispatcher() { stop(); }
 
-void WebhookDispatcher::start() {
+void WebhookDispatcher::start(const std::vector<std::unique_ptr<Writer>>& writers) {
+  writers_ = &writers;
+  served_.assign(writers.size(), false);
   thread_ = std::jthread{[this](std::stop_token stop) {
     pthread_setname_np(pthread_self(), "webhooks");
     run(std::move(stop));
@@ -157,7 +159,7 @@ void WebhookDispatcher::drain() {
 
 void WebhookDispatcher::look_at_partitions() {
   for (std::size_t partition = 0; partition < served_.size(); ++partition) {
-    const Writer& writer = *parts_.writers[partition];
+    const Writer& writer = *(*writers_)[partition];
     const bool ours = writer.ownership() == Ownership::ours &&
                       writer.status().state == Writer::Status::State::serving;
     if (ours == served_[partition]) continue;

@@ -54,11 +54,10 @@ class WebhookDispatcher final : public ReplySink, public FeedHub::Follower {
     std::size_t endpoint_in_flight_max = 8;
     std::chrono::milliseconds drain_max{3'000};  // for what is under way at stop(), twice
   };
-  // What it works with; all must outlive it, and the writers' threads must end before it does.
+  // What it works with; all must outlive it.
   struct Parts {
     const ReadStore& store;
     FeedHub& hub;
-    const std::vector<std::unique_ptr<Writer>>& writers;  // by partition
     WebhookJournal& journal;
     const WebhookSecrets& secrets;
     WebhookSender& sender;
@@ -69,7 +68,8 @@ class WebhookDispatcher final : public ReplySink, public FeedHub::Follower {
   WebhookDispatcher(const Settings& settings, const Parts& parts);
   ~WebhookDispatcher() override;
 
-  void start();
+  // `writers` are by partition; they must outlive it, and their threads must end before it does.
+  void start(const std::vector<std::unique_ptr<Writer>>& writers);
   // Waits for what is under way, writes how far the endpoints are, ends the thread.
   void stop();
 
@@ -166,6 +166,7 @@ class WebhookDispatcher final : public ReplySink, public FeedHub::Follower {
   std::atomic<std::size_t> by_hand_{0};  // that wait or are under way
 
   // Touched by the thread only.
+  const std::vector<std::unique_ptr<Writer>>* writers_ = nullptr;  // constant once started
   std::vector<bool> served_;  // by partition
   std::map<domain::WebhookId, Endpoint> endpoints_;
   std::map<domain::OrganizationId, std::set<domain::WebhookId>> of_organization_;

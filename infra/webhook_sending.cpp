@@ -267,9 +267,8 @@ void WebhookDispatcher::write_progress(bool now) {
 
 bool WebhookDispatcher::submit(const Endpoint& endpoint, domain::Command command) {
   const OrganizationId& organization = endpoint.webhook.organization;
-  Writer& writer =
-      *parts_
-           .writers[domain::partition_of(organization, static_cast<std::uint32_t>(served_.size()))];
+  const auto count = static_cast<std::uint32_t>(served_.size());
+  Writer& writer = *(*writers_)[domain::partition_of(organization, count)];
   const std::uint64_t token = next_number_++;
   Submission submission;
   submission.organization = organization;

@@ -105,9 +105,12 @@ class FoldBatch {
   template <class WebhookEvent>
   View on(const Context& context, const WebhookEvent& event);
 
-  View find(const domain::OrganizationId& organization, const domain::ContactId& contact);
+  // REQUIRES here and below: `key` is the contact's in table `contacts`.
+  View find(const std::string& key, const domain::OrganizationId& organization,
+            const domain::ContactId& contact);
   // Brings every table from `before` to `after`; either may be null.
-  void replace(const Context& context, const View& before, const View& after);
+  void replace(const Context& context, const std::string& key, const View& before,
+               const View& after);
   void replace_email(const Context& context, const domain::Contact* before,
                      const domain::Contact* after);
   void replace_tags(const Context& context, const domain::Contact* before,

@@ -216,6 +216,28 @@ TEST(EventCodec, SaysWhatItCannotReadOfAKey) {
   }
 }
 
+// What is read along the text that contactd writes, and what is read by the JSON parser, is the
+// same.
+TEST(EventCodec, RefusesNumbersAndTextThatAreNotJson) {
+  const std::string id = R"("contact_id":"ann00000000000000000")";
+  const auto reason = [&](const std::string& rest) {
+    return reason_of("contactd.contact.updated.v1", "{" + id + rest);
+  };
+  for (const char* version :
+       {"02", "00", "-1", "+1", "9223372036854775808", "18446744073709551615", "1.0", "1e2", ""}) {
+    const std::string number = R"(,"version":)" + std::string{version};
+    EXPECT_NE(reason(number + R"(,"changes":{}})"), "it was decoded") << version;
+  }
+  for (const char* text : {"\xc3(", "\xff", "\x01", "a\\", "\\ud800", "\xed\xa0\x80"}) {
+    const std::string company = R"(,"version":2,"changes":{"company":{"old":null,"new":")";
+    EXPECT_NE(reason(company + text + R"("}}})"), "it was decoded") << text;
+  }
+  for (const char* version : {"0", "10", "9223372036854775807"}) {
+    const std::string number = R"(,"version":)" + std::string{version};
+    EXPECT_EQ(reason(number + R"(,"changes":{}})"), "it was decoded") << version;
+  }
+}
+
 TEST(EventCodec, KeepsContactDataOutOfItsReasons) {
   const std::string secret = "jane@secret.example";
   const std::string reason =
