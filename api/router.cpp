@@ -49,7 +49,7 @@ constexpr Endpoint webhook_endpoints[] = {
     {"PATCH", Access::write_webhooks, true, update_webhook},
     {"DELETE", Access::write_webhooks, false, delete_webhook},
 };
-constexpr Endpoint rotate_endpoints[] = {
+constexpr Endpoint rotate_secret_endpoints[] = {
     {"POST", Access::write_webhooks, false, rotate_webhook_secret}};
 constexpr Endpoint deliveries_endpoints[] = {
     {"GET", Access::read_webhooks, false, list_deliveries}};
@@ -59,7 +59,7 @@ constexpr Endpoint keys_endpoints[] = {
     {"POST", Access::admin, true, create_key},
 };
 constexpr Endpoint key_endpoints[] = {{"DELETE", Access::admin, false, revoke_key}};
-constexpr Endpoint rotate_endpoints[] = {{"POST", Access::admin, false, rotate_key}};
+constexpr Endpoint rotate_key_endpoints[] = {{"POST", Access::admin, false, rotate_key}};
 constexpr Endpoint schema_endpoints[] = {{"GET", Access::open, false, get_schema}};
 constexpr Endpoint schemas_endpoints[] = {{"GET", Access::open, false, list_schemas}};
 constexpr Endpoint openapi_endpoints[] = {{"GET", Access::open, false, openapi}};
@@ -75,7 +75,9 @@ constexpr std::array routes = {
     Route{"events", {"api", "v1", "events"}, events_endpoints},
     Route{"webhooks", {"api", "v1", "webhooks"}, webhooks_endpoints},
     Route{"webhook", {"api", "v1", "webhooks", "{id}"}, webhook_endpoints},
-    Route{"webhook_secret", {"api", "v1", "webhooks", "{id}", "rotate-secret"}, rotate_endpoints},
+    Route{"webhook_secret",
+          {"api", "v1", "webhooks", "{id}", "rotate-secret"},
+          rotate_secret_endpoints},
     Route{"webhook_deliveries",
           {"api", "v1", "webhooks", "{id}", "deliveries"},
           deliveries_endpoints},
@@ -83,7 +85,7 @@ constexpr std::array routes = {
           {"api", "v1", "webhooks", "{id}", "deliveries", "{delivery}", "replay"},
           replay_endpoints},
     Route{"admin_key", {"admin", "v1", "keys", "{id}"}, key_endpoints},
-    Route{"admin_key_rotate", {"admin", "v1", "keys", "{id}", "rotate"}, rotate_endpoints},
+    Route{"admin_key_rotate", {"admin", "v1", "keys", "{id}", "rotate"}, rotate_key_endpoints},
     Route{"admin_keys", {"admin", "v1", "keys"}, keys_endpoints},
     Route{"schema", {"schemas", "{id}"}, schema_endpoints},
     Route{"schemas", {"schemas"}, schemas_endpoints},
