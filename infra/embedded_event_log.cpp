@@ -18,8 +18,9 @@ constexpr int write_buffers_max = 3;
 // Written over again instead of made anew: syncing a file that doesn't grow is cheaper.
 constexpr std::size_t recycled_wal_files = 2;
 
-rocksdb::DBOptions database_options() {
+rocksdb::DBOptions database_options(rocksdb::Env* env) {
   rocksdb::DBOptions options;
+  if (env != nullptr) options.env = env;
   options.create_if_missing = true;
   options.paranoid_checks = true;
   // What follows a torn record was never acknowledged; what precedes it was.
@@ -53,8 +54,8 @@ std::uint64_t offset_of(const rocksdb::Slice& key) {
 
 class EmbeddedEventLog final : public EventLog {
  public:
-  explicit EmbeddedEventLog(const std::filesystem::path& directory)
-      : db_(directory, database_options(), {{"default", record_options()}}) {
+  EmbeddedEventLog(const std::filesystem::path& directory, rocksdb::Env* env)
+      : db_(directory, database_options(env), {{"default", record_options()}}) {
     const std::unique_ptr<rocksdb::Iterator> last{db_->NewIterator({})};
     last->SeekToLast();
     if (last->Valid()) end_ = offset_of(last->key()) + 1;
@@ -66,6 +67,7 @@ class EmbeddedEventLog final : public EventLog {
   Claim claim(std::uint32_t partition, const domain::RecordedEvent& proposal) override {
     assert(partition == only_partition);
     const std::lock_guard lock{append_mutex_};
+    if (full_) resume();
     const std::uint64_t epoch = end_offset(partition);
     const auto status = write({&proposal, 1});
     if (!status.ok()) throw LogUnavailable(failed("claim", status));
@@ -128,6 +130,16 @@ class EmbeddedEventLog final : public EventLog {
            "; check the disk, then restart";
   }
 
+  // After a full disk RocksDB needs to be told: it writes what it holds in memory into a table, and
+  // begins a new file for what follows. After any other failed write it takes no more until it is
+  // opened again, for what a disk has of a sync that failed nobody can say.
+  // Guarded by append_mutex_.
+  void resume() {
+    const auto status = db_->Resume();
+    if (!status.ok()) throw LogUnavailable(failed("go on after its disk was full", status));
+    full_ = false;
+  }
+
   // Guarded by append_mutex_. Returns once the records are on the disk.
   rocksdb::Status write(std::span<const domain::RecordedEvent> events) {
     std::uint64_t offset = end_offset(only_partition);
@@ -140,6 +152,8 @@ class EmbeddedEventLog final : public EventLog {
       const std::lock_guard lock{end_mutex_};
       end_ = offset;
       grown_.notify_all();
+    } else if (status.IsNoSpace()) {
+      full_ = true;
     }
     return status;
   }
@@ -148,6 +162,7 @@ class EmbeddedEventLog final : public EventLog {
   // Guarded by append_mutex_.
   std::mutex append_mutex_;
   std::uint64_t claimed_ = no_claim;
+  bool full_ = false;  // the disk was, at the last write
   // Guarded by end_mutex_: one past the last record known to be synced.
   std::mutex end_mutex_;
   std::condition_variable grown_;
@@ -156,9 +171,10 @@ class EmbeddedEventLog final : public EventLog {
 
 }  // namespace
 
-std::unique_ptr<EventLog> open_embedded_event_log(const std::filesystem::path& directory) {
+std::unique_ptr<EventLog> open_embedded_event_log(const std::filesystem::path& directory,
+                                                  rocksdb::Env* env) {
   try {
-    return std::make_unique<EmbeddedEventLog>(directory);
+    return std::make_unique<EmbeddedEventLog>(directory, env);
   } catch (const StoreUnavailable& problem) {
     throw LogUnavailable(problem.what());
   }

@@ -30,6 +30,10 @@ RocksDb::RocksDb(const std::filesystem::path& directory, const rocksdb::DBOption
   }
   rocksdb::DB* db = nullptr;
   const auto status = rocksdb::DB::Open(gentle, directory.string(), descriptors, &handles_, &db);
+  if (status.IsCorruption() || status.IsPathNotFound()) {
+    throw StoreDamaged(directory.string() + " is damaged: " + status.ToString() +
+                       "; check the disk, and restore the directory from a backup");
+  }
   if (!status.ok()) {
     throw StoreUnavailable("can't open " + directory.string() + ": " + status.ToString() +
                            "; is another contactd running on it, or is the disk at fault?");
