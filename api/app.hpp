@@ -8,8 +8,4 @@ namespace contactd::api {
 // after a drain, 1 if it couldn't start. To be called once, from main, before other threads run.
 int serve(const ServeConfig& config);
 
-// Runs `contactd keys ...` against a running server. Returns the exit status: 0, or 1 with a
-// sentence on standard error.
-int manage_keys(const KeysConfig& config);
-
 }  // namespace contactd::api

@@ -3,10 +3,10 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <variant>
 
+#include "api/commands/command_line.hpp"
 #include "infra/kafka_config.hpp"
 
 namespace contactd::api {
@@ -35,21 +35,6 @@ struct ServeConfig {
   std::string log_format = "plain";
 };
 
-// `contactd keys ...`: a client of a running server.
-struct KeysConfig {
-  enum class Action { create, list, revoke };
-
-  Action action = Action::list;
-  std::string host = "127.0.0.1";
-  std::string port = "8080";
-  std::string admin_key;
-  std::string organization;
-  std::string name;
-  std::string contacts_scope = "write";
-  std::string id;
-  bool json = false;
-};
-
 // The command line was answered by itself (--help, --version) or is wrong: what to print, where to,
 // and the status to exit with.
 struct ExitNow {
@@ -57,7 +42,8 @@ struct ExitNow {
   std::string output;  // to standard output where status is 0, else to standard error
 };
 
-// Reads the command line, the environment and the config file; in this order of precedence.
-std::variant<ServeConfig, KeysConfig, ExitNow> read_config(int argc, const char* const* argv);
+// Reads the command line, the environment and the config file; in this order of precedence. Gives
+// back the command that was chosen.
+std::variant<Run, ExitNow> read_config(int argc, const char* const* argv);
 
 }  // namespace contactd::api

@@ -1,6 +1,5 @@
 #include <cstdio>
 
-#include "api/app.hpp"
 #include "api/config.hpp"
 
 int main(int argc, char** argv) {
@@ -10,6 +9,5 @@ int main(int argc, char** argv) {
     std::fputs(exit_now->output.c_str(), exit_now->status == 0 ? stdout : stderr);
     return exit_now->status;
   }
-  if (const auto* keys = std::get_if<KeysConfig>(&config)) return manage_keys(*keys);
-  return serve(std::get<ServeConfig>(config));
+  return std::get<Run>(config)();
 }

@@ -1,8 +1,12 @@
 #include "infra/embedded_event_log.hpp"
 
+#include <stdlib.h>
+
 #include <cassert>
 #include <condition_variable>
+#include <cstring>
 #include <mutex>
+#include <thread>
 
 #include "infra/errors.hpp"
 #include "infra/record_codec.hpp"
@@ -52,14 +56,47 @@ std::uint64_t offset_of(const rocksdb::Slice& key) {
   return projections::BinaryReader{view(key)}.number<std::uint64_t>();
 }
 
+std::string failed(std::string_view what, const rocksdb::Status& status) {
+  return "the embedded log failed to " + std::string{what} + ": " + status.ToString() +
+         "; check the disk, then restart";
+}
+
+// One past the last record.
+std::uint64_t end_of(const RocksDb& db) {
+  const std::unique_ptr<rocksdb::Iterator> last{db->NewIterator({})};
+  last->SeekToLast();
+  if (!last->status().ok()) throw LogUnavailable(failed("read", last->status()));
+  return last->Valid() ? offset_of(last->key()) + 1 : 0;
+}
+
+// The records from `from` up to, without, `end`, at most `count_max` of them.
+LogSlice read_records(const RocksDb& db, std::uint64_t from, std::uint64_t end,
+                      std::size_t count_max) {
+  LogSlice slice{{}, from};
+  if (from >= end) return slice;
+  slice.entries.reserve(std::min<std::uint64_t>(count_max, end - from));
+  rocksdb::ReadOptions options;
+  options.fill_cache = false;
+  const std::unique_ptr<rocksdb::Iterator> at{db->NewIterator(options)};
+  for (at->Seek(key_of(from)); at->Valid() && slice.entries.size() < count_max; at->Next()) {
+    const std::uint64_t offset = offset_of(at->key());
+    if (offset >= end) break;
+    if (offset != slice.next_offset) {
+      throw LogUnavailable("the embedded log lacks the record at offset " +
+                           std::to_string(slice.next_offset) + "; restore it from a backup");
+    }
+    slice.entries.push_back({offset, decode_record(view(at->value()))});
+    slice.next_offset = offset + 1;
+  }
+  if (!at->status().ok()) throw LogUnavailable(failed("read", at->status()));
+  return slice;
+}
+
 class EmbeddedEventLog final : public EventLog {
  public:
   EmbeddedEventLog(const std::filesystem::path& directory, rocksdb::Env* env)
       : db_(directory, database_options(env), {{"default", record_options()}}) {
-    const std::unique_ptr<rocksdb::Iterator> last{db_->NewIterator({})};
-    last->SeekToLast();
-    if (last->Valid()) end_ = offset_of(last->key()) + 1;
-    if (!last->status().ok()) throw LogUnavailable(failed("read", last->status()));
+    end_ = end_of(db_);
   }
 
   std::uint32_t partition_count() const override { return 1; }
@@ -91,25 +128,8 @@ class EmbeddedEventLog final : public EventLog {
   }
 
   LogSlice read(std::uint32_t, std::uint64_t from, std::size_t count_max) override {
-    LogSlice slice{{}, from};
-    const std::uint64_t end = end_offset(only_partition);
-    if (from >= end) return slice;
-    slice.entries.reserve(std::min<std::uint64_t>(count_max, end - from));
-    rocksdb::ReadOptions options;
-    options.fill_cache = false;
-    const std::unique_ptr<rocksdb::Iterator> at{db_->NewIterator(options)};
-    for (at->Seek(key_of(from)); at->Valid() && slice.entries.size() < count_max; at->Next()) {
-      const std::uint64_t offset = offset_of(at->key());
-      if (offset >= end) break;  // written, but not yet known to be synced
-      if (offset != slice.next_offset) {
-        throw LogUnavailable("the embedded log lacks the record at offset " +
-                             std::to_string(slice.next_offset) + "; restore it from a backup");
-      }
-      slice.entries.push_back({offset, decode_record(view(at->value()))});
-      slice.next_offset = offset + 1;
-    }
-    if (!at->status().ok()) throw LogUnavailable(failed("read", at->status()));
-    return slice;
+    // What lies past it is written, but not yet known to be synced.
+    return read_records(db_, from, end_offset(only_partition), count_max);
   }
 
   bool wait(std::uint32_t, std::uint64_t from, std::chrono::milliseconds patience) override {
@@ -124,11 +144,6 @@ class EmbeddedEventLog final : public EventLog {
 
  private:
   static constexpr std::uint64_t no_claim = static_cast<std::uint64_t>(-1);
-
-  static std::string failed(std::string_view what, const rocksdb::Status& status) {
-    return "the embedded log failed to " + std::string{what} + ": " + status.ToString() +
-           "; check the disk, then restart";
-  }
 
   // After a full disk RocksDB needs to be told: it writes what it holds in memory into a table, and
   // begins a new file for what follows. After any other failed write it takes no more until it is
@@ -169,12 +184,98 @@ class EmbeddedEventLog final : public EventLog {
   std::uint64_t end_ = 0;
 };
 
+// A directory for RocksDB's own notes while it reads: gone by the time that it has them open.
+class ScratchDirectory {
+ public:
+  ScratchDirectory() {
+    std::string name = (std::filesystem::temp_directory_path() / "contactd-reader-XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) {
+      throw LogUnavailable("can't make the temporary directory " + name + ": " +
+                           std::strerror(errno) + "; name another place in TMPDIR");
+    }
+    path_ = name;
+  }
+  ~ScratchDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  ScratchDirectory(const ScratchDirectory&) = delete;
+  ScratchDirectory& operator=(const ScratchDirectory&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+std::unique_ptr<RocksDb> open_beside_its_writer(const std::filesystem::path& directory) {
+  const ScratchDirectory scratch;
+  return RocksDb::beside_its_writer(directory, scratch.path(), {{"default", record_options()}});
+}
+
+class EmbeddedLogReader final : public LogReader {
+ public:
+  explicit EmbeddedLogReader(const std::filesystem::path& directory)
+      : db_(open_beside_its_writer(directory)) {}
+
+  std::uint32_t partition_count() const override { return 1; }
+
+  LogSlice read(std::uint32_t, std::uint64_t from, std::size_t count_max) override {
+    return read_records(*db_, from, no_end, count_max);
+  }
+
+  bool wait(std::uint32_t, std::uint64_t from, std::chrono::milliseconds patience) override {
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    for (;;) {
+      catch_up();
+      if (end_of(*db_) > from) return true;
+      if (std::chrono::steady_clock::now() >= deadline) return false;
+      std::this_thread::sleep_for(std::min(look_interval, patience));
+    }
+  }
+
+  std::uint64_t end_offset(std::uint32_t) override {
+    catch_up();
+    return end_of(*db_);
+  }
+
+ private:
+  static constexpr std::uint64_t no_end = static_cast<std::uint64_t>(-1);
+  // How often it is looked for what the writer has written.
+  static constexpr std::chrono::milliseconds look_interval{50};
+  // The writer may remove a file between the moments when it is listed and opened here.
+  static constexpr int catch_up_attempts = 5;
+
+  void catch_up() {
+    rocksdb::Status status;
+    for (int i = 0; i < catch_up_attempts; ++i) {
+      status = (*db_)->TryCatchUpWithPrimary();
+      if (status.ok()) return;
+    }
+    throw LogUnavailable(failed("show what was written to it", status));
+  }
+
+  const std::unique_ptr<RocksDb> db_;
+};
+
 }  // namespace
 
 std::unique_ptr<EventLog> open_embedded_event_log(const std::filesystem::path& directory,
                                                   rocksdb::Env* env) {
   try {
     return std::make_unique<EmbeddedEventLog>(directory, env);
+  } catch (const StoreUnavailable& problem) {
+    throw LogUnavailable(problem.what());
+  }
+}
+
+std::unique_ptr<LogReader> open_embedded_log_reader(const std::filesystem::path& directory) {
+  if (!std::filesystem::exists(directory / "CURRENT")) {
+    throw LogUnavailable("there is no embedded log in " + directory.string() +
+                         "; give the server's data directory with --data-dir");
+  }
+  try {
+    return std::make_unique<EmbeddedLogReader>(directory);
   } catch (const StoreUnavailable& problem) {
     throw LogUnavailable(problem.what());
   }

@@ -19,4 +19,11 @@ namespace contactd::infra {
 std::unique_ptr<EventLog> open_embedded_event_log(const std::filesystem::path& directory,
                                                   rocksdb::Env* env = nullptr);
 
+// The same log for reading only: also while another process writes it, and of a directory that may
+// not be written to. Needs a moment of a temporary directory.
+// It shows what the writer has handed to the operating system. The last batch of it may not be on
+// the disk yet, which can't be told from outside; only a loss of power can still take that away.
+// Throws LogUnavailable if there is no log, or it can't be opened.
+std::unique_ptr<LogReader> open_embedded_log_reader(const std::filesystem::path& directory);
+
 }  // namespace contactd::infra

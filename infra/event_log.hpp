@@ -43,30 +43,15 @@ struct LogSlice {
   std::uint64_t next_offset = 0;  // where to read on
 };
 
-// The ordered, durable truth, in partitions. Everything that every implementation must do is in
-// tests/infra/event_log_conformance.hpp.
+// A log that is only read.
 //
-// Threads: one thread at a time claims, appends to and releases a partition, and one at a time
-// reads or waits; the two may do so at once.
-// Errors: a world that broke is LogUnavailable, except in append(), which says `unknown`.
-class EventLog {
+// Threads: one at a time for each partition.
+// Errors: a world that broke is LogUnavailable.
+class LogReader {
  public:
-  virtual ~EventLog() = default;
+  virtual ~LogReader() = default;
 
   virtual std::uint32_t partition_count() const = 0;
-
-  // Takes the partition: appends a WriterClaimed record (with `proposal`'s id, time and writer)
-  // and returns once it is committed. From then on nothing under an earlier claim is committed.
-  virtual Claim claim(std::uint32_t partition, const domain::RecordedEvent& proposal) = 0;
-
-  // Appends all of `batch`, in order, or none of it. Blocks until its fate is known, or for the
-  // implementation's bound.
-  // REQUIRES: `batch` isn't empty; each event's stamp carries `claim`'s epoch.
-  virtual AppendResult append(const Claim& claim, std::span<const domain::RecordedEvent> batch) = 0;
-
-  // Lets go of the partition: what the claim holds is given back, and an append under it is fenced.
-  // Does nothing if there is no claim. Blocks no longer than append(). Doesn't throw.
-  virtual void release(std::uint32_t partition) = 0;
 
   // The committed records from offset `from` on, at most `count_max` of them; none if there are
   // none yet.
@@ -81,6 +66,28 @@ class EventLog {
   // that everything was read. Not less than what read() has ever given out, unless the log has
   // lost records.
   virtual std::uint64_t end_offset(std::uint32_t partition) = 0;
+};
+
+// The ordered, durable truth, in partitions. Everything that every implementation must do is in
+// tests/infra/event_log_conformance.hpp.
+//
+// Threads: one thread at a time claims, appends to and releases a partition, and one at a time
+// reads or waits; the two may do so at once.
+// Errors: as LogReader's, except in append(), which says `unknown`.
+class EventLog : public LogReader {
+ public:
+  // Takes the partition: appends a WriterClaimed record (with `proposal`'s id, time and writer)
+  // and returns once it is committed. From then on nothing under an earlier claim is committed.
+  virtual Claim claim(std::uint32_t partition, const domain::RecordedEvent& proposal) = 0;
+
+  // Appends all of `batch`, in order, or none of it. Blocks until its fate is known, or for the
+  // implementation's bound.
+  // REQUIRES: `batch` isn't empty; each event's stamp carries `claim`'s epoch.
+  virtual AppendResult append(const Claim& claim, std::span<const domain::RecordedEvent> batch) = 0;
+
+  // Lets go of the partition: what the claim holds is given back, and an append under it is fenced.
+  // Does nothing if there is no claim. Blocks no longer than append(). Doesn't throw.
+  virtual void release(std::uint32_t partition) = 0;
 };
 
 }  // namespace contactd::infra

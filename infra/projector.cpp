@@ -45,7 +45,7 @@ void ConfirmedState::forget(const domain::RecordedEvent& event) {
       event.event);
 }
 
-Projector::Projector(std::uint32_t partition, EventLog& log, ReadStore& store, Metrics& metrics)
+Projector::Projector(std::uint32_t partition, LogReader& log, ReadStore& store, Metrics& metrics)
     : partition_(partition),
       log_(log),
       store_(store),

@@ -47,7 +47,7 @@ class Projector {
       std::function<void(const domain::RecordedEvent&, const projections::FoldBatch::Result&)>;
   using Until = std::function<bool(const projections::Checkpoint&)>;
 
-  Projector(std::uint32_t partition, EventLog& log, ReadStore& store, Metrics& metrics);
+  Projector(std::uint32_t partition, LogReader& log, ReadStore& store, Metrics& metrics);
 
   // Folds what the log shows now, at most so much of it as is folded in one write. Calls
   // `on_folded` for each event, applied or not, once what it did is stored and visible. Returns
@@ -70,7 +70,7 @@ class Projector {
   void count(projections::Admission admission, std::uint64_t offset);
 
   const std::uint32_t partition_;
-  EventLog& log_;
+  LogReader& log_;
   ReadStore& store_;
   Metrics& metrics_;
   projections::Checkpoint checkpoint_;

@@ -23,6 +23,12 @@ class RocksDb {
   // Throws StoreUnavailable; StoreDamaged if no later attempt can succeed either.
   RocksDb(const std::filesystem::path& directory, const rocksdb::DBOptions& options,
           const std::vector<Family>& families);
+  // Opens an existing database beside the process that writes to it, if one does, to read what it
+  // has written; TryCatchUpWithPrimary() shows what it has written since. `scratch` is a directory
+  // for RocksDB's own notes. Throws StoreUnavailable.
+  static std::unique_ptr<RocksDb> beside_its_writer(const std::filesystem::path& directory,
+                                                    const std::filesystem::path& scratch,
+                                                    const std::vector<Family>& families);
   ~RocksDb();
   RocksDb(const RocksDb&) = delete;
   RocksDb& operator=(const RocksDb&) = delete;
@@ -33,6 +39,8 @@ class RocksDb {
   const std::vector<rocksdb::ColumnFamilyHandle*>& families() const { return handles_; }
 
  private:
+  RocksDb() = default;
+
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;
 };

@@ -1,4 +1,5 @@
-// The Nth operation of the disk fails, and perhaps some after it: N = 1, 2, 3, ...
+// The Nth operation of the disk fails, and perhaps some after it, or finds the disk full:
+// N = 1, 2, 3, ...
 //
 // CONTACTD_DISK_ERRORS says up to which N (the full run: 500).
 
@@ -13,7 +14,9 @@
 namespace contactd::test {
 namespace {
 
-constexpr std::uint64_t errors_quick = 500;
+constexpr std::uint64_t errors_quick = 150;
+constexpr std::uint64_t full_quick = 60;
+constexpr std::uint64_t full_operations_max = 40;  // until there is room again
 constexpr std::size_t commands = 40;
 constexpr std::uint64_t more_max = 4;  // operations that fail after the first
 
@@ -27,7 +30,10 @@ struct Totals {
   std::size_t lost = 0;
 };
 
-bool of_the_log(const std::string& path) { return path.find("sim-log") != std::string::npos; }
+// Of what was answered. RocksDB's notes about its options are no data.
+bool of_the_log(const std::string& path) {
+  return path.find("sim-log") != std::string::npos && path.find("OPTIONS") == std::string::npos;
+}
 
 void add(Totals& total, const Totals& one) {
   total.runs += one.runs;
@@ -44,8 +50,11 @@ void run(std::uint64_t operation, std::uint64_t seed, Totals& totals) {
   Machine machine{seed + operation};
   std::atomic<bool> sync_failed = false;
   std::atomic<std::size_t> answered_before = 0;
+  std::string what;
   machine.disk().on_failed_sync([&](const std::string& path) {
-    if (of_the_log(path) && !sync_failed.exchange(true)) answered_before = machine.answered();
+    if (!of_the_log(path) || sync_failed.exchange(true)) return;
+    answered_before = machine.answered();
+    what = path;
   });
   // The first operations are those of a start; the rest those of its commands.
   machine.disk().count_from_here();
@@ -64,6 +73,7 @@ void run(std::uint64_t operation, std::uint64_t seed, Totals& totals) {
   if (sync_failed) {
     ++totals.failed_syncs;
     totals.answered_after += machine.answered() - answered_before;
+    EXPECT_EQ(machine.answered(), answered_before) << "after a failed sync of " << what;
   }
   // The machine is told to stop, the disk is repaired, and nothing is lost by that.
   machine.disk().fail(0, 0, {});
@@ -76,6 +86,39 @@ void run(std::uint64_t operation, std::uint64_t seed, Totals& totals) {
   EXPECT_THAT(model.wrong(), testing::IsEmpty());
   totals.lost += model.lost();
   if (model.wrong().empty()) ++totals.clean_restarts;
+}
+
+// The disk fills up at an operation and has room again some operations later; then the power goes.
+// Returns what was wrong.
+std::vector<std::string> fill_up(std::uint64_t number, std::uint64_t seed) {
+  Machine machine{seed + number};
+  if (!machine.start()) return {"it doesn't start: " + machine.trouble()};
+  Random& random = machine.random();
+  machine.disk().count_from_here();
+  machine.disk().fail(number + 1, random.below(full_operations_max), rocksdb::IOStatus::NoSpace());
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    machine.send(commands);
+    machine.flush();
+    if (!machine.recovers_from_full_disk()) {
+      return {"it doesn't take changes again: " + machine.trouble()};
+    }
+  }
+  machine.disk().cut_power(machine.disk().operations() + 1 + random.below(commands));
+  machine.send(commands);
+  machine.stop();
+  machine.disk().restore_power(random);
+  if (!machine.start()) return {"it doesn't start again: " + machine.trouble()};
+  return machine.settle().wrong();
+}
+
+TEST(DiskErrors, AfterAFullDiskItGoesOnByItself) {
+  const std::uint64_t seed = test_seed();
+  const std::uint64_t count = count_from_environment("CONTACTD_DISK_ERRORS", full_quick);
+  std::cout << seed_note(seed) << '\n';
+  run_some_at_a_time(count, [&](std::uint64_t number) {
+    EXPECT_THAT(fill_up(number, seed), testing::IsEmpty())
+        << "operation " << number + 1 << ", " << seed_note(seed);
+  });
 }
 
 TEST(DiskErrors, AfterAFailedSyncNothingIsAnswered) {

@@ -20,6 +20,8 @@ constexpr std::size_t at_once_max = 6;
 constexpr std::int64_t clock_step_ms_max = 2000;
 // Time for two or three attempts to claim.
 constexpr std::chrono::milliseconds recovery_wait_max{400};
+// What was promised of a full disk.
+constexpr std::chrono::milliseconds full_disk_wait_max{10'000};
 
 std::string request_of(std::uint64_t token) { return "r" + std::to_string(token); }
 
@@ -85,6 +87,10 @@ bool Machine::serves() const {
 
 bool Machine::recovers() {
   return eventually([&] { return serves(); }, recovery_wait_max);
+}
+
+bool Machine::recovers_from_full_disk() {
+  return eventually([&] { return serves(); }, full_disk_wait_max);
 }
 
 void Machine::stop() {

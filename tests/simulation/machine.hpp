@@ -53,6 +53,7 @@ class Machine {
   bool serves() const;
   // Whether commands are taken again, within a limit.
   bool recovers();
+  bool recovers_from_full_disk();
   void stop();
 
   // How many commands were answered; the undecided are not. From any thread.

@@ -1,0 +1,124 @@
+#include <fstream>
+
+#include "api/app.hpp"
+#include "api/commands/command_line.hpp"
+#include "api/commands/options.hpp"
+#include "api/config.hpp"
+
+// `contactd serve`: its flags, each of which is a variable and a line of the config file too.
+namespace contactd::api {
+namespace {
+
+struct Raw {
+  ServeConfig serve;
+  LogOptions log;
+  std::string listen = "127.0.0.1:8080";
+  std::string config_file;
+  std::int64_t rate_window_s = 10;
+  std::int64_t header_timeout_ms = 10'000;
+  std::int64_t request_timeout_ms = 30'000;
+  std::int64_t idle_timeout_ms = 60'000;
+  std::int64_t drain_timeout_ms = 10'000;
+};
+
+void add_limits(CLI::App& app, Raw& raw) {
+  ServeConfig& serve = raw.serve;
+  option(app, "io-threads", serve.io_threads,
+         "Threads for connections; 0 is one for each core but the writer's")
+      ->check(CLI::Range(0U, 256U));
+  option(app, "max-connections", serve.connections_max,
+         "Connections at once; more are answered 503")
+      ->check(CLI::Range(1U, 1'000'000U));
+  option(app, "queue-max", serve.queue_commands_max,
+         "Changes that may wait for the writer; more are answered 503")
+      ->check(CLI::Range(1U, 1'000'000U));
+  option(app, "rate-limit", serve.rate_limit,
+         "Requests of one address in one window; 0 is no limit")
+      ->check(CLI::Range(0, 1'000'000'000));
+  option(app, "rate-window-s", raw.rate_window_s, "The window, in seconds")
+      ->check(CLI::Range(1, 86'400));
+}
+
+void add_timeouts(CLI::App& app, Raw& raw) {
+  option(app, "header-timeout-ms", raw.header_timeout_ms,
+         "Time from a request's first byte to the end of its header")
+      ->check(CLI::Range(1, 3'600'000));
+  option(app, "request-timeout-ms", raw.request_timeout_ms,
+         "Time from a request's first byte to its last, and for taking the answer")
+      ->check(CLI::Range(1, 3'600'000));
+  option(app, "idle-timeout-ms", raw.idle_timeout_ms,
+         "Time that a connection may wait for its next request")
+      ->check(CLI::Range(1, 3'600'000));
+  option(app, "drain-timeout-ms", raw.drain_timeout_ms,
+         "Time for requests under way to finish, at SIGTERM or SIGINT")
+      ->check(CLI::Range(0, 3'600'000));
+}
+
+void add_flags(CLI::App& app, Raw& raw) {
+  ServeConfig& serve = raw.serve;
+  option(app, "listen", raw.listen, "Address to serve at; port 0 picks a free one")
+      ->check(CLI::Validator(check_address, "HOST:PORT"));
+  add_log(app, raw.log);
+  add_kafka_writing(app, raw.log.kafka);
+  app.add_option("--admin-key", serve.admin_key,
+                 "Key of the admin API; without one, <data-dir>/admin.key, made if absent")
+      ->envname("CONTACTD_ADMIN_KEY");
+  add_limits(app, raw);
+  add_timeouts(app, raw);
+  option(app, "log-level", serve.log_level, "Least severity of what is logged")
+      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}));
+  option(app, "log-format", serve.log_format, "Form of a log line, on standard error")
+      ->check(CLI::IsMember({"plain", "json"}));
+  app.add_option("--config", raw.config_file,
+                 "A file of lines such as `listen = \"0.0.0.0:8080\"`, of the flags above")
+      ->envname("CONTACTD_CONFIG")
+      ->check(CLI::ExistingFile);
+}
+
+// Gives each flag that neither the command line nor the environment has set its value from the
+// file. By hand, because CLI11 reads a config file for the main command only. Throws CLI::Error.
+void apply_file(CLI::App& serve, const std::string& path) {
+  std::ifstream stream{path};
+  for (const CLI::ConfigItem& item : CLI::ConfigTOML{}.from_config(stream)) {
+    CLI::Option* flag =
+        item.parents.empty() ? serve.get_option_no_throw("--" + item.name) : nullptr;
+    if (flag == nullptr || item.name == "config" || item.name == "help") {
+      throw CLI::ConfigError::Extras(item.fullname());
+    }
+    if (flag->count() > 0) continue;
+    flag->add_result(item.inputs);
+    flag->run_callback();
+  }
+}
+
+ServeConfig finish(Raw& raw) {
+  using std::chrono::milliseconds;
+  ServeConfig serve = raw.serve;
+  std::string port;
+  split_address(raw.listen, serve.host, port);
+  serve.port = static_cast<std::uint16_t>(std::stoul(port));
+  raw.log.finish();
+  serve.data_dir = raw.log.data_dir;
+  serve.log = raw.log.log;
+  serve.kafka = raw.log.kafka;
+  serve.rate_window = std::chrono::seconds{raw.rate_window_s};
+  serve.header_timeout = milliseconds{raw.header_timeout_ms};
+  serve.request_timeout = milliseconds{raw.request_timeout_ms};
+  serve.idle_timeout = milliseconds{raw.idle_timeout_ms};
+  serve.drain_timeout = milliseconds{raw.drain_timeout_ms};
+  return serve;
+}
+
+}  // namespace
+
+void add_serve(CommandLine& line) {
+  const auto raw = std::make_shared<Raw>();
+  CLI::App* app = line.app.add_subcommand("serve", "Run the server");
+  add_flags(*app, *raw);
+  app->callback([&line, app, raw] {
+    if (!raw->config_file.empty()) apply_file(*app, raw->config_file);
+    line.chosen = [config = finish(*raw)] { return serve(config); };
+  });
+}
+
+}  // namespace contactd::api
