@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::uint64_t errors_quick = 150;
 constexpr std::uint64_t full_quick = 60;
-constexpr std::uint64_t full_operations_max = 40;  // until there is room again
+constexpr std::uint64_t full_operations = 1'000'000'000;  // until there is room again
 constexpr std::size_t commands = 40;
 constexpr std::uint64_t more_max = 4;  // operations that fail after the first
 
@@ -88,20 +88,22 @@ void run(std::uint64_t operation, std::uint64_t seed, Totals& totals) {
   if (model.wrong().empty()) ++totals.clean_restarts;
 }
 
-// The disk fills up at an operation and has room again some operations later; then the power goes.
-// Returns what was wrong.
+// The disk fills up at an operation and then has room again, twice; then the power goes. Returns
+// what was wrong.
 std::vector<std::string> fill_up(std::uint64_t number, std::uint64_t seed) {
   Machine machine{seed + number};
   if (!machine.start()) return {"it doesn't start: " + machine.trouble()};
   Random& random = machine.random();
-  machine.disk().count_from_here();
-  machine.disk().fail(number + 1, random.below(full_operations_max), rocksdb::IOStatus::NoSpace());
-  for (int attempt = 0; attempt < 3; ++attempt) {
+  for (int times = 0; times < 2; ++times) {
+    machine.disk().count_from_here();
+    machine.disk().fail(number + 1, full_operations, rocksdb::IOStatus::NoSpace());
     machine.send(commands);
     machine.flush();
+    machine.disk().fail(0, 0, {});
     if (!machine.recovers_from_full_disk()) {
       return {"it doesn't take changes again: " + machine.trouble()};
     }
+    if (!machine.send(commands)) return {"it took no change: " + machine.trouble()};
   }
   machine.disk().cut_power(machine.disk().operations() + 1 + random.below(commands));
   machine.send(commands);

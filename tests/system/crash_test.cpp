@@ -2,8 +2,9 @@
 // again on the same data: every acknowledged change is there, no change is there twice, and a
 // replay of the log gives the live projections.
 //
-// CONTACTD_CRASH_ROUNDS says how many times (default 5). The full run:
-//   CONTACTD_CRASH_ROUNDS=50 build/release/crash_test
+// CONTACTD_CRASH_ROUNDS says how many times (default 5), CONTACTD_CRASH_CLIENTS under how many
+// clients (default 12). The full run:
+//   CONTACTD_CRASH_ROUNDS=200 CONTACTD_CRASH_CLIENTS=32 build/release/crash_test
 // CONTACTD_CRASH_SEED repeats the choices of a run; it can't repeat its timing.
 
 #include <gtest/gtest.h>
@@ -11,6 +12,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <iostream>
 #include <random>
 #include <string>
 
@@ -83,6 +85,7 @@ TEST(Crash, LosesNothingAndAppliesNothingTwice) {
     fleet.settle();
     fleet.expect_promises_kept();
   }
+  std::cout << count << " kills, " << fleet.acknowledged() << " changes acknowledged\n";
   EXPECT_EQ(server.stop(), exited(0));
   fleet.expect_log_agrees(Ended::gracefully);
 
