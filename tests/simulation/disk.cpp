@@ -10,7 +10,6 @@ using rocksdb::IOStatus;
 
 // What a disk writes at once: a torn write keeps some of its sectors.
 constexpr std::size_t sector_bytes = 512;
-constexpr std::uint64_t free_bytes = std::uint64_t{1} << 40U;
 
 std::string normal(const std::string& path) {
   std::string out;
@@ -243,6 +242,11 @@ IOStatus SimulatedDisk::find(const std::string& name, NodePtr* node) {
   return IOStatus::OK();
 }
 
+IOStatus SimulatedDisk::find_as_operation(const std::string& name, NodePtr* node) {
+  IOStatus status = begin_operation();
+  return status.ok() ? find(name, node) : status;
+}
+
 void SimulatedDisk::set_name(const std::string& name, NodePtr node) {
   unsynced_names_.push_back({normal(name), std::move(node)});
   apply(names_, unsynced_names_.back());
@@ -307,8 +311,7 @@ IOStatus SimulatedDisk::NewSequentialFile(const std::string& name, const rocksdb
                                           Debug*) {
   const std::lock_guard lock{mutex_};
   NodePtr node;
-  IOStatus status = begin_operation();
-  if (status.ok()) status = find(name, &node);
+  IOStatus status = find_as_operation(name, &node);
   if (status.ok()) *result = std::make_unique<Reader>(*this, node, may_fail_to_be_read(name));
   return status;
 }
@@ -318,8 +321,7 @@ IOStatus SimulatedDisk::NewRandomAccessFile(const std::string& name, const rocks
                                             Debug*) {
   const std::lock_guard lock{mutex_};
   NodePtr node;
-  IOStatus status = begin_operation();
-  if (status.ok()) status = find(name, &node);
+  IOStatus status = find_as_operation(name, &node);
   if (status.ok()) *result = std::make_unique<Reader>(*this, node, may_fail_to_be_read(name));
   return status;
 }
@@ -339,8 +341,7 @@ IOStatus SimulatedDisk::ReopenWritableFile(const std::string& name, const rocksd
                                            Debug*) {
   const std::lock_guard lock{mutex_};
   NodePtr node;
-  IOStatus status = begin_operation();
-  if (status.ok()) status = find(name, &node);
+  IOStatus status = find_as_operation(name, &node);
   if (status.ok()) {
     *result = std::make_unique<Writer>(*this, node, normal(name), node->content.size());
   }
@@ -354,8 +355,7 @@ IOStatus SimulatedDisk::ReuseWritableFile(const std::string& name, const std::st
                                           Debug*) {
   const std::lock_guard lock{mutex_};
   NodePtr node;
-  IOStatus status = begin_operation();
-  if (status.ok()) status = find(old_name, &node);
+  IOStatus status = find_as_operation(old_name, &node);
   if (!status.ok()) return status;
   set_name(old_name, nullptr);
   set_name(name, node);
@@ -397,30 +397,16 @@ IOStatus SimulatedDisk::GetChildren(const std::string& directory, const Options&
 IOStatus SimulatedDisk::DeleteFile(const std::string& name, const Options&, Debug*) {
   const std::lock_guard lock{mutex_};
   NodePtr node;
-  IOStatus status = begin_operation();
-  if (status.ok()) status = find(name, &node);
+  IOStatus status = find_as_operation(name, &node);
   if (status.ok()) set_name(name, nullptr);
   return status;
-}
-
-IOStatus SimulatedDisk::CreateDir(const std::string&, const Options&, Debug*) {
-  return IOStatus::OK();
-}
-
-IOStatus SimulatedDisk::CreateDirIfMissing(const std::string&, const Options&, Debug*) {
-  return IOStatus::OK();
-}
-
-IOStatus SimulatedDisk::DeleteDir(const std::string&, const Options&, Debug*) {
-  return IOStatus::OK();
 }
 
 IOStatus SimulatedDisk::GetFileSize(const std::string& name, const Options&, std::uint64_t* size,
                                     Debug*) {
   const std::lock_guard lock{mutex_};
   NodePtr node;
-  IOStatus status = begin_operation();
-  if (status.ok()) status = find(name, &node);
+  IOStatus status = find_as_operation(name, &node);
   if (status.ok()) *size = node->content.size();
   return status;
 }
@@ -435,8 +421,7 @@ IOStatus SimulatedDisk::RenameFile(const std::string& from, const std::string& t
                                    Debug*) {
   const std::lock_guard lock{mutex_};
   NodePtr node;
-  IOStatus status = begin_operation();
-  if (status.ok()) status = find(from, &node);
+  IOStatus status = find_as_operation(from, &node);
   if (!status.ok()) return status;
   set_name(to, node);
   set_name(from, nullptr);
@@ -447,8 +432,7 @@ IOStatus SimulatedDisk::LinkFile(const std::string& from, const std::string& to,
                                  Debug*) {
   const std::lock_guard lock{mutex_};
   NodePtr node;
-  IOStatus status = begin_operation();
-  if (status.ok()) status = find(from, &node);
+  IOStatus status = find_as_operation(from, &node);
   if (status.ok()) set_name(to, node);
   return status;
 }
@@ -504,7 +488,7 @@ IOStatus SimulatedDisk::GetAbsolutePath(const std::string& path, const Options&,
 
 IOStatus SimulatedDisk::GetFreeSpace(const std::string&, const Options&, std::uint64_t* bytes,
                                      Debug*) {
-  *bytes = free_bytes;
+  *bytes = std::uint64_t{1} << 40U;
   return IOStatus::OK();
 }
 

@@ -44,7 +44,7 @@ class LinearizabilityCheck {
   // Operations that must have taken effect; the others may be left out.
   std::size_t open_operations() const {
     std::size_t open = 0;
-    for (const auto& one : history_) open += one.returned_ns != never_returned ? 1 : 0;
+    for (const auto& one : history_) open += one.returned_ns != never_returned ? 1U : 0U;
     return open;
   }
 
@@ -87,7 +87,7 @@ class LinearizabilityCheck {
         levels.pop_back();
         if (levels.empty()) return false;
         mark(path.back(), '0');
-        open += history_[path.back()].returned_ns != never_returned ? 1 : 0;
+        open += history_[path.back()].returned_ns != never_returned ? 1U : 0U;
         path.pop_back();
         continue;
       }
@@ -99,7 +99,7 @@ class LinearizabilityCheck {
         mark(which, '0');
         continue;
       }
-      open -= history_[which].returned_ns != never_returned ? 1 : 0;
+      open -= history_[which].returned_ns != never_returned ? 1U : 0U;
       path.push_back(which);
       levels.push_back({*std::move(next), candidates()});
     }
