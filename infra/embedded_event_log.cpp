@@ -1,11 +1,13 @@
 #include "infra/embedded_event_log.hpp"
 
+#include <rocksdb/listener.h>
 #include <stdlib.h>
 
 #include <cassert>
 #include <condition_variable>
 #include <cstring>
 #include <mutex>
+#include <shared_mutex>
 #include <thread>
 
 #include "infra/errors.hpp"
@@ -22,6 +24,16 @@ constexpr int write_buffers_max = 3;
 // Written over again instead of made anew: syncing a file that doesn't grow is cheaper.
 constexpr std::size_t recycled_wal_files = 2;
 
+// Keeps RocksDB from going on by itself after a full disk: it writes to the file in which a write
+// has failed, and an assertion of Debian's build ends the process for that.
+class NoRecovery final : public rocksdb::EventListener {
+ public:
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status,
+                            bool* auto_recovery) override {
+    *auto_recovery = false;
+  }
+};
+
 rocksdb::DBOptions database_options(rocksdb::Env* env) {
   rocksdb::DBOptions options;
   if (env != nullptr) options.env = env;
@@ -32,8 +44,7 @@ rocksdb::DBOptions database_options(rocksdb::Env* env) {
   options.recycle_log_file_num = recycled_wal_files;
   options.max_background_jobs = 2;
   options.allow_concurrent_memtable_write = false;  // one thread writes
-  options.info_log_level = rocksdb::WARN_LEVEL;
-  options.keep_log_file_num = 2;
+  options.listeners = {std::make_shared<NoRecovery>()};
   return options;
 }
 
@@ -94,9 +105,9 @@ LogSlice read_records(const RocksDb& db, std::uint64_t from, std::uint64_t end,
 
 class EmbeddedEventLog final : public EventLog {
  public:
-  EmbeddedEventLog(const std::filesystem::path& directory, rocksdb::Env* env)
-      : db_(directory, database_options(env), {{"default", record_options()}}) {
-    end_ = end_of(db_);
+  EmbeddedEventLog(std::filesystem::path directory, rocksdb::Env* env)
+      : directory_(std::move(directory)), env_(env) {
+    open();
   }
 
   std::uint32_t partition_count() const override { return 1; }
@@ -104,7 +115,7 @@ class EmbeddedEventLog final : public EventLog {
   Claim claim(std::uint32_t partition, const domain::RecordedEvent& proposal) override {
     assert(partition == only_partition);
     const std::lock_guard lock{append_mutex_};
-    if (full_) resume();
+    if (full_) reopen();
     const std::uint64_t epoch = end_offset(partition);
     const auto status = write({&proposal, 1});
     if (!status.ok()) throw LogUnavailable(failed("claim", status));
@@ -128,8 +139,10 @@ class EmbeddedEventLog final : public EventLog {
   }
 
   LogSlice read(std::uint32_t, std::uint64_t from, std::size_t count_max) override {
+    const std::shared_lock lock{db_mutex_};
+    if (db_ == nullptr) throw LogUnavailable("the embedded log's disk is full; free space");
     // What lies past it is written, but not yet known to be synced.
-    return read_records(db_, from, end_offset(only_partition), count_max);
+    return read_records(*db_, from, end_offset(only_partition), count_max);
   }
 
   bool wait(std::uint32_t, std::uint64_t from, std::chrono::milliseconds patience) override {
@@ -145,13 +158,24 @@ class EmbeddedEventLog final : public EventLog {
  private:
   static constexpr std::uint64_t no_claim = static_cast<std::uint64_t>(-1);
 
-  // After a full disk RocksDB needs to be told: it writes what it holds in memory into a table, and
-  // begins a new file for what follows. After any other failed write it takes no more until it is
-  // opened again, for what a disk has of a sync that failed nobody can say.
-  // Guarded by append_mutex_.
-  void resume() {
-    const auto status = db_->Resume();
-    if (!status.ok()) throw LogUnavailable(failed("go on after its disk was full", status));
+  void open() {
+    db_ = std::make_unique<RocksDb>(directory_, database_options(env_),
+                                    std::vector<RocksDb::Family>{{"default", record_options()}});
+    const std::lock_guard lock{end_mutex_};
+    end_ = end_of(*db_);
+    grown_.notify_all();
+  }
+
+  // After a full disk. After any other failed write no more is taken until contactd is started
+  // again: what a disk has of a sync that failed nobody can say. Guarded by append_mutex_.
+  void reopen() {
+    const std::unique_lock lock{db_mutex_};
+    db_.reset();
+    try {
+      open();
+    } catch (const StoreUnavailable& problem) {
+      throw LogUnavailable(problem.what());
+    }
     full_ = false;
   }
 
@@ -162,7 +186,7 @@ class EmbeddedEventLog final : public EventLog {
     for (const auto& event : events) batch.Put(key_of(offset++), encode_record(event));
     rocksdb::WriteOptions options;
     options.sync = true;
-    const auto status = db_->Write(options, &batch);
+    const auto status = (*db_)->Write(options, &batch);
     if (status.ok()) {
       const std::lock_guard lock{end_mutex_};
       end_ = offset;
@@ -173,7 +197,12 @@ class EmbeddedEventLog final : public EventLog {
     return status;
   }
 
-  RocksDb db_;
+  const std::filesystem::path directory_;
+  rocksdb::Env* const env_;
+  // Changed with append_mutex_ and db_mutex_ held, so that either will do to use it. Null after a
+  // full disk, until there is room to open it again; full_ is true then.
+  std::unique_ptr<RocksDb> db_;
+  std::shared_mutex db_mutex_;
   // Guarded by append_mutex_.
   std::mutex append_mutex_;
   std::uint64_t claimed_ = no_claim;

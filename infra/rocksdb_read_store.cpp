@@ -42,8 +42,6 @@ rocksdb::DBOptions database_options(rocksdb::Env* env) {
   options.create_missing_column_families = true;
   options.paranoid_checks = true;
   options.max_background_jobs = 2;
-  options.info_log_level = rocksdb::WARN_LEVEL;
-  options.keep_log_file_num = 2;
   return options;
 }
 

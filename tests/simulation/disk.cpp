@@ -33,12 +33,6 @@ bool may_fail_to_be_read(const std::string& name) {
   return name.find("/folded-") == std::string::npos;
 }
 
-// What RocksDB would say to people is no part of the data.
-struct NoLogger final : rocksdb::Logger {
-  using rocksdb::Logger::Logv;
-  void Logv(const char*, va_list) override {}
-};
-
 struct Lock final : rocksdb::FileLock {
   explicit Lock(std::string of) : name(std::move(of)) {}
   std::string name;
@@ -471,12 +465,6 @@ IOStatus SimulatedDisk::UnlockFile(rocksdb::FileLock* lock, const Options&, Debu
   const std::lock_guard guard{mutex_};
   const std::unique_ptr<Lock> ours{dynamic_cast<Lock*>(lock)};
   locked_[ours->name] = false;
-  return IOStatus::OK();
-}
-
-IOStatus SimulatedDisk::NewLogger(const std::string&, const Options&,
-                                  std::shared_ptr<rocksdb::Logger>* result, Debug*) {
-  *result = std::make_shared<NoLogger>();
   return IOStatus::OK();
 }
 

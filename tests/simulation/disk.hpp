@@ -105,8 +105,6 @@ class SimulatedDisk final : public rocksdb::FileSystemWrapper {
   rocksdb::IOStatus LockFile(const std::string& name, const Options&, rocksdb::FileLock** lock,
                              Debug*) override;
   rocksdb::IOStatus UnlockFile(rocksdb::FileLock* lock, const Options&, Debug*) override;
-  rocksdb::IOStatus NewLogger(const std::string&, const Options&,
-                              std::shared_ptr<rocksdb::Logger>* result, Debug*) override;
   rocksdb::IOStatus GetAbsolutePath(const std::string& path, const Options&, std::string* result,
                                     Debug*) override;
   rocksdb::IOStatus GetFreeSpace(const std::string&, const Options&, std::uint64_t* bytes,

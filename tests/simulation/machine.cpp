@@ -90,7 +90,7 @@ bool Machine::recovers() {
 }
 
 bool Machine::recovers_from_full_disk() {
-  return eventually([&] { return serves(); }, full_disk_wait_max);
+  return eventually([&] { return serves() && send(1); }, full_disk_wait_max);
 }
 
 void Machine::stop() {

@@ -53,6 +53,7 @@ class Machine {
   bool serves() const;
   // Whether commands are taken again, within a limit.
   bool recovers();
+  // The same, by sending some.
   bool recovers_from_full_disk();
   void stop();
 
