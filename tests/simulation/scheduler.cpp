@@ -1,10 +1,15 @@
 #include "tests/simulation/scheduler.hpp"
 
 #include <dlfcn.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
 
@@ -105,10 +110,8 @@ void Scheduler::sleep_ns(std::int64_t ns) {
   self().waits_for = nullptr;
 }
 
-void Scheduler::interrupt_caller(bool may) { self().interruptible = may; }
-
 void Scheduler::maybe_interrupt() {
-  if (self().interruptible && random_.one_in(interrupted_once_in)) give_way();
+  if (random_.one_in(interrupted_once_in)) give_way();
 }
 
 void Scheduler::lock(pthread_mutex_t* mutex) {
@@ -281,6 +284,24 @@ int pthread_join(pthread_t thread, void** result) {
   if (auto* ours = Scheduler::of_this_thread()) ours->join(thread);
   static auto* const theirs = real<int(pthread_t, void**)>("pthread_join");
   return theirs(thread, result);
+}
+
+// With which libstdc++ waits for the end of a stop_callback that is being called.
+long syscall(long number, ...) noexcept {
+  std::array<long, 6> arguments{};
+  va_list given;
+  va_start(given, number);
+  for (long& argument : arguments) argument = va_arg(given, long);
+  va_end(given);
+  auto* const ours = Scheduler::of_this_thread();
+  if (ours != nullptr && number == SYS_futex && (arguments[1] & FUTEX_CMD_MASK) == FUTEX_WAIT) {
+    ours->pause();
+    errno = EAGAIN;  // look again
+    return -1;
+  }
+  static auto* const theirs = real<long(long, ...)>("syscall");
+  return theirs(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4],
+                arguments[5]);
 }
 
 int clock_gettime(clockid_t clock, timespec* time) noexcept {

@@ -20,7 +20,8 @@ namespace contactd::test {
 //
 // While run() is under way, the calls of pthreads by the calling thread and by those that it and
 // they create come here (scheduler.cpp takes the functions' places in the program): mutexes,
-// condition variables, creating and joining, and the clocks. What else blocks must not be used.
+// condition variables, creating and joining, the clocks, and libstdc++'s waits for an atomic. What
+// else blocks must not be used.
 class Scheduler {
  public:
   explicit Scheduler(Random& random) : random_(random) {}
@@ -34,10 +35,6 @@ class Scheduler {
   void pause();
   void sleep_ns(std::int64_t ns);
   std::int64_t now_ns() const { return now_ns_; }
-  // Whether the calling thread may be interrupted where it gives a mutex back. Not while it asks
-  // others to stop: that calls back, and libstdc++ waits for the end of a callback in ways of its
-  // own.
-  void interrupt_caller(bool may);
 
   // Tells two runs apart.
   std::uint64_t trace() const { return trace_; }
@@ -61,7 +58,6 @@ class Scheduler {
   struct Thread {
     std::size_t id = 0;
     sem_t turn{};
-    bool interruptible = true;
     bool finished = false;
     // What it waits for; nothing of these: it can go on.
     const void* waits_for = nullptr;

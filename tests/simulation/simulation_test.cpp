@@ -89,9 +89,7 @@ class Simulation final : public infra::ReplySink {
   }
 
   void stop() {
-    scheduler_.interrupt_caller(false);
     writer_->stop();
-    scheduler_.interrupt_caller(true);
     writer_.reset();
   }
 
