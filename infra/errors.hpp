@@ -24,4 +24,9 @@ struct StoreUnavailable : Unavailable {
   using Unavailable::Unavailable;
 };
 
+// A database's files are there but don't fit together: one is missing or corrupt.
+struct StoreDamaged : StoreUnavailable {
+  using StoreUnavailable::StoreUnavailable;
+};
+
 }  // namespace contactd::infra

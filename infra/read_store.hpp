@@ -17,6 +17,10 @@
 #include "projections/fold.hpp"
 #include "projections/idempotency.hpp"
 
+namespace rocksdb {
+class Env;
+}
+
 namespace contactd::infra {
 
 // One page of an organization's contacts in the order of their last update, oldest first.
@@ -107,8 +111,10 @@ class ReadStore : public projections::StateReader {
   virtual void flush() = 0;
 };
 
-// Opens, or creates, the database in `directory`. One of another format is removed and made anew:
-// the log has all that was in it. Throws StoreUnavailable.
-std::unique_ptr<ReadStore> open_read_store(const std::filesystem::path& directory);
+// Opens, or creates, the database in `directory`. One of another format, or one that
+// is damaged, is removed and made anew: the log has all that was in it. On the disk that `env`
+// stands for, or else the machine's. Throws StoreUnavailable.
+std::unique_ptr<ReadStore> open_read_store(const std::filesystem::path& directory,
+                                           rocksdb::Env* env = nullptr);
 
 }  // namespace contactd::infra

@@ -38,14 +38,13 @@ constexpr double filter_bits_per_key = 10;
 constexpr std::size_t cached_row_bytes_max = 96U << 20U;
 constexpr std::size_t cached_api_keys_max = 16'384;
 
-rocksdb::DBOptions database_options() {
+rocksdb::DBOptions database_options(rocksdb::Env* env) {
   rocksdb::DBOptions options;
+  if (env != nullptr) options.env = env;
   options.create_if_missing = true;
   options.create_missing_column_families = true;
   options.paranoid_checks = true;
   options.max_background_jobs = 2;
-  options.info_log_level = rocksdb::WARN_LEVEL;
-  options.keep_log_file_num = 2;
   return options;
 }
 
@@ -146,8 +145,8 @@ class ApiKeyCache {
 
 class RocksDbReadStore final : public ReadStore {
  public:
-  explicit RocksDbReadStore(const std::filesystem::path& directory)
-      : db_(directory, database_options(), families()),
+  RocksDbReadStore(const std::filesystem::path& directory, rocksdb::Env* env)
+      : db_(directory, database_options(env), families()),
         generations_(db_, [this](const Generation& flushed) { remember(flushed); }) {}
 
   // The number of the format that wrote the database; 0 for an empty one.
@@ -370,18 +369,42 @@ class RocksDbReadStore final : public ReadStore {
   Generations generations_;  // last: its thread touches the above
 };
 
+void remove_database(const std::filesystem::path& directory, rocksdb::Env* env) {
+  rocksdb::Env& disk = env != nullptr ? *env : *rocksdb::Env::Default();
+  std::vector<std::string> files;
+  disk.GetChildren(directory.string(), &files).PermitUncheckedError();
+  for (const std::string& file : files) {
+    const auto status = disk.DeleteFile((directory / file).string());
+    if (!status.ok()) fail("remove " + file, status);
+  }
+}
+
+// The database in `directory`; a damaged one is removed first. RocksDB leaves one behind when the
+// disk fails while it notes which files there are, and the log has all that was in it.
+std::unique_ptr<RocksDbReadStore> open_or_repair(const std::filesystem::path& directory,
+                                                 rocksdb::Env* env) {
+  try {
+    return std::make_unique<RocksDbReadStore>(directory, env);
+  } catch (const StoreDamaged& problem) {
+    spdlog::error("projections: {}. Removing them, and folding the log anew", problem.what());
+  }
+  remove_database(directory, env);
+  return std::make_unique<RocksDbReadStore>(directory, env);
+}
+
 }  // namespace
 
-std::unique_ptr<ReadStore> open_read_store(const std::filesystem::path& directory) {
-  auto store = std::make_unique<RocksDbReadStore>(directory);
+std::unique_ptr<ReadStore> open_read_store(const std::filesystem::path& directory,
+                                           rocksdb::Env* env) {
+  auto store = open_or_repair(directory, env);
   const std::uint32_t format = store->stored_format();
   if (format == format_version) return store;
   if (format != 0) {
     spdlog::warn("projections: format {} isn't this release's {}; folding the log anew", format,
                  format_version);
     store.reset();
-    std::filesystem::remove_all(directory);
-    store = std::make_unique<RocksDbReadStore>(directory);
+    remove_database(directory, env);
+    store = std::make_unique<RocksDbReadStore>(directory, env);
   }
   store->store_format();
   return store;
