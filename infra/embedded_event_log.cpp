@@ -293,7 +293,8 @@ std::unique_ptr<RocksDb> open_beside_its_writer(const std::filesystem::path& dir
 class EmbeddedLogReader final : public LogReader {
  public:
   explicit EmbeddedLogReader(const std::filesystem::path& directory)
-      : db_((require_nothing_would_be_forgotten(directory), open_beside_its_writer(directory))) {}
+      : db_((require_nothing_would_be_forgotten(directory, nullptr),
+             open_beside_its_writer(directory))) {}
 
   std::uint32_t partition_count() const override { return 1; }
 
