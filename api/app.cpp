@@ -1,26 +1,29 @@
 #include "api/app.hpp"
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstring>
+#include <exception>
 #include <fstream>
+#include <limits>
 #include <set>
 #include <thread>
 
+#include "api/key_file.hpp"
 #include "api/process_guard.hpp"
 #include "api/server.hpp"
 #include "api/tls.hpp"
+#include "api/webhooks.hpp"
 #include "infra/embedded_event_log.hpp"
 #include "infra/errors.hpp"
 #include "infra/kafka_event_log.hpp"
 #include "infra/kafka_membership.hpp"
 #include "infra/log.hpp"
-#include "infra/random.hpp"
+#include "projections/key_layout.hpp"
 
 namespace contactd::api {
 namespace {
@@ -70,33 +73,9 @@ void allow_many_descriptors() {
   }
 }
 
-std::string make_admin_key(const std::filesystem::path& file) {
-  const std::string key = infra::random_text(admin_key_length);
-  const int descriptor = open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  const std::string line = key + '\n';
-  const bool written =
-      descriptor >= 0 &&
-      write(descriptor, line.data(), line.size()) == static_cast<ssize_t>(line.size()) &&
-      fsync(descriptor) == 0;
-  if (descriptor >= 0) close(descriptor);
-  if (!written) {
-    throw infra::Unavailable("can't write the admin key to " + file.string() + ": " +
-                             std::strerror(errno));
-  }
-  return key;
-}
-
 std::string admin_key(const ServeConfig& config) {
   if (!config.admin_key.empty()) return config.admin_key;
-  const std::filesystem::path file = config.data_dir / "admin.key";
-  if (!std::filesystem::exists(file)) return make_admin_key(file);
-  std::ifstream stream{file};
-  std::string key;
-  if (!std::getline(stream, key) || key.empty()) {
-    throw infra::Unavailable("can't read the admin key from " + file.string() +
-                             "; remove the file to have a new one made");
-  }
-  return key;
+  return read_or_make_key(config.data_dir / "admin.key", "the admin key", admin_key_length);
 }
 
 void create_data_dir(const std::filesystem::path& directory) {
@@ -108,14 +87,26 @@ void create_data_dir(const std::filesystem::path& directory) {
   }
 }
 
+bool has_folded(const infra::ReadStore& store) {
+  bool found = false;
+  const std::string first = projections::keys::checkpoint(0);
+  const std::string last = projections::keys::checkpoint(std::numeric_limits<std::uint32_t>::max());
+  store.visit_range(projections::Table::meta, first, last, [&](auto, auto) {
+    found = true;
+    return false;
+  });
+  return found;
+}
+
 // The projections are of one log. What they are of is in a file beside them; without one they are
 // of an earlier release, which knew the embedded log only.
-void require_same_log(const std::filesystem::path& data_dir, const std::string& identity) {
+void require_same_log(const std::filesystem::path& data_dir, const std::string& identity,
+                      const infra::ReadStore& store) {
   const std::filesystem::path file = data_dir / "projections.log";
   const std::filesystem::path projections = data_dir / "projections";
   std::string known;
   if (std::ifstream stream{file}; !std::getline(stream, known)) known = embedded_identity;
-  if (known != identity && std::filesystem::exists(projections)) {
+  if (known != identity && has_folded(store)) {
     throw infra::Unavailable("the projections in " + projections.string() +
                              " are of another log (" + known + ") than the one given (" + identity +
                              "); give that log, or another --data-dir, or remove the directory: "
@@ -138,28 +129,39 @@ class App {
   explicit App(const ServeConfig& config)
       : config_(config),
         tls_(open_tls(config)),
-        log_((create_data_dir(config.data_dir), open_log())),
-        store_(infra::open_read_store(config.data_dir / "projections")),
-        partitions_(make_writers()),
+        store_((create_data_dir(config.data_dir),
+                infra::open_read_store(config.data_dir / "projections"))),
         authenticator_(*store_, admin_key(config), infra::system_time),
         rate_limiter_(config.rate_limit, config.rate_window),
         feed_followers_(config.feed_followers_of_key_max, config.feed_followers_max),
-        services_{*store_,       partitions_, metrics_,        authenticator_,
-                  rate_limiter_, feed_hub_,   feed_followers_, infra::system_time},
+        webhooks_(config, *store_, feed_hub_, metrics_),
+        services_{*store_,         partitions_,        metrics_,
+                  authenticator_,  rate_limiter_,      feed_hub_,
+                  feed_followers_, infra::system_time, webhooks_.services()},
         server_(settings(config, tls_.get()), services_) {
     show_certificate();
   }
+  // Where it wasn't shut down: no writer may have an answer for what goes before it does.
+  ~App() {
+    opening_ = {};
+    webhooks_.stop();
+    for (const auto& writer : partitions_.all()) writer->stop();
+  }
+  App(const App&) = delete;
+  App& operator=(const App&) = delete;
 
   void start() {
-    server_.start();
-    for (const auto& writer : partitions_.all()) writer->start();
     if (config_.log == "kafka") {
-      membership_ = infra::join_kafka_group(
-          config_.kafka, metrics_,
-          {[this](const auto& ours) { assign(ours); }, [this] { give_up_all(); }});
-    } else {
-      for (const auto& writer : partitions_.all()) writer->take();
+      partitions_.set_awaited("waiting for a Kafka broker at " + config_.kafka.bootstrap);
+      server_.start();
+      spdlog::info("listening on {}; waiting for a Kafka broker at {}", server_.url(),
+                   config_.kafka.bootstrap);
+      opening_ = std::jthread{[this](const std::stop_token& stop) { start_on_kafka(stop); }};
+      return;
     }
+    open(infra::open_embedded_event_log(config_.data_dir / "log"), embedded_identity);
+    server_.start();
+    for (const auto& writer : partitions_.all()) writer->take();
   }
   // For connections from now on; what can't be used changes nothing.
   void reload_tls() {
@@ -171,7 +173,15 @@ class App {
     }
     show_certificate();
   }
-  bool ready() const { return partitions_.caught_up(); }
+  // Throws why the log can't be used, if that has turned out.
+  bool ready() {
+    if (open_failed_) {
+      opening_.join();
+      std::rethrow_exception(open_failure_);
+    }
+    if (config_.log == "embedded") require_log_that_folds();
+    return partitions_.caught_up();
+  }
   std::string url() const { return server_.url(); }
 
   // A second signal cuts the drain short.
@@ -187,6 +197,8 @@ class App {
                      config_.drain_timeout.count());
       }
     }
+    opening_ = {};  // stops it, and waits for that
+    webhooks_.stop();
     // The drain has answered all that was queued: the others may have the partitions at once.
     if (membership_) membership_->leave();
     for (const auto& writer : partitions_.all()) writer->stop();
@@ -216,18 +228,54 @@ class App {
     metrics_.tls_certificate_ends.Set(static_cast<double>(tls_->ends_at().unix_ms) / 1000);
   }
 
-  std::unique_ptr<infra::EventLog> open_log() {
-    std::string identity = embedded_identity;
-    std::unique_ptr<infra::EventLog> log;
-    if (config_.log == "kafka") {
-      auto kafka = infra::open_kafka_event_log(config_.kafka, metrics_);
-      identity = kafka->identity();
-      log = std::move(kafka);
-    } else {
-      log = infra::open_embedded_event_log(config_.data_dir / "log");
+  // A log of this process alone, and no reads as long as it isn't folded: nobody is served by
+  // going on.
+  void require_log_that_folds() const {
+    for (const auto& writer : partitions_.all()) {
+      const auto status = writer->status();
+      if (status.state == infra::Writer::Status::State::stopped && !writer->caught_up()) {
+        throw infra::Unavailable(status.detail);
+      }
     }
-    require_same_log(config_.data_dir, identity);
-    return log;
+  }
+
+  void open(std::unique_ptr<infra::EventLog> log, const std::string& identity) {
+    require_same_log(config_.data_dir, identity, *store_);
+    log_ = std::move(log);
+    partitions_.open(make_writers());
+    for (const auto& writer : partitions_.all()) writer->start();
+    webhooks_.start(partitions_);
+  }
+
+  // On a thread of its own: brokers may be away for long, and /readyz is to say so meanwhile.
+  void start_on_kafka(const std::stop_token& stop) {
+    pthread_setname_np(pthread_self(), "opening");
+    try {
+      auto log = open_kafka(stop);
+      if (!log) return;
+      const std::string identity = log->identity();
+      open(std::move(log), identity);
+      membership_ = infra::join_kafka_group(config_.kafka, metrics_,
+                                            {[this](const auto& ours) { assign(ours); },
+                                             [this] { give_up_all(); }, [this] { doubt_all(); }});
+      partitions_.watch(*membership_);
+    } catch (...) {
+      open_failure_ = std::current_exception();
+      open_failed_ = true;
+    }
+  }
+  // Nothing, if told to stop.
+  std::unique_ptr<infra::KafkaEventLog> open_kafka(const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      try {
+        return infra::open_kafka_event_log(config_.kafka, metrics_, stop);
+      } catch (const infra::LogAway& problem) {
+        if (stop.stop_requested()) return nullptr;
+        spdlog::error("{}; trying again", problem.what());
+        partitions_.set_awaited(problem.what());
+      }
+    }
+    return nullptr;
   }
 
   // Both are called by the group's thread.
@@ -247,6 +295,9 @@ class App {
   }
   void give_up_all() {
     give_up(infra::Ownership::unknown, [](std::uint32_t) { return false; });
+  }
+  void doubt_all() {
+    for (const auto& writer : partitions_.all()) writer->doubt();
   }
   // All at once: each may take as long as an append, and the group waits for the last.
   template <class Except>
@@ -274,16 +325,22 @@ class App {
   const ServeConfig config_;
   const std::unique_ptr<TlsCredentials> tls_;  // null: in the clear
   infra::Metrics metrics_;
-  std::unique_ptr<infra::EventLog> log_;
   std::unique_ptr<infra::ReadStore> store_;
+  std::unique_ptr<infra::EventLog> log_;  // none until it is open
   infra::FeedHub feed_hub_;
   Partitions partitions_;
+  std::unique_ptr<infra::KafkaMembership> membership_;
   Authenticator authenticator_;
   RateLimiter rate_limiter_;
   FeedFollowers feed_followers_;
+  Webhooks webhooks_;
   Services services_;
   Server server_;
-  std::unique_ptr<infra::KafkaMembership> membership_;
+
+  // Constant once open_failed_ is true.
+  std::exception_ptr open_failure_;
+  std::atomic<bool> open_failed_{false};
+  std::jthread opening_;  // last: it touches all of the above
 };
 
 }  // namespace

@@ -34,6 +34,7 @@ inline constexpr std::size_t idempotency_key_length_max = 255;
 inline constexpr std::size_t request_id_length_max = 128;
 inline constexpr std::size_t etags_max = 32;  // in one If-Match or If-None-Match
 inline constexpr std::size_t key_name_characters_max = 100;
+inline constexpr std::size_t webhook_description_characters_max = 500;
 inline constexpr std::size_t admin_key_length_min = 16;
 // How long a key that was rotated goes on to hold.
 inline constexpr std::int64_t key_grace_seconds_default = 24 * 3600;

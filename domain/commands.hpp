@@ -65,7 +65,42 @@ struct RevokeApiKey {
   KeyId key;
 };
 
+struct CreateWebhook {
+  WebhookId webhook;
+  WebhookSettings settings;
+  MasterMark master = 0;
+};
+
+// What isn't given stays.
+struct UpdateWebhook {
+  WebhookId webhook;
+  std::optional<std::string> url;
+  std::optional<std::string> description;
+  std::optional<std::vector<std::string>> types;
+  std::optional<bool> enabled;
+};
+
+struct DisableWebhook {
+  WebhookId webhook;
+  std::string reason;
+};
+
+struct RotateWebhookSecret {
+  WebhookId webhook;
+  MasterMark master = 0;
+};
+
+struct DeleteWebhook {
+  WebhookId webhook;
+};
+
+struct ProgressWebhook {
+  WebhookId webhook;
+  WebhookProgressed progress;
+};
+
 using Command = std::variant<CreateContact, UpdateContact, DeleteContact, RevertContact,
-                             CreateApiKey, RotateApiKey, RevokeApiKey>;
+                             CreateApiKey, RotateApiKey, RevokeApiKey, CreateWebhook, UpdateWebhook,
+                             DisableWebhook, RotateWebhookSecret, DeleteWebhook, ProgressWebhook>;
 
 }  // namespace contactd::domain

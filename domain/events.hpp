@@ -8,6 +8,7 @@
 
 #include "domain/contact/contact.hpp"
 #include "domain/ids.hpp"
+#include "domain/organization/webhook_events.hpp"
 #include "domain/rejection.hpp"
 
 // The facts. Their stored names and forms are in event_codec.hpp; both are frozen.
@@ -42,6 +43,7 @@ std::optional<Scope> scope_named(std::string_view name);
 
 struct Scopes {
   Scope contacts = Scope::none;
+  Scope webhooks = Scope::none;
 
   auto operator<=>(const Scopes&) const = default;
 };
@@ -89,8 +91,10 @@ struct WriterClaimed {
   auto operator<=>(const WriterClaimed&) const = default;
 };
 
-using Event = std::variant<ContactCreated, ContactUpdated, ContactDeleted, ApiKeyCreated,
-                           ApiKeyRevoked, RequestAnswered, WriterClaimed>;
+using Event =
+    std::variant<ContactCreated, ContactUpdated, ContactDeleted, ApiKeyCreated, ApiKeyRevoked,
+                 RequestAnswered, WriterClaimed, WebhookCreated, WebhookUpdated, WebhookDisabled,
+                 WebhookSecretRotated, WebhookDeleted, WebhookProgressed>;
 
 // Ties an event to the request that carried an Idempotency-Key.
 struct IdempotencyStamp {

@@ -19,7 +19,7 @@ struct KeysConfig {
   ServerOptions server;
   std::string organization;
   std::string name;
-  std::string scope = "contacts=write";
+  std::vector<std::string> scopes = {"contacts=write"};
   std::string id;
   std::string expires_in;
   std::string grace = "1d";
@@ -59,10 +59,13 @@ std::string end_of(const KeysConfig& config) {
 }
 
 std::string check_scope(const std::string& text) {
-  for (const char* known : {"contacts=none", "contacts=read", "contacts=write"}) {
-    if (text == known) return {};
-  }
-  return "'" + text + "' is no scope; give contacts=none, contacts=read or contacts=write";
+  const std::size_t equals = text.find('=');
+  const std::string resource = text.substr(0, equals);
+  const std::string scope = equals == std::string::npos ? "" : text.substr(equals + 1);
+  const bool known = resource == "contacts" || resource == "webhooks";
+  if (known && (scope == "none" || scope == "read" || scope == "write")) return {};
+  return "'" + text + "' is no scope; give contacts=none, contacts=read or contacts=write, " +
+         "or the same of webhooks";
 }
 
 std::string text(const json::value& object, const char* name) {
@@ -89,10 +92,13 @@ int show_new_key(const KeysConfig& config, const Answer& answer) {
 }
 
 int create(const KeysConfig& config) {
-  const std::string scope = config.scope.substr(config.scope.find('=') + 1);
-  json::object body{{"organization", config.organization},
-                    {"name", config.name},
-                    {"scopes", {{"contacts", scope}}}};
+  json::object scopes;
+  for (const std::string& scope : config.scopes) {
+    const std::size_t equals = scope.find('=');
+    scopes[scope.substr(0, equals)] = scope.substr(equals + 1);
+  }
+  json::object body{
+      {"organization", config.organization}, {"name", config.name}, {"scopes", scopes}};
   if (!config.expires_in.empty()) body["expires_at"] = end_of(config);
   return show_new_key(
       config, HttpClient{config.server}.ask("POST", "/admin/v1/keys", json::serialize(body)));
@@ -180,9 +186,9 @@ void add_keys(CommandLine& line) {
   CLI::App* made = add("create", "Make a key; it is shown this once", create);
   made->add_option("--organization", config->organization, "Whose contacts")->required();
   made->add_option("--name", config->name, "What the key is for")->required();
-  made->add_option("--scope", config->scope, "What the key may do")
+  made->add_option("--scope", config->scopes, "What the key may do; may be repeated")
       ->capture_default_str()
-      ->check(CLI::Validator(check_scope, "contacts=none|read|write"));
+      ->check(CLI::Validator(check_scope, "contacts|webhooks=none|read|write"));
   add_expiry(*made, *config);
   CLI::App* rotated = add("rotate", "Make a key's successor; both hold for a time", rotate);
   rotated->add_option("id", config->id, "The old key's id")->required();

@@ -22,6 +22,7 @@ struct Raw {
   std::int64_t drain_timeout_ms = 10'000;
   std::int64_t feed_heartbeat_ms = 15'000;
   std::int64_t feed_stall_ms = 10'000;
+  std::int64_t webhook_timeout_ms = 15'000;
 };
 
 void add_limits(CLI::App& app, Raw& raw) {
@@ -78,6 +79,24 @@ void add_timeouts(CLI::App& app, Raw& raw) {
       ->check(CLI::Range(0, 3'600'000));
 }
 
+void add_webhooks(CLI::App& app, Raw& raw) {
+  WebhookConfig& webhooks = raw.serve.webhooks;
+  app.add_option("--webhook-secret", webhooks.secret,
+                 "Master secret from which webhooks' signing secrets are derived; without one, "
+                 "<data-dir>/webhook.key, made if absent")
+      ->envname("CONTACTD_WEBHOOK_SECRET");
+  option(app, "webhook-secret-file", webhooks.secret_file, "The file that has the master secret");
+  option(app, "webhook-timeout-ms", raw.webhook_timeout_ms,
+         "Time for one delivery, from the look-up of its host to the answer's header")
+      ->check(CLI::Range(1, 60'000));
+  option(app, "webhook-retry-scale", webhooks.retry_scale,
+         "Factor on the pauses between a delivery's attempts; below 1 for tests")
+      ->check(CLI::Range(0.0, 1.0));
+  flag(app, "webhook-allow-http", webhooks.rules.allow_http, "Take webhooks whose URL isn't https");
+  flag(app, "webhook-allow-private", webhooks.rules.allow_private,
+       "Deliver to addresses that aren't the public internet's, such as 10.0.0.1");
+}
+
 void add_feed(CLI::App& app, Raw& raw) {
   ServeConfig& serve = raw.serve;
   option(app, "feed-heartbeat-ms", raw.feed_heartbeat_ms,
@@ -108,6 +127,7 @@ void add_flags(CLI::App& app, Raw& raw) {
   add_limits(app, raw);
   add_timeouts(app, raw);
   add_feed(app, raw);
+  add_webhooks(app, raw);
   option(app, "log-level", serve.log_level, "Least severity of what is logged")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}));
   option(app, "log-format", serve.log_format, "Form of a log line, on standard error")
@@ -151,6 +171,7 @@ ServeConfig finish(Raw& raw) {
   serve.drain_timeout = milliseconds{raw.drain_timeout_ms};
   serve.feed_heartbeat = milliseconds{raw.feed_heartbeat_ms};
   serve.feed_stall = milliseconds{raw.feed_stall_ms};
+  serve.webhooks.timeout = milliseconds{raw.webhook_timeout_ms};
   return serve;
 }
 

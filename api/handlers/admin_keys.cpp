@@ -63,8 +63,14 @@ void read_scopes(KeyRequest& request, const json::value* value, domain::Validati
   for (const auto& member : *scopes) {
     const auto text = text_of(member.value());
     const auto scope = text ? domain::scope_named(*text) : std::nullopt;
-    if (member.key() != "contacts" || !scope) return errors.add("scopes", sentence);
-    request.scopes.contacts = *scope;
+    if (!scope) return errors.add("scopes", sentence);
+    if (member.key() == "contacts") {
+      request.scopes.contacts = *scope;
+    } else if (member.key() == "webhooks") {
+      request.scopes.webhooks = *scope;
+    } else {
+      return errors.add("scopes", sentence);
+    }
   }
 }
 
@@ -157,10 +163,13 @@ std::string replaces_member(const domain::ApiKey& key) {
 
 // The members that a creation and a listing share, after the id and the secret.
 std::string shared_members(const domain::ApiKey& key) {
-  return R"(,"organization":)" + json_string(key.organization.str()) + R"(,"name":)" +
-         json_string(key.name) + R"(,"scopes":{"contacts":")" +
-         std::string{name_of(key.scopes.contacts)} + R"("},"created_at":)" +
-         time_or_null(key.created_at);
+  std::string out = R"(,"organization":)" + json_string(key.organization.str()) + R"(,"name":)" +
+                    json_string(key.name) + R"(,"scopes":{"contacts":")" +
+                    std::string{name_of(key.scopes.contacts)} + '"';
+  if (key.scopes.webhooks != domain::Scope::none) {
+    out += R"(,"webhooks":")" + std::string{name_of(key.scopes.webhooks)} + '"';
+  }
+  return out + R"(},"created_at":)" + time_or_null(key.created_at);
 }
 
 // A key just made, with its secret, which is shown this once.

@@ -269,7 +269,7 @@ ApiUser given_user(const ServerProcess& server, std::string_view scope,
   if (!organization) organization = new_organization();
   const json::object request = {{"organization", *organization},
                                 {"name", "a test"},
-                                {"scopes", json::object{{"contacts", scope}}}};
+                                {"scopes", json::object{{"contacts", scope}, {"webhooks", scope}}}};
   const Answer created =
       admin_of(server).send("POST", "/admin/v1/keys", {}, json::serialize(request)).then(201);
   const json::object data = created.data();
