@@ -85,9 +85,14 @@ std::vector<std::string> header_names(const Answer& answer) {
 class Tenancy : public ApiTest {
  protected:
   // Of each path parameter, what was never and what is the other organization's.
-  std::map<std::string, std::string> unknown = {{"contactId", "AbCdEfGhIjKlMnOpQrSt"}};
-  std::map<std::string, std::string> theirs_by_parameter() const {
-    return {{"contactId", theirs.id}};
+  std::map<std::string, std::string> unknown = {{"contactId", "AbCdEfGhIjKlMnOpQrSt"},
+                                                {"webhookId", "AbCdEfGhIjKlMnOpQrSt"},
+                                                {"deliveryId", "0000000000000000"}};
+  std::map<std::string, std::string> theirs_by_parameter() {
+    const Answer made = other.send("POST", "/api/v1/webhooks", {},
+                                   R"({"url": "https://example.com/", "enabled": false})");
+    const std::string webhook = json::value_to<std::string>(made.data().at("id"));
+    return {{"contactId", theirs.id}, {"webhookId", webhook}, {"deliveryId", "0000000000000001"}};
   }
 
   ApiUser other = given_user(shared_server());
@@ -97,6 +102,7 @@ class Tenancy : public ApiTest {
 
 TEST_F(Tenancy, EveryOperationOnAnothersIdAnswersByteForByteAsOnAnUnknownOne) {
   std::size_t tried = 0;
+  const auto of_other = theirs_by_parameter();
   for (const Operation& operation : operations_of_organizations()) {
     const auto names = parameters_of(operation, "path");
     if (names.empty() || operation.method == "OPTIONS") continue;
@@ -104,7 +110,7 @@ TEST_F(Tenancy, EveryOperationOnAnothersIdAnswersByteForByteAsOnAnUnknownOne) {
     for (const std::string& name : names) ASSERT_TRUE(unknown.contains(name)) << name;
     const auto body = body_for(operation);
     const std::string no_such = filled(operation.path, unknown);
-    const std::string of_theirs = filled(operation.path, theirs_by_parameter());
+    const std::string of_theirs = filled(operation.path, of_other);
     for (const Headers& headers :
          {Headers{}, Headers{{"If-Match", "\"9\""}}, Headers{{"If-None-Match", "*"}},
           Headers{{"If-Match", theirs.etag}}}) {
