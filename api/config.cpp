@@ -7,7 +7,7 @@ namespace contactd::api {
 namespace {
 
 // In the order in which --help lists them.
-constexpr void (*commands[])(CommandLine&) = {add_serve, add_keys, add_events};
+constexpr void (*commands[])(CommandLine&) = {add_serve, add_keys, add_events, add_verify};
 
 // The first line of what CLI11 says, as one sentence.
 ExitNow usage_error(const CLI::Error& error) {

@@ -43,7 +43,7 @@ void log_failure(const std::exception_ptr& failure) {
 
 }  // namespace
 
-Lane::Lane(ServerState& state) : state_(state) {}
+Lane::Lane(ServerState& state) : state_(state), feeds_(state.services, io_) {}
 
 void Lane::start() {
   asio::co_spawn(io_, watch_deadlines(), asio::detached);
@@ -78,11 +78,16 @@ std::uint64_t Lane::expect(Session& session) {
 }
 
 void Lane::wake_soon(infra::Writer& writer) {
-  if (std::find(to_wake_.begin(), to_wake_.end(), &writer) != to_wake_.end()) return;
-  to_wake_.push_back(&writer);
+  const auto waking = std::find_if(to_wake_.begin(), to_wake_.end(),
+                                   [&](const ToWake& one) { return one.writer == &writer; });
+  if (waking != to_wake_.end()) {
+    if (++waking->commands % limits::commands_before_wake_max == 0) writer.wake();
+    return;
+  }
+  to_wake_.push_back({&writer, 1});
   if (to_wake_.size() > 1) return;
   asio::post(io_, [this] {
-    for (infra::Writer* one : to_wake_) one->wake();
+    for (const ToWake& one : to_wake_) one.writer->wake();
     to_wake_.clear();
   });
 }
@@ -135,11 +140,15 @@ void Lane::count(std::string_view method, std::string_view route, int status,
 
 Awaitable<void> Lane::watch_deadlines() {
   Timer timer{io_};
+  SteadyTime next_sweep{};
   for (;;) {
     timer.expires_after(limits::deadline_check_interval);
     co_await timer.async_wait(await);
     const auto now = std::chrono::steady_clock::now();
     for (auto at = sessions_.begin(); at != sessions_.end();) (*at++)->check_deadline(now);
+    if (now < next_sweep) continue;
+    next_sweep = now + limits::feed_sweep_interval;
+    feeds_.sweep();
   }
 }
 

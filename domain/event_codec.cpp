@@ -10,6 +10,8 @@
 #include <limits>
 #include <stdexcept>
 
+#include "domain/stored_types.hpp"
+
 namespace contactd::domain {
 namespace {
 
@@ -24,9 +26,24 @@ constexpr std::string_view request_answered = "contactd.request.answered.v1";
 constexpr std::string_view writer_claimed_v1 = "contactd.writer.claimed.v1";
 constexpr std::string_view writer_claimed_v2 = "contactd.writer.claimed.v2";  // with `partitions`
 
-constexpr std::array all_types = {contact_created,   contact_updated,  contact_deleted,
-                                  api_key_created,   api_key_revoked,  request_answered,
-                                  writer_claimed_v1, writer_claimed_v2};
+// Every version of every type; stored_types.hpp has the rules.
+constexpr std::array all_types = {
+    StoredType{contact_created},
+    StoredType{contact_updated},
+    StoredType{contact_deleted},
+    StoredType{api_key_created},
+    StoredType{api_key_revoked},
+    StoredType{request_answered},
+    StoredType{writer_claimed_v1, [](json::object& data) { data["partitions"] = nullptr; }},
+    StoredType{writer_claimed_v2},
+};
+static_assert(gap_in(all_types).empty(), "a version of a stored type has no way to the next");
+
+constexpr auto all_names = [] {
+  std::array<std::string_view, all_types.size()> names;
+  for (std::size_t i = 0; i < names.size(); ++i) names[i] = all_types[i].name;
+  return names;
+}();
 
 struct Unreadable : std::runtime_error {
   using std::runtime_error::runtime_error;
@@ -48,7 +65,9 @@ std::uint64_t number_at(const json::object& object, std::string_view name) {
   throw Unreadable("member '" + std::string{name} + "' is no whole number");
 }
 
-std::uint32_t partitions_at(const json::object& object) {
+// Version 1 didn't say; that of version 2 always does.
+std::uint32_t partitions_at(const json::object& object, bool upcast) {
+  if (upcast && object.at("partitions").is_null()) return 0;
   const std::uint64_t count = number_at(object, "partitions");
   if (count == 0 || count > std::numeric_limits<std::uint32_t>::max()) {
     throw Unreadable("member 'partitions' is no number of partitions");
@@ -105,15 +124,17 @@ Scope scope_at(const json::object& object, std::string_view name) {
 }
 
 // Writers.
+void append_contact(std::string& out, const ContactId& id, Version version) {
+  out += R"({"contact_id":")";
+  out += id.view();
+  out += R"(","version":)";
+  out += std::to_string(version);
+}
+
 struct Encoder {
   std::string out;
 
-  void contact(const ContactId& id, Version version) {
-    out += R"({"contact_id":")";
-    out += id.view();
-    out += R"(","version":)";
-    out += std::to_string(version);
-  }
+  void contact(const ContactId& id, Version version) { append_contact(out, id, version); }
   void operator()(const ContactCreated& event) {
     contact(event.contact, 1);
     out += R"(,"changes":)";
@@ -172,7 +193,8 @@ ApiKeyCreated key_created_from(const json::object& object) {
           Scopes{scope_at(scopes->get_object(), "contacts")}, *hash};
 }
 
-Event event_from(std::string_view type, const json::object& data) {
+// The event that data of the newest version of a type says; `upcast` if an older one was stored.
+Event event_from(std::string_view type, const json::object& data, bool upcast) {
   if (type == contact_updated) {
     return ContactUpdated{contact_at(data), number_at(data, "version"), changes_at(data)};
   }
@@ -184,11 +206,20 @@ Event event_from(std::string_view type, const json::object& data) {
   if (type == api_key_created) return key_created_from(data);
   if (type == api_key_revoked) return ApiKeyRevoked{std::string{text_at(data, "key_id")}};
   if (type == request_answered) return answered_from(data);
-  if (type == writer_claimed_v1) return WriterClaimed{std::string{text_at(data, "writer")}};
   if (type == writer_claimed_v2) {
-    return WriterClaimed{std::string{text_at(data, "writer")}, partitions_at(data)};
+    return WriterClaimed{std::string{text_at(data, "writer")}, partitions_at(data, upcast)};
   }
   throw Unreadable("this release knows no such type; start one that does");
+}
+
+// Brings the data of a stored version up to the newest one, and reads it.
+Event event_from_stored(std::string_view type, json::object& data) {
+  const auto* stored = std::find_if(all_types.begin(), all_types.end(),
+                                    [&](const StoredType& one) { return one.name == type; });
+  if (stored == all_types.end()) return event_from(type, data, false);
+  const auto* newest = stored;
+  for (; newest->to_next != nullptr; ++newest) newest->to_next(data);
+  return event_from(newest->name, data, newest != stored);
 }
 
 // The data of a created or updated contact, read along the text that encode_data() writes, without
@@ -321,7 +352,7 @@ Rejection rejection_from(const json::object& object) {
 
 std::string_view type_of(const Event& event) { return std::visit(TypeName{}, event); }
 
-std::span<const std::string_view> stored_types() { return all_types; }
+std::span<const std::string_view> stored_types() { return all_names; }
 
 std::string encode_data(const Event& event) {
   Encoder encoder;
@@ -335,13 +366,20 @@ std::variant<Event, Undecodable> decode_data(std::string_view type, std::string_
   unsigned char memory[4096];
   json::monotonic_resource arena{memory};
   json::error_code ec;
-  const json::value value = json::parse(json::string_view{data.data(), data.size()}, ec, &arena);
+  json::value value = json::parse(json::string_view{data.data(), data.size()}, ec, &arena);
   if (ec || !value.is_object()) return Undecodable{"its data is no JSON object"};
   try {
-    return event_from(type, value.get_object());
+    return event_from_stored(type, value.get_object());
   } catch (const std::exception& problem) {
     return Undecodable{problem.what()};
   }
+}
+
+void append_contact_data(std::string& out, const ContactId& contact, Version version,
+                         std::string_view changes) {
+  append_contact(out, contact, version);
+  if (!changes.empty()) out.append(R"(,"changes":)").append(changes);
+  out += '}';
 }
 
 void append_changes(std::string& out, const std::vector<FieldChange>& changes) {

@@ -107,6 +107,9 @@ struct RecordedEvent {
   std::optional<IdempotencyStamp> idempotency;
   Stamp stamp;
   Event event;
+  // Of the event before it and of this one (projections/event_chain.hpp). None on a WriterClaimed,
+  // nor on what an earlier release wrote.
+  std::optional<Digest> chain_hash = std::nullopt;
 
   auto operator<=>(const RecordedEvent&) const = default;
 };

@@ -4,6 +4,7 @@
 
 #include "domain/contact/decide.hpp"
 #include "infra/random.hpp"
+#include "projections/event_chain.hpp"
 
 namespace contactd::infra {
 
@@ -42,6 +43,7 @@ BatchDecider::BatchDecider(std::uint32_t partition, const Claim& claim, Start st
       store_(store),
       now_(start.now),
       next_sequence_(start.next_sequence),
+      chain_hash_(start.chain_hash),
       bases_(std::move(bases)),
       emails_([this](const OrganizationId& organization, std::string_view email) {
         return holder_before(organization, email);
@@ -55,6 +57,16 @@ void BatchDecider::decide(const Submission& submission) {
   Decision decision = std::visit(
       [&](const auto& command) { return decide_on(submission, command); }, submission.command);
   settled_.push_back(settle(submission, std::move(decision)));
+}
+
+void BatchDecider::seal() {
+  canonical_.reserve(events_.size());
+  for (RecordedEvent& event : events_) {
+    canonical_.push_back(projections::canonical_bytes(event));
+    chain_hash_ = projections::chain_hash(chain_hash_, canonical_.back());
+    event.chain_hash = chain_hash_;
+  }
+  bases_.clear();
 }
 
 std::optional<Outcome> BatchDecider::earlier_answer(const Submission& submission) const {

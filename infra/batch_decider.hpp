@@ -26,6 +26,7 @@ class BatchDecider {
   struct Start {
     domain::Instant now;              // the time of all its events; not before an earlier batch's
     std::uint64_t next_sequence = 1;  // of its first event
+    domain::Digest chain_hash{};      // of the event before it
   };
 
   BatchDecider(std::uint32_t partition, const Claim& claim, Start start,
@@ -34,12 +35,16 @@ class BatchDecider {
   BatchDecider& operator=(const BatchDecider&) = delete;
 
   void decide(const Submission& submission);
-  // Nothing more is decided: lets the earlier batches go.
-  void seal() { bases_.clear(); }
+  // Nothing more is decided: chains the events, and lets the earlier batches go.
+  void seal();
 
   // What is to be appended.
   const std::vector<domain::RecordedEvent>& events() const { return events_; }
+  // The canonical bytes of each. REQUIRES: sealed.
+  const std::vector<std::string>& canonical() const { return canonical_; }
   std::uint64_t next_sequence() const { return next_sequence_; }
+  // Of the last event. REQUIRES: sealed.
+  const domain::Digest& chain_hash() const { return chain_hash_; }
 
   // To be called for each event of events(), in order, with what its fold gave.
   void confirm(const projections::FoldBatch::Result& result);
@@ -106,11 +111,13 @@ class BatchDecider {
   const ReadStore& store_;
   const domain::Instant now_;
   std::uint64_t next_sequence_;
+  domain::Digest chain_hash_;
   Bases bases_;
 
   domain::EmailRegistry emails_;
   std::unordered_map<std::string, Pending> contacts_;
   std::vector<domain::RecordedEvent> events_;
+  std::vector<std::string> canonical_;
   // Apart from the rest, so that who waits for one of them doesn't keep all of the batch.
   const std::shared_ptr<Results> results_ = std::make_shared<Results>();
   std::vector<Settled> settled_;

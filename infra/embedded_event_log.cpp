@@ -3,6 +3,7 @@
 #include <rocksdb/listener.h>
 #include <stdlib.h>
 
+#include <array>
 #include <cassert>
 #include <condition_variable>
 #include <cstring>
@@ -13,6 +14,7 @@
 #include "infra/errors.hpp"
 #include "infra/record_codec.hpp"
 #include "infra/rocksdb_open.hpp"
+#include "infra/wal_check.hpp"
 #include "projections/binary.hpp"
 
 namespace contactd::infra {
@@ -39,7 +41,8 @@ rocksdb::DBOptions database_options(rocksdb::Env* env) {
   if (env != nullptr) options.env = env;
   options.create_if_missing = true;
   options.paranoid_checks = true;
-  // What follows a torn record was never acknowledged; what precedes it was.
+  // What follows a torn record was never acknowledged; what precedes it was. That nothing follows
+  // it that was, wal_check.hpp sees to.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   options.recycle_log_file_num = recycled_wal_files;
   options.max_background_jobs = 2;
@@ -80,6 +83,17 @@ std::uint64_t end_of(const RocksDb& db) {
   return last->Valid() ? offset_of(last->key()) + 1 : 0;
 }
 
+LogEntry entry_of(std::uint64_t offset, std::string_view record) {
+  LogEntry entry;
+  entry.offset = offset;
+  std::visit([&](auto&& one) { entry.record = std::forward<decltype(one)>(one); },
+             decode_record(record));
+  if (std::holds_alternative<domain::RecordedEvent>(entry.record)) {
+    entry.canonical = canonical_part(record);
+  }
+  return entry;
+}
+
 // The records from `from` up to, without, `end`, at most `count_max` of them.
 LogSlice read_records(const RocksDb& db, std::uint64_t from, std::uint64_t end,
                       std::size_t count_max) {
@@ -96,11 +110,26 @@ LogSlice read_records(const RocksDb& db, std::uint64_t from, std::uint64_t end,
       throw LogUnavailable("the embedded log lacks the record at offset " +
                            std::to_string(slice.next_offset) + "; restore it from a backup");
     }
-    slice.entries.push_back({offset, decode_record(view(at->value()))});
+    slice.entries.push_back(entry_of(offset, view(at->value())));
     slice.next_offset = offset + 1;
   }
   if (!at->status().ok()) throw LogUnavailable(failed("read", at->status()));
   return slice;
+}
+
+// RocksDB would read a damaged write-ahead log up to the damage, forget the rest, and delete it.
+void require_nothing_would_be_forgotten(const std::filesystem::path& directory) {
+  const auto damage = find_wal_damage(directory);
+  if (!damage) return;
+  rocksdb::DB* opened = nullptr;
+  const auto status = rocksdb::DB::OpenForReadOnly({database_options(nullptr), record_options()},
+                                                   directory.string(), &opened);
+  const std::unique_ptr<rocksdb::DB> db{opened};
+  // What is behind the damage may be in a table since.
+  if (status.ok() && db->GetLatestSequenceNumber() >= damage->sequence) return;
+  throw LogUnavailable("the embedded log is damaged: " + damage->file.string() + " at byte " +
+                       std::to_string(damage->byte) +
+                       ", with acknowledged records behind it; restore it from a backup");
 }
 
 class EmbeddedEventLog final : public EventLog {
@@ -117,17 +146,18 @@ class EmbeddedEventLog final : public EventLog {
     const std::lock_guard lock{append_mutex_};
     if (full_) reopen();
     const std::uint64_t epoch = end_offset(partition);
-    const auto status = write({&proposal, 1});
+    const auto status = write({&proposal, 1}, {});
     if (!status.ok()) throw LogUnavailable(failed("claim", status));
     claimed_ = epoch;
     return {partition, epoch};
   }
 
-  AppendResult append(const Claim& claim, std::span<const domain::RecordedEvent> batch) override {
+  AppendResult append(const Claim& claim, std::span<const domain::RecordedEvent> batch,
+                      std::span<const std::string> canonical) override {
     assert(!batch.empty());
     const std::lock_guard lock{append_mutex_};
     if (claim.epoch != claimed_) return AppendResult::fenced;
-    if (write(batch).ok()) return AppendResult::committed;
+    if (write(batch, canonical).ok()) return AppendResult::committed;
     // RocksDB can't say what of it reached the disk. No more under this claim.
     claimed_ = no_claim;
     return AppendResult::unknown;
@@ -159,6 +189,7 @@ class EmbeddedEventLog final : public EventLog {
   static constexpr std::uint64_t no_claim = static_cast<std::uint64_t>(-1);
 
   void open() {
+    if (env_ == nullptr) require_nothing_would_be_forgotten(directory_);
     db_ = std::make_unique<RocksDb>(directory_, database_options(env_),
                                     std::vector<RocksDb::Family>{{"default", record_options()}});
     const std::lock_guard lock{end_mutex_};
@@ -179,11 +210,28 @@ class EmbeddedEventLog final : public EventLog {
     full_ = false;
   }
 
+  static void put(rocksdb::WriteBatch& batch, std::string_view key, std::string_view prefix,
+                  std::string_view canonical) {
+    const rocksdb::Slice key_part = slice(key);
+    const std::array value_parts{slice(prefix), slice(canonical)};
+    batch.Put(rocksdb::SliceParts{&key_part, 1},
+              rocksdb::SliceParts{value_parts.data(), static_cast<int>(value_parts.size())});
+  }
+
   // Guarded by append_mutex_. Returns once the records are on the disk.
-  rocksdb::Status write(std::span<const domain::RecordedEvent> events) {
+  rocksdb::Status write(std::span<const domain::RecordedEvent> events,
+                        std::span<const std::string> canonical) {
+    assert(canonical.empty() || canonical.size() == events.size());
     std::uint64_t offset = end_offset(only_partition);
     rocksdb::WriteBatch batch;
-    for (const auto& event : events) batch.Put(key_of(offset++), encode_record(event));
+    for (std::size_t i = 0; i < events.size(); ++i) {
+      const std::string key = key_of(offset++);
+      if (canonical.empty()) {
+        batch.Put(key, encode_record(events[i]));
+      } else {
+        put(batch, key, record_prefix(events[i]), canonical[i]);
+      }
+    }
     rocksdb::WriteOptions options;
     options.sync = true;
     const auto status = (*db_)->Write(options, &batch);
@@ -245,7 +293,7 @@ std::unique_ptr<RocksDb> open_beside_its_writer(const std::filesystem::path& dir
 class EmbeddedLogReader final : public LogReader {
  public:
   explicit EmbeddedLogReader(const std::filesystem::path& directory)
-      : db_(open_beside_its_writer(directory)) {}
+      : db_((require_nothing_would_be_forgotten(directory), open_beside_its_writer(directory))) {}
 
   std::uint32_t partition_count() const override { return 1; }
 

@@ -36,7 +36,8 @@ class TopicEventLog final : public KafkaEventLog {
   Claim claim(std::uint32_t partition, const domain::RecordedEvent& proposal) override {
     return {partition, partitions_.at(partition)->writer.claim(proposal)};
   }
-  AppendResult append(const Claim& claim, std::span<const domain::RecordedEvent> batch) override {
+  AppendResult append(const Claim& claim, std::span<const domain::RecordedEvent> batch,
+                      std::span<const std::string> /*canonical*/) override {
     return partitions_.at(claim.partition)->writer.append(claim.epoch, batch);
   }
   void release(std::uint32_t partition) override { partitions_.at(partition)->writer.release(); }

@@ -98,7 +98,7 @@ void Projector::fold(const LogSlice& slice, const OnFolded& on_folded) {
       continue;
     }
     const auto& event = std::get<domain::RecordedEvent>(entry.record);
-    folded.emplace_back(&event, fold.apply(entry.offset, event));
+    folded.emplace_back(&event, fold.apply(entry.offset, event, entry.canonical));
     count(folded.back().second.admission, entry.offset);
   }
   fold.finish();

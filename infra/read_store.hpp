@@ -12,6 +12,7 @@
 #include "domain/contact/contact.hpp"
 #include "domain/organization/api_key.hpp"
 #include "projections/checkpoint.hpp"
+#include "projections/feed.hpp"
 #include "projections/fold.hpp"
 #include "projections/idempotency.hpp"
 
@@ -81,6 +82,15 @@ class ReadStore : public projections::StateReader {
   virtual ListPage list(const domain::OrganizationId& organization,
                         const ListQuery& query) const = 0;
 
+  // The organization's contact events after that offset, in order, at most `count_max`. Costs
+  // these; nothing but memory is read where they are new.
+  virtual std::vector<projections::FeedEntry> feed(const domain::OrganizationId& organization,
+                                                   std::uint64_t after,
+                                                   std::size_t count_max) const = 0;
+  // The last one; nothing if there was none yet.
+  virtual std::optional<projections::FeedEntry> feed_end(
+      const domain::OrganizationId& organization) const = 0;
+
   // Calls `visit` with the rows of a table from `begin` up to, without, `end`, in order and of one
   // moment, until it returns false. What is in memory of the range is copied first.
   using RowVisitor = std::function<bool(std::string_view key, std::string_view value)>;
@@ -95,9 +105,9 @@ class ReadStore : public projections::StateReader {
   virtual void flush() = 0;
 };
 
-// Opens, or creates, the database in `directory`. One of another format, or one that
-// is damaged, is removed and made anew: the log has all that was in it. On the disk that `env`
-// stands for, or else the machine's. Throws StoreUnavailable.
+// Opens, or creates, the database in `directory`. One of another format, or one that is damaged, is
+// removed and made anew: the log has all that was in it. On the disk that `env` stands for, or else
+// the machine's. Throws StoreUnavailable.
 std::unique_ptr<ReadStore> open_read_store(const std::filesystem::path& directory,
                                            rocksdb::Env* env = nullptr);
 

@@ -3,6 +3,7 @@
 #include <rocksdb/table.h>
 
 #include <algorithm>
+#include <limits>
 #include <shared_mutex>
 #include <unordered_map>
 
@@ -11,6 +12,7 @@
 #include "infra/log.hpp"
 #include "infra/merged_rows.hpp"
 #include "infra/read_store.hpp"
+#include "infra/rocksdb_feed.hpp"
 #include "infra/rocksdb_list.hpp"
 #include "infra/rocksdb_open.hpp"
 #include "infra/row_cache.hpp"
@@ -27,9 +29,9 @@ using domain::OrganizationId;
 constexpr std::size_t block_cache_bytes = 64U << 20U;
 // Each generation that is written out is a sorted run of its own. So many of them, and those that
 // came of merges, may lie in a table; each costs a look-up a filter, a range a seek.
-constexpr int sorted_runs_max = 8;
+constexpr int sorted_runs_max = 12;
 // What rows that were replaced since may take on the disk, in percent of those that hold.
-constexpr unsigned replaced_rows_percent_max = 100;
+constexpr unsigned replaced_rows_percent_max = 200;
 constexpr double filter_bits_per_key = 10;
 // A hundred thousand contacts of the usual size. A look-up in RocksDB is ten times dearer.
 constexpr std::size_t cached_row_bytes_max = 96U << 20U;
@@ -60,9 +62,15 @@ bool looked_up(Table table) {
     case Table::snapshots:  // every one that is asked for is there
     case Table::by_creation:
     case Table::by_update:
+    case Table::feed:
       return false;
   }
   std::abort();
+}
+
+// Tables whose rows are never replaced: merging runs frees nothing there.
+bool only_grows(Table table) {
+  return table == Table::history || table == Table::snapshots || table == Table::by_creation;
 }
 
 std::vector<RocksDb::Family> families() {
@@ -79,13 +87,16 @@ std::vector<RocksDb::Family> families() {
     rocksdb::ColumnFamilyOptions options;
     options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(blocks));
     options.compression = rocksdb::kLZ4Compression;
-    options.compression_per_level = {rocksdb::kNoCompression, rocksdb::kNoCompression,
-                                     rocksdb::kLZ4Compression};
+    options.compression_per_level = {
+        rocksdb::kNoCompression, rocksdb::kNoCompression,
+        // A contact is read often, and replaced soon.
+        table == Table::contacts ? rocksdb::kNoCompression : rocksdb::kLZ4Compression};
     // Rows come in no order, so that each generation overlaps all of a table: merging runs of like
     // size writes a row half as often as merging each into the next level does.
     options.compaction_style = rocksdb::kCompactionStyleUniversal;
     options.level0_file_num_compaction_trigger = sorted_runs_max;
-    options.compaction_options_universal.max_size_amplification_percent = replaced_rows_percent_max;
+    options.compaction_options_universal.max_size_amplification_percent =
+        only_grows(table) ? std::numeric_limits<unsigned>::max() : replaced_rows_percent_max;
     all.push_back({table == Table::meta ? "default" : std::string{name_of(table)}, options});
   }
   return all;
@@ -221,6 +232,14 @@ class RocksDbReadStore final : public ReadStore {
       return contact_row(organization, contact);
     };
     return list_contacts(db_, generations_, row_of, organization, query);
+  }
+
+  std::vector<FeedEntry> feed(const OrganizationId& organization, std::uint64_t after,
+                              std::size_t count_max) const override {
+    return read_feed_rows(db_, generations_, organization, after, count_max);
+  }
+  std::optional<FeedEntry> feed_end(const OrganizationId& organization) const override {
+    return read_feed_end(db_, generations_, organization);
   }
 
   void visit_range(Table table, const std::string& begin, const std::string& end,

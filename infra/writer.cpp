@@ -38,13 +38,14 @@ void require_all_that_was_folded(std::uint64_t log_end, std::uint64_t folded) {
 }  // namespace
 
 Writer::Writer(std::uint32_t partition, Limits limits, EventLog& log, ReadStore& store,
-               Metrics& metrics, Clock clock)
+               Metrics& metrics, Clock clock, FeedHub* feed_hub)
     : partition_(partition),
       limits_(limits),
       log_(log),
       store_(store),
       metrics_(metrics),
       clock_(std::move(clock)),
+      feed_hub_(feed_hub),
       projector_(partition, log, store, metrics),
       folded_(projector_.checkpoint()) {}
 
@@ -107,8 +108,9 @@ void Writer::wake() {
   bool wake = false;
   {
     const std::lock_guard lock{mutex_};
+    released_ = queue_.size();
     // With nothing queued the thread would sleep on, and waiting_ would say that it doesn't.
-    wake = !queue_.empty() && std::exchange(waiting_, false);
+    wake = released_ > 0 && std::exchange(waiting_, false);
   }
   if (wake) to_write_.notify_one();
 }
@@ -202,6 +204,7 @@ bool Writer::claim_and_catch_up(std::stop_token stop) {
                claim.epoch + 1 - std::min(from.next_offset, claim.epoch + 1));
   next_sequence_ = 1;
   last_time_ = folded_.last_time;
+  chain_hash_ = folded_.chain.hash;  // the claim's: nothing but it was applied since
   committed_ = 0;
   handed_over_ = false;
   serving_ = true;
@@ -244,21 +247,23 @@ std::vector<Submission> Writer::take_batch(std::stop_token stop) {
   // Says each time before it sleeps that it does.
   const auto due = [this] {
     const bool now = failure_ || ownership_ != Ownership::ours ||
-                     (!queue_.empty() && in_flight_.size() < limits_.batches_in_flight_max);
+                     (released_ > 0 && in_flight_.size() < limits_.batches_in_flight_max);
     waiting_ = !now;
     return now;
   };
   to_write_.wait(lock, stop, due);
+  if (stop.stop_requested()) released_ = queue_.size();
   // Told to stop, it still decides what is queued, each batch in its turn.
   if (!queue_.empty()) to_write_.wait(lock, due);
   waiting_ = false;
   if (failure_) std::rethrow_exception(failure_);
   if (ownership_ != Ownership::ours) return {};
-  const std::size_t count = std::min(queue_.size(), limits_.batch_commands_max);
+  const std::size_t count = std::min(released_, limits_.batch_commands_max);
   const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
   std::vector<Submission> batch{std::make_move_iterator(queue_.begin()),
                                 std::make_move_iterator(end)};
   queue_.erase(queue_.begin(), end);
+  released_ -= count;
   metrics_.queue_commands.Set(static_cast<double>(queue_.size()));
   return batch;
 }
@@ -272,12 +277,13 @@ std::shared_ptr<BatchDecider> Writer::decide(const std::vector<Submission>& batc
   }
   // The log's times never go backwards, whatever the clock does.
   last_time_ = std::max(clock_(), last_time_);
-  auto decider = std::make_shared<BatchDecider>(partition_, claim_,
-                                                BatchDecider::Start{last_time_, next_sequence_},
-                                                projector_.confirmed(), store_, std::move(bases));
+  auto decider = std::make_shared<BatchDecider>(
+      partition_, claim_, BatchDecider::Start{last_time_, next_sequence_, chain_hash_},
+      projector_.confirmed(), store_, std::move(bases));
   for (const Submission& submission : batch) decider->decide(submission);
   decider->seal();
   next_sequence_ = decider->next_sequence();
+  chain_hash_ = decider->chain_hash();
   return decider;
 }
 
@@ -317,7 +323,7 @@ void Writer::process(std::vector<Submission> batch) {
 AppendResult Writer::append(const BatchDecider& decider) {
   const auto started = Clocked::now();
   try {
-    const AppendResult result = log_.append(claim_, decider.events());
+    const AppendResult result = log_.append(claim_, decider.events(), decider.canonical());
     const std::chrono::duration<double> took = Clocked::now() - started;
     metrics_.log_append_seconds.Observe(took.count());
     return result;
@@ -393,6 +399,7 @@ void Writer::refuse_all_queued() {
     const std::lock_guard lock{mutex_};
     queued.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(queue_.end()));
     queue_.clear();
+    released_ = 0;
     metrics_.queue_commands.Set(0);
   }
   answer(queued, std::vector<Outcome>(queued.size(), Outcome{NotTaken{}}));

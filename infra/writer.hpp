@@ -20,6 +20,7 @@
 #include "domain/rejection.hpp"
 #include "infra/clock.hpp"
 #include "infra/event_log.hpp"
+#include "infra/feed_hub.hpp"
 #include "infra/metrics.hpp"
 #include "infra/projector.hpp"
 #include "infra/read_store.hpp"
@@ -129,7 +130,7 @@ class Writer {
   };
 
   Writer(std::uint32_t partition, Limits limits, EventLog& log, ReadStore& store, Metrics& metrics,
-         Clock clock);
+         Clock clock, FeedHub* feed_hub = nullptr);
   ~Writer();
 
   // Starts to fold. Nothing is written before take().
@@ -146,10 +147,10 @@ class Writer {
   Ownership ownership() const;
 
   // Queues a command, whose outcome goes to its sink; or says at once why not.
-  // The thread may sleep on until wake().
+  // It isn't looked at until wake().
   std::optional<Refusal> submit(Submission submission);
-  // Tells the thread that something was queued. Apart from submit(), so that commands which arrive
-  // together are decided together.
+  // Releases what was queued to be decided. Apart from submit(), so that commands which arrive
+  // together are decided together: a batch has a price of its own.
   void wake();
 
   Status status() const;
@@ -212,10 +213,12 @@ class Writer {
   ReadStore& store_;
   Metrics& metrics_;
   const Clock clock_;
+  FeedHub* const feed_hub_;  // told of what was folded; may be null
 
   // Touched by the writing thread only.
   std::uint64_t next_sequence_ = 1;
   domain::Instant last_time_;  // of the last event decided
+  domain::Digest chain_hash_;  // its chain hash
 
   std::atomic<bool> caught_up_{false};
 
@@ -230,6 +233,7 @@ class Writer {
   std::condition_variable_any to_fold_;   // for the folding thread
   std::condition_variable_any given_up_;  // for give_up()
   std::deque<Submission> queue_;
+  std::size_t released_ = 0;  // so many from the front of queue_ may be decided
   std::set<domain::Digest> in_progress_;  // the idempotency keys of what is queued or in flight
   bool waiting_ = false;                  // the writing thread sleeps and wants to be woken
   Status status_;

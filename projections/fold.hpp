@@ -17,7 +17,8 @@
 namespace contactd::projections {
 
 // The log says something that no writer could have decided: an update of a contact that isn't
-// there, a version that isn't the next. The fold stops; it never guesses.
+// there, a version that isn't the next; or not what was written: its chain of hashes breaks. The
+// fold stops; it never guesses.
 struct BrokenLog : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -62,9 +63,14 @@ class FoldBatch {
   FoldBatch(std::uint32_t partition, const Checkpoint& from, const StateReader& confirmed,
             WriteSink& sink);
 
-  // Folds the event at `offset`. Throws BrokenLog, or CorruptRecord from what was folded before;
-  // the batch must then be dropped whole.
-  Result apply(std::uint64_t offset, const domain::RecordedEvent& event);
+  // Folds the event at `offset`, of which the log has these canonical bytes (event_chain.hpp).
+  // Throws BrokenLog, or CorruptRecord from what was folded before; the batch must then be dropped
+  // whole.
+  Result apply(std::uint64_t offset, const domain::RecordedEvent& event,
+               std::string_view canonical);
+  Result apply(std::uint64_t offset, const domain::RecordedEvent& event) {
+    return apply(offset, event, canonical_bytes(event));
+  }
 
   // Passes over a record that is no event of this log's. The caller has counted it.
   void skip(std::uint64_t offset) { checkpoint_.next_offset = offset + 1; }

@@ -37,5 +37,6 @@ struct CommandLine {
 void add_events(CommandLine& line);
 void add_keys(CommandLine& line);
 void add_serve(CommandLine& line);
+void add_verify(CommandLine& line);
 
 }  // namespace contactd::api

@@ -276,6 +276,7 @@ TEST_F(WriterFaultsTest, AnEventThatNobodyCouldHaveDecidedStopsThePartition) {
   log_->on_append([](EventLog& log, const Claim& claim, FaultyLog::Batch batch) {
     domain::RecordedEvent event = batch.front();
     event.event = domain::ContactUpdated{contact_id("nobody"), 2, {}};
+    event.chain_hash = {};  // as if decided so, and not changed later
     return log.append(claim, {&event, 1});
   });
   EXPECT_TRUE(is<OutcomeUnknown>(run(create("ann"))));

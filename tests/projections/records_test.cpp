@@ -26,12 +26,15 @@ void expect_cuts_refused(const std::string& record, const Read& read) {
 }
 
 TEST(CheckpointRecord, ReadsBackAndHasTheseBytes) {
-  const Checkpoint checkpoint{258, 1, 2, {3}};
+  const Checkpoint checkpoint{258, 1, 2, {3}, {digest(0x61), 4, 5}};
   const std::string record = encode(checkpoint);
   EXPECT_EQ(read_checkpoint(record), checkpoint);
   EXPECT_EQ(printable(record),
             "\\x00\\x00\\x00\\x00\\x00\\x00\\x01\\x02\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x01"
-            "\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x02\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x03");
+            "\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x02\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x03" +
+                std::string(32, 'a') +
+                "\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x04"
+                "\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x05");
   expect_cuts_refused(record, [](const std::string& cut) { return read_checkpoint(cut); });
 }
 
