@@ -118,11 +118,11 @@ LogSlice read_records(const RocksDb& db, std::uint64_t from, std::uint64_t end,
 }
 
 // RocksDB would read a damaged write-ahead log up to the damage, forget the rest, and delete it.
-void require_nothing_would_be_forgotten(const std::filesystem::path& directory) {
+void require_nothing_would_be_forgotten(const std::filesystem::path& directory, rocksdb::Env* env) {
   const auto damage = find_wal_damage(directory);
   if (!damage) return;
   rocksdb::DB* opened = nullptr;
-  const auto status = rocksdb::DB::OpenForReadOnly({database_options(nullptr), record_options()},
+  const auto status = rocksdb::DB::OpenForReadOnly({database_options(env), record_options()},
                                                    directory.string(), &opened);
   const std::unique_ptr<rocksdb::DB> db{opened};
   // What is behind the damage may be in a table since.
@@ -188,8 +188,16 @@ class EmbeddedEventLog final : public EventLog {
  private:
   static constexpr std::uint64_t no_claim = static_cast<std::uint64_t>(-1);
 
+  static void put(rocksdb::WriteBatch& batch, std::string_view key, std::string_view prefix,
+                  std::string_view canonical) {
+    const rocksdb::Slice key_part = slice(key);
+    const std::array value_parts{slice(prefix), slice(canonical)};
+    batch.Put(rocksdb::SliceParts{&key_part, 1},
+              rocksdb::SliceParts{value_parts.data(), static_cast<int>(value_parts.size())});
+  }
+
   void open() {
-    if (env_ == nullptr) require_nothing_would_be_forgotten(directory_);
+    require_nothing_would_be_forgotten(directory_, env_);
     db_ = std::make_unique<RocksDb>(directory_, database_options(env_),
                                     std::vector<RocksDb::Family>{{"default", record_options()}});
     const std::lock_guard lock{end_mutex_};
@@ -208,14 +216,6 @@ class EmbeddedEventLog final : public EventLog {
       throw LogUnavailable(problem.what());
     }
     full_ = false;
-  }
-
-  static void put(rocksdb::WriteBatch& batch, std::string_view key, std::string_view prefix,
-                  std::string_view canonical) {
-    const rocksdb::Slice key_part = slice(key);
-    const std::array value_parts{slice(prefix), slice(canonical)};
-    batch.Put(rocksdb::SliceParts{&key_part, 1},
-              rocksdb::SliceParts{value_parts.data(), static_cast<int>(value_parts.size())});
   }
 
   // Guarded by append_mutex_. Returns once the records are on the disk.
@@ -293,7 +293,8 @@ std::unique_ptr<RocksDb> open_beside_its_writer(const std::filesystem::path& dir
 class EmbeddedLogReader final : public LogReader {
  public:
   explicit EmbeddedLogReader(const std::filesystem::path& directory)
-      : db_((require_nothing_would_be_forgotten(directory), open_beside_its_writer(directory))) {}
+      : db_((require_nothing_would_be_forgotten(directory, nullptr),
+             open_beside_its_writer(directory))) {}
 
   std::uint32_t partition_count() const override { return 1; }
 

@@ -15,6 +15,11 @@ struct LogUnavailable : Unavailable {
   using Unavailable::Unavailable;
 };
 
+// No broker of the log answers; one may at any time.
+struct LogAway : LogUnavailable {
+  using LogUnavailable::LogUnavailable;
+};
+
 struct StoreUnavailable : Unavailable {
   using Unavailable::Unavailable;
 };

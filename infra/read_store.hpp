@@ -11,6 +11,7 @@
 
 #include "domain/contact/contact.hpp"
 #include "domain/organization/api_key.hpp"
+#include "domain/organization/webhook.hpp"
 #include "projections/checkpoint.hpp"
 #include "projections/feed.hpp"
 #include "projections/fold.hpp"
@@ -78,6 +79,11 @@ class ReadStore : public projections::StateReader {
   virtual std::vector<domain::ApiKey> api_keys(
       const std::optional<domain::OrganizationId>& organization, const domain::KeyId& after,
       std::size_t count_max) const = 0;
+  virtual std::optional<domain::Webhook> webhook(const domain::OrganizationId& organization,
+                                                 const domain::WebhookId& id) const = 0;
+  // All of the organization's, or of everybody's, by organization and id.
+  virtual std::vector<domain::Webhook> webhooks(
+      const std::optional<domain::OrganizationId>& organization) const = 0;
   // Costs what it skips, counts and reads: a cursor's page costs the page.
   virtual ListPage list(const domain::OrganizationId& organization,
                         const ListQuery& query) const = 0;

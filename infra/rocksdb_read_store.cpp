@@ -18,6 +18,7 @@
 #include "infra/row_cache.hpp"
 #include "projections/api_key_record.hpp"
 #include "projections/binary.hpp"
+#include "projections/webhook_record.hpp"
 
 namespace contactd::infra {
 namespace {
@@ -56,6 +57,7 @@ bool looked_up(Table table) {
     case Table::counts:
     case Table::idempotency:
     case Table::api_keys:
+    case Table::webhooks:
     case Table::meta:
       return true;
     case Table::history:
@@ -227,6 +229,27 @@ class RocksDbReadStore final : public ReadStore {
     return all;
   }
 
+  std::optional<domain::Webhook> webhook(const OrganizationId& organization,
+                                         const domain::WebhookId& id) const override {
+    const std::string key = keys::webhook(organization, id);
+    const auto row = get(Table::webhooks, key);
+    if (!row) return std::nullopt;
+    return read_webhook(key, *row);
+  }
+
+  std::vector<domain::Webhook> webhooks(
+      const std::optional<OrganizationId>& organization) const override {
+    std::vector<domain::Webhook> all;
+    const std::string prefix = organization ? keys::organization(*organization) : "";
+    MergedRows at = organization ? rows_from(Table::webhooks, prefix, keys::past(prefix))
+                                 : rows_from(Table::webhooks, prefix);
+    for (; at.valid() && at.key().starts_with(prefix); at.next()) {
+      all.push_back(read_webhook(at.key(), at.value()));
+    }
+    at.require_ok();
+    return all;
+  }
+
   ListPage list(const OrganizationId& organization, const ListQuery& query) const override {
     const RowReader row_of = [&](const ContactId& contact) {
       return contact_row(organization, contact);
@@ -319,15 +342,13 @@ class RocksDbReadStore final : public ReadStore {
 
   // The rows of a generation that leaves memory are those that were used last.
   void remember(const Generation& flushed) {
-    std::vector<Generation::Entry> contacts;
-    flushed.entries(Table::contacts, {}, {}, contacts);
-    for (const auto& [key, row] : contacts) {
-      if (*row) {
-        rows_.put(key, **row);
+    flushed.visit_contacts([this](std::string_view key, const Generation::Row& row) {
+      if (row) {
+        rows_.put(key, *row);
       } else {
         rows_.erase(key);
       }
-    }
+    });
   }
 
   // An empty `end` is the end of the table; the disk's rows go on past another one.
