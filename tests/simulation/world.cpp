@@ -100,7 +100,8 @@ infra::Claim SimulatedLog::claim(std::uint32_t partition, const domain::Recorded
 }
 
 AppendResult SimulatedLog::append(const infra::Claim& claim,
-                                  std::span<const domain::RecordedEvent> events) {
+                                  std::span<const domain::RecordedEvent> events,
+                                  std::span<const std::string>) {
   const World::Batch batch{events.begin(), events.end()};
   const std::size_t us = 1 + world_.random.below(quick_us_max);
   world_.scheduler.sleep_ns(static_cast<std::int64_t>(us) * 1000);
@@ -290,6 +291,16 @@ std::vector<domain::ApiKey> SimulatedStore::api_keys(const std::optional<domain:
 }
 
 infra::ListPage SimulatedStore::list(const domain::OrganizationId&, const infra::ListQuery&) const {
+  not_here();
+}
+
+std::vector<projections::FeedEntry> SimulatedStore::feed(const domain::OrganizationId&,
+                                                         std::uint64_t, std::size_t) const {
+  not_here();
+}
+
+std::optional<projections::FeedEntry> SimulatedStore::feed_end(
+    const domain::OrganizationId&) const {
   not_here();
 }
 
