@@ -28,8 +28,6 @@ Family<Histogram>& histograms(Registry& registry, const char* name, const char* 
   return BuildHistogram().Name(name).Help(help).Register(registry);
 }
 
-constexpr auto tls_end = "contactd_tls_certificate_end_seconds";
-constexpr auto tls_end_help = "When the certificate in use ends, since 1970; 0: no TLS";
 constexpr auto append_failures = "contactd_log_append_failures_total";
 constexpr auto append_failures_help = "Batches that were not known to be committed, by result";
 constexpr auto fold_skipped = "contactd_fold_skipped_total";
@@ -47,7 +45,8 @@ Metrics::Metrics()
                                        "Connections turned away at the limit")),
       tls_handshakes_failed(counter(*registry_, "contactd_tls_handshakes_failed_total",
                                     "Connections that ended before TLS was agreed upon")),
-      tls_certificate_ends(gauge(*registry_, tls_end, tls_end_help)),
+      tls_certificate_ends(gauge(*registry_, "contactd_tls_certificate_end_seconds",
+                                 "When the certificate in use ends, since 1970; 0: no TLS")),
       feed_followers(gauge(*registry_, "contactd_feed_followers",
                            "Streams and long polls that follow an organization's events")),
       feed_bytes(counter(*registry_, "contactd_feed_stream_bytes_total", "Sent to streams")),
