@@ -294,6 +294,16 @@ infra::ListPage SimulatedStore::list(const domain::OrganizationId&, const infra:
   not_here();
 }
 
+std::optional<domain::Webhook> SimulatedStore::webhook(const domain::OrganizationId&,
+                                                       const domain::WebhookId&) const {
+  return std::nullopt;
+}
+
+std::vector<domain::Webhook> SimulatedStore::webhooks(
+    const std::optional<domain::OrganizationId>&) const {
+  not_here();
+}
+
 std::vector<projections::FeedEntry> SimulatedStore::feed(const domain::OrganizationId&,
                                                          std::uint64_t, std::size_t) const {
   not_here();

@@ -108,6 +108,10 @@ class SimulatedStore final : public infra::ReadStore {
                                        std::size_t count_max) const override;
   infra::ListPage list(const domain::OrganizationId& organization,
                        const infra::ListQuery& query) const override;
+  std::optional<domain::Webhook> webhook(const domain::OrganizationId& organization,
+                                         const domain::WebhookId& id) const override;
+  std::vector<domain::Webhook> webhooks(
+      const std::optional<domain::OrganizationId>& organization) const override;
   std::vector<projections::FeedEntry> feed(const domain::OrganizationId& organization,
                                            std::uint64_t after,
                                            std::size_t count_max) const override;
