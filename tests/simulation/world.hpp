@@ -19,7 +19,7 @@ struct World {
   using Tables = std::map<projections::Table, std::map<std::string, std::string, std::less<>>>;
   using Batch = std::vector<domain::RecordedEvent>;
 
-  World(Scheduler& scheduler, Random& random) : scheduler(scheduler), random(random) {}
+  World(Scheduler& of, Random& seeded) : scheduler(of), random(seeded) {}
 
   // Whether a fault is due. None is, once the world is healed.
   bool strikes(Fault fault, std::size_t once_in);
