@@ -19,7 +19,7 @@ struct World {
   using Tables = std::map<projections::Table, std::map<std::string, std::string, std::less<>>>;
   using Batch = std::vector<domain::RecordedEvent>;
 
-  World(Scheduler& scheduler, Random& random) : scheduler(scheduler), random(random) {}
+  World(Scheduler& of, Random& seeded) : scheduler(of), random(seeded) {}
 
   // Whether a fault is due. None is, once the world is healed.
   bool strikes(Fault fault, std::size_t once_in);
@@ -108,6 +108,10 @@ class SimulatedStore final : public infra::ReadStore {
                                        std::size_t count_max) const override;
   infra::ListPage list(const domain::OrganizationId& organization,
                        const infra::ListQuery& query) const override;
+  std::optional<domain::Webhook> webhook(const domain::OrganizationId& organization,
+                                         const domain::WebhookId& id) const override;
+  std::vector<domain::Webhook> webhooks(
+      const std::optional<domain::OrganizationId>& organization) const override;
   std::vector<projections::FeedEntry> feed(const domain::OrganizationId& organization,
                                            std::uint64_t after,
                                            std::size_t count_max) const override;
