@@ -12,12 +12,15 @@
 #include <thread>
 
 #include "api/server.hpp"
+#include "infra/backup.hpp"
 #include "infra/embedded_event_log.hpp"
 #include "infra/errors.hpp"
 #include "infra/kafka_event_log.hpp"
 #include "infra/kafka_membership.hpp"
 #include "infra/log.hpp"
+#include "infra/projections_dir.hpp"
 #include "infra/random.hpp"
+#include "infra/rebuild.hpp"
 
 namespace contactd::api {
 namespace {
@@ -94,7 +97,7 @@ void create_data_dir(const std::filesystem::path& directory) {
 // of an earlier release, which knew the embedded log only.
 void require_same_log(const std::filesystem::path& data_dir, const std::string& identity) {
   const std::filesystem::path file = data_dir / "projections.log";
-  const std::filesystem::path projections = data_dir / "projections";
+  const std::filesystem::path projections = infra::projections_dir(data_dir);
   std::string known;
   if (std::ifstream stream{file}; !std::getline(stream, known)) known = embedded_identity;
   if (known != identity && std::filesystem::exists(projections)) {
@@ -115,17 +118,20 @@ class App {
   explicit App(const ServeConfig& config)
       : config_(config),
         log_((create_data_dir(config.data_dir), open_log())),
-        store_(infra::open_read_store(config.data_dir / "projections")),
+        store_(open_store()),
         partitions_(make_writers()),
-        authenticator_(*store_, admin_key(config)),
+        authenticator_(store_, admin_key(config)),
         rate_limiter_(config.rate_limit, config.rate_window),
-        services_{*store_,        partitions_,   metrics_,
-                  authenticator_, rate_limiter_, infra::system_time},
-        server_(settings(config), services_) {}
+        services_{store_,        partitions_, metrics_,           authenticator_,
+                  rate_limiter_, operations_, infra::system_time, config.read_only},
+        server_(settings(config), services_) {
+    prepare_operations();
+  }
 
   void start() {
     server_.start();
     for (const auto& writer : partitions_.all()) writer->start();
+    if (config_.read_only) return;
     if (config_.log == "kafka") {
       membership_ = infra::join_kafka_group(
           config_.kafka, metrics_,
@@ -142,11 +148,13 @@ class App {
       spdlog::warn("some requests didn't finish within the drain's {} ms and were cut",
                    config_.drain_timeout.count());
     }
+    operations_.rebuild.stop();
+    operations_.backup.stop();
     // The drain has answered all that was queued: the others may have the partitions at once.
     if (membership_) membership_->leave();
     for (const auto& writer : partitions_.all()) writer->stop();
     server_.stop();
-    store_->flush();
+    store_.flush();
   }
 
  private:
@@ -162,18 +170,55 @@ class App {
             config.idle_timeout};
   }
 
+  std::unique_ptr<infra::ReadStore> open_store() {
+    if (!config_.read_only) infra::settle_projections_dir(config_.data_dir);
+    const std::filesystem::path directory = infra::projections_dir(config_.data_dir);
+    return config_.read_only ? infra::open_existing_read_store(directory)
+                             : infra::open_read_store(directory);
+  }
+
+  // None, if only what was folded is to be shown.
   std::unique_ptr<infra::EventLog> open_log() {
-    std::string identity = embedded_identity;
+    if (config_.read_only) return nullptr;
     std::unique_ptr<infra::EventLog> log;
     if (config_.log == "kafka") {
       auto kafka = infra::open_kafka_event_log(config_.kafka, metrics_);
-      identity = kafka->identity();
+      log_identity_ = kafka->identity();
       log = std::move(kafka);
     } else {
-      log = infra::open_embedded_event_log(config_.data_dir / "log");
+      auto embedded = infra::open_embedded_event_log(config_.data_dir / "log");
+      embedded_ = embedded.get();
+      log = std::move(embedded);
     }
-    require_same_log(config_.data_dir, identity);
+    require_same_log(config_.data_dir, log_identity_);
     return log;
+  }
+
+  void prepare_operations() {
+    operations_.has_backup = [this](const std::string& name) {
+      return std::filesystem::exists(config_.backup_dir / name);
+    };
+    operations_.start_backup = [this](const std::string& name) {
+      return operations_.backup.start(name, "bytes", [this, name](auto progress, auto stop) {
+        return infra::create_backup(store_, embedded_, log_->partition_count(), log_identity_,
+                                    config_.backup_dir / name, progress, stop);
+      });
+    };
+    operations_.start_rebuild = [this] {
+      return operations_.rebuild.start("projections", "records", [this](auto progress, auto stop) {
+        return rebuild(progress, stop);
+      });
+    };
+  }
+  bool rebuild(const Maintenance::Progress& progress, const std::stop_token& stop) {
+    std::vector<infra::Writer*> writers;
+    for (const auto& writer : partitions_.all()) writers.push_back(writer.get());
+    // The embedded log may be read by several at once; of Kafka each has a consumer of its own.
+    infra::Metrics unseen;
+    std::unique_ptr<infra::EventLog> kafka;
+    if (embedded_ == nullptr) kafka = infra::open_kafka_event_log(config_.kafka, unseen);
+    infra::LogReader& log = embedded_ == nullptr ? *kafka : *embedded_;
+    return infra::rebuild_projections(log, writers, store_, config_.data_dir, progress, stop);
   }
 
   // Both are called by the group's thread.
@@ -209,9 +254,10 @@ class App {
     if (config_.log == "kafka") limits.batches_in_flight_max = kafka_batches_in_flight_max;
     limits.queue_commands_max = config_.queue_commands_max;
     std::vector<std::unique_ptr<infra::Writer>> writers;
+    if (config_.read_only) return writers;
     writers.reserve(log_->partition_count());
     for (std::uint32_t partition = 0; partition < log_->partition_count(); ++partition) {
-      writers.push_back(std::make_unique<infra::Writer>(partition, limits, *log_, *store_, metrics_,
+      writers.push_back(std::make_unique<infra::Writer>(partition, limits, *log_, store_, metrics_,
                                                         infra::system_time));
     }
     return writers;
@@ -219,15 +265,32 @@ class App {
 
   const ServeConfig config_;
   infra::Metrics metrics_;
+  std::string log_identity_ = embedded_identity;
+  infra::EmbeddedEventLog* embedded_ = nullptr;  // log_, if it is that
   std::unique_ptr<infra::EventLog> log_;
-  std::unique_ptr<infra::ReadStore> store_;
+  infra::SwappableReadStore store_;
   Partitions partitions_;
   Authenticator authenticator_;
   RateLimiter rate_limiter_;
+  Operations operations_;
   Services services_;
   Server server_;
   std::unique_ptr<infra::KafkaMembership> membership_;
 };
+
+void run(const ServeConfig& config, const Signals& signals) {
+  App app{config};
+  app.start();
+  bool stopping = false;
+  while (!app.ready() && !stopping) stopping = signals.came_within(ready_check_interval);
+  if (!stopping) {
+    std::printf("contactd ready %s\n", app.url().c_str());
+    std::fflush(stdout);
+    signals.wait();
+  }
+  spdlog::info("stopping");
+  app.shut_down();
+}
 
 }  // namespace
 
@@ -235,17 +298,8 @@ int serve(const ServeConfig& config) {
   infra::configure_log(config.log_level, config.log_format);
   const Signals signals;
   try {
-    App app{config};
-    app.start();
-    bool stopping = false;
-    while (!app.ready() && !stopping) stopping = signals.came_within(ready_check_interval);
-    if (!stopping) {
-      std::printf("contactd ready %s\n", app.url().c_str());
-      std::fflush(stdout);
-      signals.wait();
-    }
-    spdlog::info("stopping");
-    app.shut_down();
+    run(config, signals);
+    if (!config.read_only) infra::settle_projections_dir(config.data_dir);
     return 0;
   } catch (const std::exception& problem) {
     spdlog::critical("{}", problem.what());

@@ -18,7 +18,9 @@ struct ServeConfig {
   std::filesystem::path data_dir = "./contactd-data";
   std::string log = "embedded";  // or "kafka"
   infra::KafkaConfig kafka;
-  std::string admin_key;  // empty: kept in <data-dir>/admin.key
+  std::filesystem::path backup_dir;  // empty: <data_dir>/backups
+  bool read_only = false;            // what is in data_dir is shown; there is no log
+  std::string admin_key;             // empty: kept in <data-dir>/admin.key
 
   unsigned io_threads = 0;  // 0: one for each core but one, the writer's
   std::size_t connections_max = 10'000;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "api/auth.hpp"
+#include "api/maintenance.hpp"
 #include "api/rate_limiter.hpp"
 #include "infra/clock.hpp"
 #include "infra/metrics.hpp"
@@ -42,7 +43,9 @@ struct Services {
   infra::Metrics& metrics;
   const Authenticator& authenticator;
   RateLimiter& rate_limiter;
+  Operations& operations;
   infra::Clock clock;
+  bool read_only = false;  // there are no writers: what changes anything is refused
 };
 
 }  // namespace contactd::api

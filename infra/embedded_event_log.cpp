@@ -91,9 +91,9 @@ LogSlice read_records(const RocksDb& db, std::uint64_t from, std::uint64_t end,
   return slice;
 }
 
-class EmbeddedEventLog final : public EventLog {
+class RocksDbEventLog final : public EmbeddedEventLog {
  public:
-  explicit EmbeddedEventLog(const std::filesystem::path& directory)
+  explicit RocksDbEventLog(const std::filesystem::path& directory)
       : db_(directory, database_options(), {{"default", record_options()}}) {
     end_ = end_of(db_);
   }
@@ -134,6 +134,8 @@ class EmbeddedEventLog final : public EventLog {
     std::unique_lock lock{end_mutex_};
     return grown_.wait_for(lock, patience, [&] { return from < end_; });
   }
+
+  void copy_to(const std::filesystem::path& directory) override { db_.copy_to(directory); }
 
   std::uint64_t end_offset(std::uint32_t) override {
     const std::lock_guard lock{end_mutex_};
@@ -245,9 +247,9 @@ class EmbeddedLogReader final : public LogReader {
 
 }  // namespace
 
-std::unique_ptr<EventLog> open_embedded_event_log(const std::filesystem::path& directory) {
+std::unique_ptr<EmbeddedEventLog> open_embedded_event_log(const std::filesystem::path& directory) {
   try {
-    return std::make_unique<EmbeddedEventLog>(directory);
+    return std::make_unique<RocksDbEventLog>(directory);
   } catch (const StoreUnavailable& problem) {
     throw LogUnavailable(problem.what());
   }

@@ -89,10 +89,18 @@ class ReadStore : public projections::StateReader {
 
   // Makes all that was committed durable, so that the next start needs to fold nothing again.
   virtual void flush() = 0;
+
+  // Copies all that was committed before, and perhaps more, as of one moment, into a database in
+  // `directory`, which must not exist. Files are shared, where the file system can, not copied.
+  virtual void copy_to(const std::filesystem::path& directory) = 0;
 };
 
 // Opens, or creates, the database in `directory`. One of another format is removed and made anew:
 // the log has all that was in it. Throws StoreUnavailable.
 std::unique_ptr<ReadStore> open_read_store(const std::filesystem::path& directory);
+
+// Opens the database in `directory`, which must be there and of this release's format.
+// Throws StoreUnavailable.
+std::unique_ptr<ReadStore> open_existing_read_store(const std::filesystem::path& directory);
 
 }  // namespace contactd::infra

@@ -69,13 +69,26 @@ TEST_F(OpenApi, HasEveryPathOfTheContract) {
   for (const DocumentedAnswer& answer : openapi().documented()) {
     operations.insert(answer.method + ' ' + answer.path);
   }
-  for (const std::string operation :
-       {"PATCH /api/v1/contacts/{contactId}", "GET /api/v1/contacts/{contactId}",
-        "DELETE /api/v1/contacts/{contactId}", "GET /api/v1/contacts/{contactId}/history",
-        "POST /api/v1/contacts/{contactId}/revert", "POST /api/v1/contacts", "GET /api/v1/contacts",
-        "POST /admin/v1/keys", "GET /admin/v1/keys", "DELETE /admin/v1/keys/{keyId}",
-        "GET /schemas", "GET /schemas/{eventType}", "GET /openapi.json", "GET /healthz",
-        "GET /readyz", "GET /metrics"}) {
+  for (const std::string operation : {"PATCH /api/v1/contacts/{contactId}",
+                                      "GET /api/v1/contacts/{contactId}",
+                                      "DELETE /api/v1/contacts/{contactId}",
+                                      "GET /api/v1/contacts/{contactId}/history",
+                                      "POST /api/v1/contacts/{contactId}/revert",
+                                      "POST /api/v1/contacts",
+                                      "GET /api/v1/contacts",
+                                      "POST /admin/v1/keys",
+                                      "GET /admin/v1/keys",
+                                      "DELETE /admin/v1/keys/{keyId}",
+                                      "GET /admin/v1/backups",
+                                      "POST /admin/v1/backups",
+                                      "GET /admin/v1/rebuild",
+                                      "POST /admin/v1/rebuild",
+                                      "GET /schemas",
+                                      "GET /schemas/{eventType}",
+                                      "GET /openapi.json",
+                                      "GET /healthz",
+                                      "GET /readyz",
+                                      "GET /metrics"}) {
     EXPECT_TRUE(operations.contains(operation)) << operation;
   }
 }

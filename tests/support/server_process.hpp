@@ -39,6 +39,8 @@ class ServerProcess {
   std::uint16_t port() const { return port_; }
   std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
   const std::filesystem::path& data_dir() const { return data_dir_; }
+  // Flags by which a command reads this server's log.
+  std::vector<std::string> reading_flags() const;
   // The one from the environment that it was given, or the one that it made.
   std::string admin_key() const;
 
