@@ -1,5 +1,7 @@
 #include "api/auth.hpp"
 
+#include <algorithm>
+
 #include "infra/random.hpp"
 
 namespace contactd::api {
@@ -12,6 +14,12 @@ constexpr std::size_t key_length = prefix.size() + id_length + 1 + secret_length
 
 }  // namespace
 
+bool could_be_key_id(std::string_view text) {
+  return text.size() == id_length && std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+         });
+}
+
 NewApiKey make_api_key() {
   NewApiKey key;
   key.id = infra::new_contact_id().str().substr(0, id_length);
@@ -20,17 +28,25 @@ NewApiKey make_api_key() {
   return key;
 }
 
-Authenticator::Authenticator(const infra::ReadStore& store, const std::string& admin_key)
-    : store_(store), admin_hash_(infra::sha256(admin_key)) {}
+Authenticator::Authenticator(const infra::ReadStore& store, const std::string& admin_key,
+                             infra::Clock clock)
+    : store_(store), admin_hash_(infra::sha256(admin_key)), clock_(std::move(clock)) {}
 
-std::optional<domain::ApiKey> Authenticator::api_key(std::string_view presented) const {
+std::optional<domain::ApiKey> Authenticator::api_key(std::string_view presented) {
   if (presented.size() != key_length || !presented.starts_with(prefix)) return std::nullopt;
   auto key = store_.api_key(std::string{presented.substr(prefix.size(), id_length)});
-  if (!key || key->revoked_at ||
+  const domain::Instant now = clock_();
+  if (!key || !key->holds_at(now) ||
       !infra::equal_in_constant_time(infra::sha256(presented), key->secret_hash)) {
     return std::nullopt;
   }
+  usage_.note(key->id, now);
   return key;
+}
+
+bool Authenticator::holds(const domain::KeyId& id) const {
+  const auto key = store_.api_key(id);
+  return key && key->holds_at(clock_());
 }
 
 bool Authenticator::is_admin(std::string_view presented) const {

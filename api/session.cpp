@@ -1,15 +1,15 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/write.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 
+#include "api/feed_session.hpp"
 #include "api/lane.hpp"
 #include "api/limits.hpp"
 #include "api/problem.hpp"
-#include "api/request_guard.hpp"
+#include "api/request_reader.hpp"
 #include "api/router.hpp"
+#include "api/tls.hpp"
 #include "infra/errors.hpp"
 #include "infra/log.hpp"
 #include "infra/random.hpp"
@@ -17,74 +17,51 @@
 namespace contactd::api {
 namespace {
 
-namespace beast = boost::beast;
-namespace http = beast::http;
 using boost::system::error_code;
-using Parser = http::request_parser<http::string_body>;
 // Goes on with a coroutine that waits. A timer to be cancelled instead goes through the event loop.
 using Resume = asio::async_result<asio::use_awaitable_t<Executor>, void()>::handler_type;
 
-std::string_view text(beast::string_view view) { return {view.data(), view.size()}; }
-
-std::string_view text(const asio::const_buffer& buffer) {
-  return {static_cast<const char*>(buffer.data()), buffer.size()};
-}
-
-// The answer to a request that the parser gave up on; `seen` is what came of it.
-Response parse_failure(error_code ec, std::string_view seen) {
-  if (ec == http::error::header_limit) {
-    if (seen.substr(0, limits::target_bytes_max).find("\r\n") == std::string_view::npos) {
-      return protocol_error(414, "The request target is too long");
-    }
-    return protocol_error(431, "The header fields are too large; send less than " +
-                                   std::to_string(limits::header_bytes_max) + " bytes");
-  }
-  if (ec == http::error::body_limit) {
-    return protocol_error(413, "The body is too large; send at most " +
-                                   std::to_string(limits::body_bytes_max) + " bytes");
-  }
-  if (ec == http::error::bad_version) {
-    return protocol_error(505, "The HTTP versions spoken here are 1.1 and 1.0");
-  }
-  return protocol_error(400, "Malformed HTTP request: " + ec.message());
-}
-
-// A client's request id is kept if it is short and of visible ASCII.
-bool good_request_id(std::string_view id) {
-  return !id.empty() && id.size() <= limits::request_id_length_max &&
-         std::all_of(id.begin(), id.end(), [](char c) { return c > 0x20 && c < 0x7F; });
+// When what began at `start` is to be whole, if so much of it has come: never after `patience`,
+// sooner where it comes too slowly.
+SteadyTime receive_deadline(SteadyTime start, std::size_t bytes,
+                            std::chrono::milliseconds patience) {
+  const std::chrono::milliseconds earned{bytes * 1000 / limits::receive_bytes_a_second_min};
+  return start + std::min(patience, limits::receive_grace + earned);
 }
 
 }  // namespace
 
 // Reads a request, has it handled, writes the answer; over and over. All on the lane's thread.
-class Session::Impl {
+class Session::Impl final : public FeedPeer {
  public:
   Impl(Socket socket, Lane& lane, std::string client_address)
       : lane_(lane), socket_(std::move(socket)), client_address_(std::move(client_address)) {
     error_code ignored;
     socket_.set_option(asio::ip::tcp::no_delay{true}, ignored);
     socket_.non_blocking(true, ignored);
+    if (settings().tls != nullptr) {
+      tls_context_ = settings().tls->current();
+      tls_.emplace(socket_, *tls_context_);
+    }
   }
 
   Awaitable<void> run(Session& self) {
     self_ = &self;
-    bool open = true;
+    bool open = co_await shake_hands();
     while (open) {
-      parser_.emplace();
-      parser_->header_limit(limits::header_bytes_max);
-      parser_->body_limit(limits::body_bytes_max);
-      parser_->eager(true);
+      reader_.next();
       open = co_await read_request();
       if (open) open = co_await answer_request();
+      feed_.reset();
     }
     error_code ignored;
     socket_.close(ignored);
   }
 
   Awaitable<void> refuse(Response response) {
+    const bool open = co_await shake_hands();
     enter(Phase::writing, settings().request_timeout);
-    co_await refuse_and_close(std::move(response));
+    if (open) co_await refuse_and_close(std::move(response));
     error_code ignored;
     socket_.close(ignored);
   }
@@ -96,13 +73,15 @@ class Session::Impl {
     cancel();
   }
   void close_if_idle() {
-    if (phase_ == Phase::idle) cancel();
+    if (phase_ == Phase::idle || phase_ == Phase::handshake) cancel();
+    if (feed_) feed_->finish();
   }
   // The session may be gone when one of these returns: what it waited for has come.
   void cut() {
     error_code ignored;
     cut_ = true;
     socket_.close(ignored);
+    wake();
     resume();
   }
   void deliver(infra::Outcome outcome) {
@@ -115,7 +94,7 @@ class Session::Impl {
   }
 
  private:
-  enum class Phase { idle, header, body, waiting, writing, lingering };
+  enum class Phase { handshake, idle, header, body, waiting, writing, lingering };
 
   const Server::Settings& settings() const { return lane_.state().settings; }
 
@@ -123,9 +102,31 @@ class Session::Impl {
     phase_ = phase;
     deadline_ = std::chrono::steady_clock::now() + patience;
   }
+  // As enter(), for what a client sends: it may not come too slowly either.
+  void begin_receiving(Phase phase, std::chrono::milliseconds patience) {
+    phase_ = phase;
+    receiving_since_ = std::chrono::steady_clock::now();
+    patience_ = patience;
+    received_bytes_ = 0;
+    deadline_ = receive_deadline(receiving_since_, 0, patience);
+  }
+  void note_received(std::size_t count) {
+    if (phase_ == Phase::idle) return begin_receiving(Phase::header, settings().header_timeout);
+    received_bytes_ += count;
+    deadline_ = receive_deadline(receiving_since_, received_bytes_, patience_);
+  }
   void cancel() {
     error_code ignored;
     socket_.cancel(ignored);
+  }
+
+  // Of a connection with TLS. False if that came to nothing.
+  Awaitable<bool> shake_hands() {
+    if (!tls_) co_return true;
+    enter(Phase::handshake, settings().header_timeout);
+    const auto [ec] = co_await tls_->async_handshake(asio::ssl::stream_base::server, await);
+    if (ec) lane_.state().services.metrics.tls_handshakes_failed.Increment();
+    co_return !ec;
   }
 
   // Reads until a request is whole. False if the connection is to be closed: it has ended, or the
@@ -133,88 +134,39 @@ class Session::Impl {
   Awaitable<bool> read_request() {
     bool told_to_continue = false;
     overdue_ = false;
-    if (buffer_.size() == 0) {
-      enter(Phase::idle, settings().idle_timeout);
+    if (reader_.has_bytes()) {
+      begin_receiving(Phase::header, settings().header_timeout);
     } else {
-      enter(Phase::header, settings().header_timeout);
+      // Who has asked for nothing yet has a reason to be there, or hasn't.
+      const bool fresh = !std::exchange(greeted_, true);
+      enter(Phase::idle, fresh ? std::min(settings().idle_timeout, settings().header_timeout)
+                               : settings().idle_timeout);
     }
     for (;;) {
-      if (auto refused = parse()) {
+      if (auto refused = reader_.parse()) {
         co_await refuse_and_close(*std::move(refused));
         co_return false;
       }
-      if (parser_->is_done()) co_return true;
-      if (parser_->is_header_done() && !told_to_continue) {
+      if (reader_.is_done()) co_return true;
+      if (reader_.header_is_done() && !told_to_continue) {
         told_to_continue = true;
-        enter(Phase::body, settings().request_timeout);
-        if (parser_->get().find(http::field::expect) != parser_->get().end()) {
-          out_ += "HTTP/1.1 100 Continue\r\n\r\n";
-        }
+        begin_receiving(Phase::body, settings().request_timeout);
+        if (reader_.expects_continue()) out_ += "HTTP/1.1 100 Continue\r\n\r\n";
       }
       if (!co_await flush()) co_return false;
       if (phase_ == Phase::idle && lane_.state().draining) co_return false;
-      const auto [ec, count] =
-          co_await socket_.async_read_some(buffer_.prepare(limits::read_bytes), await);
+      std::tuple<error_code, std::size_t> got;
+      const auto space = reader_.prepare(limits::read_bytes);
+      if (tls_) {
+        got = co_await tls_->async_read_some(space, await);
+      } else {
+        got = co_await socket_.async_read_some(space, await);
+      }
+      const auto [ec, count] = got;
       if (ec) co_return co_await read_failed();
-      buffer_.commit(count);
-      if (phase_ == Phase::idle) enter(Phase::header, settings().header_timeout);
+      reader_.commit(count);
+      note_received(count);
     }
-  }
-
-  // Gives the parser what has come. The refusal, if that can't become a request.
-  std::optional<Response> parse() {
-    while (buffer_.size() > 0 && !parser_->is_done()) {
-      const bool in_header = !parser_->is_header_done();
-      if (in_header && !skip_empty_lines()) return std::nullopt;
-      // Beast gets a header only once it is whole and was looked at.
-      if (in_header && !header_is_whole()) return refuse_unfinished_header();
-      if (in_header) {
-        if (auto refused = guard()) return refused;
-      }
-      error_code ec;
-      const std::size_t used = parser_->put(buffer_.data(), ec);
-      if (ec && ec != http::error::need_more) {
-        return parse_failure(ec, text(buffer_.cdata()));
-      }
-      buffer_.consume(used);
-      if (ec == http::error::need_more || used == 0) return std::nullopt;
-    }
-    return std::nullopt;
-  }
-
-  // RFC 9112, section 2.2: empty lines before a request line are passed over. False if nothing is
-  // left.
-  bool skip_empty_lines() {
-    while (text(buffer_.cdata()).starts_with("\r\n")) buffer_.consume(2);
-    const std::string_view rest = text(buffer_.cdata());
-    return !rest.empty() && rest != "\r";
-  }
-
-  std::size_t header_end() const { return text(buffer_.cdata()).find("\r\n\r\n"); }
-  bool header_is_whole() const {
-    const std::size_t end = header_end();
-    return end != std::string_view::npos && end + 4 <= limits::header_bytes_max;
-  }
-
-  // What can be said of a header before its end is here: it is too long, or never will be right.
-  std::optional<Response> refuse_unfinished_header() const {
-    const std::string_view seen = text(buffer_.cdata());
-    if (seen.size() > limits::header_bytes_max) {
-      return parse_failure(http::error::header_limit, seen);
-    }
-    for (std::size_t at = seen.find('\n'); at != std::string_view::npos;
-         at = seen.find('\n', at + 1)) {
-      if (at == 0 || seen[at - 1] != '\r') {
-        return protocol_error(400, "Malformed HTTP request; end each line with CRLF");
-      }
-    }
-    return std::nullopt;
-  }
-
-  std::optional<Response> guard() const {
-    const auto refused = guard_header(text(buffer_.cdata()).substr(0, header_end() + 4));
-    if (!refused) return std::nullopt;
-    return protocol_error(refused->status, refused->sentence);
   }
 
   Awaitable<bool> read_failed() {
@@ -225,44 +177,36 @@ class Session::Impl {
     co_return false;
   }
 
-  Request request() const {
-    const auto& message = parser_->get();
-    Request request;
-    request.method = text(message.method_string());
-    request.target = text(message.target());
-    request.fields.reserve(16);
-    for (const auto& field : message) {
-      request.fields.emplace_back(text(field.name_string()), text(field.value()));
-    }
-    request.body = message.body();
-    request.has_body = parser_->content_length().has_value() || parser_->chunked();
-    request.client_address = client_address_;
-    const auto id = request.field("X-Request-Id");
-    request.request_id = id && good_request_id(*id) ? std::string{*id} : infra::new_request_id();
-    return request;
-  }
-
   // Handles the request that was read and writes the answer. Whether the connection stays open.
   Awaitable<bool> answer_request() {
     const auto started = std::chrono::steady_clock::now();
-    const Request asked = request();
+    const Request asked = reader_.take_request(client_address_);
     Routed routed = route(lane_.state().services, asked);
     Response response;
     if (auto* ready = std::get_if<Response>(&routed.handled)) {
       response = std::move(*ready);
     } else if (auto* write = std::get_if<Write>(&routed.handled)) {
       response = co_await perform(*write, asked);
+    } else if (auto* read = std::get_if<SlowRead>(&routed.handled)) {
+      response = co_await perform(std::move(*read), error_format(asked), asked.request_id);
     } else {
-      response = co_await perform(std::get<SlowRead>(routed.handled), asked);
+      Feed feed = std::get<Feed>(std::move(routed.handled));
+      co_return co_await follow(std::move(feed), asked, started);
     }
+    co_return co_await send_answer(std::move(response), asked, routed.route, started);
+  }
+
+  // Whether the connection stays open.
+  Awaitable<bool> send_answer(Response response, const Request& asked, std::string_view route_name,
+                              SteadyTime started) {
     if (cut_) co_return false;
     response.head = asked.method == "HEAD";
-    const bool keep = parser_->keep_alive() && !response.close && !lane_.state().draining;
-    append_response(out_, response, parser_->get().version() == 10 ? 0 : 1, keep, lane_.date(),
-                    asked.request_id);
-    lane_.count(asked.method, routed.route, response.status,
+    const bool keep = reader_.keep_alive() && !response.close && !lane_.state().draining;
+    append_response(out_, response, reader_.minor_version(), keep, lane_.date(), asked.request_id,
+                    tls_.has_value());
+    lane_.count(asked.method, route_name, response.status,
                 std::chrono::steady_clock::now() - started);
-    if (keep && buffer_.size() > 0 && out_.size() < limits::pipelined_answer_bytes_max) {
+    if (keep && reader_.has_bytes() && out_.size() < limits::pipelined_answer_bytes_max) {
       co_return true;  // the next request is here already: its answer may go along
     }
     if (!co_await flush()) co_return false;
@@ -290,39 +234,102 @@ class Session::Impl {
     co_return write.render(*outcome_);
   }
 
-  Awaitable<Response> perform(SlowRead& read, const Request& asked) {
+  Awaitable<Response> perform(SlowRead read, ErrorFormat asked_format, std::string request_id) {
     if (!co_await flush()) {
       cut_ = true;
       co_return Response{};
     }
     ServerState& state = lane_.state();
     if (state.slow_reads_waiting >= limits::slow_reads_waiting_max) {
-      co_return overloaded(error_format(asked), "Too many reads are waiting; try again");
+      co_return overloaded(asked_format, "Too many reads are waiting; try again");
     }
     const std::uint64_t token = lane_.expect(*self_);
     slow_response_.reset();
     ++state.slow_reads_waiting;
-    asio::post(state.slow_reads, [run = std::move(read.run), format = error_format(asked), token,
-                                  lane = &lane_, id = asked.request_id] {
-      Response response;
-      try {
-        response = run();
-      } catch (const infra::Unavailable& problem) {
-        spdlog::error("request {}: {}", id, problem.what());
-        response = overloaded(format, "The database can't be read at present; try again");
-      } catch (const std::exception& problem) {
-        spdlog::error("request {}: {}", id, problem.what());
-        response = internal_error(format);
-      }
+    asio::post(state.slow_reads, [run = std::move(read.run), format = asked_format, token,
+                                  lane = &lane_, id = std::move(request_id)] {
+      Response response = run_guarded(run, format, id);
       --lane->state().slow_reads_waiting;
       lane->deliver(token, std::move(response));
     });
     co_await wait_for_delivery(token);
     if (!slow_response_) {
-      co_return overloaded(error_format(asked), "The read took too long; ask for less at once");
+      co_return overloaded(asked_format, "The read took too long; ask for less at once");
     }
     co_return *std::move(slow_response_);
   }
+
+  // Answers with a feed's events: as JSON, or by a stream that ends with the connection.
+  Awaitable<bool> follow(Feed asked_for, const Request& asked, SteadyTime started) {
+    FeedSession& feed = feed_.emplace(lane_, *this, std::move(asked_for), error_format(asked));
+    feed_timer_.emplace(lane_.executor());
+    format_ = error_format(asked);
+    request_id_ = asked.request_id;
+    if (!reader_.has_bytes()) reader_.discard();  // it may be long until the memory is needed
+    if (feed.streams()) watch_for_close();
+    if (lane_.state().draining) feed.finish();
+    Response response = co_await feed.answer();
+    if (gone_) co_return false;
+    if (!response.streamed || asked.method == "HEAD") {
+      co_return co_await send_answer(std::move(response), asked, "events", started);
+    }
+    const int minor_version = reader_.minor_version();
+    append_response(out_, response, minor_version, false, lane_.date(), asked.request_id,
+                    tls_.has_value());
+    lane_.count(asked.method, "events", response.status,
+                std::chrono::steady_clock::now() - started);
+    reader_.forget();  // and with it what `asked` has of the request
+    error_code ignored;
+    socket_.set_option(asio::socket_base::send_buffer_size{limits::feed_send_buffer_bytes},
+                       ignored);
+    co_await feed.stream(minor_version == 1);
+    co_return false;
+  }
+
+  // Learns, while nothing is read, that the client has gone. What it sends meanwhile stays where it
+  // is; after that only sending tells.
+  void watch_for_close() {
+    socket_.async_wait(Socket::wait_read, [this, here = std::weak_ptr{here_}](error_code failed) {
+      if (failed || here.expired() || !feed_) return;
+      char byte = 0;
+      error_code ec;
+      socket_.receive(asio::buffer(&byte, 1), Socket::message_peek, ec);
+      if (!ec || ec == asio::error::would_block) return;
+      gone_ = true;
+      wake();
+    });
+  }
+
+  // FeedPeer.
+  Awaitable<bool> send(std::string bytes, std::chrono::milliseconds patience) override {
+    out_ += bytes;
+    const bool sent = co_await flush(patience);
+    if (out_.capacity() > limits::feed_chunk_bytes_max) out_ = std::string{};
+    co_return sent;
+  }
+  Awaitable<Response> read(SlowRead read) override {
+    // Many come back at once after a restart: they wait their turn, since clients of streams take a
+    // refusal for the end.
+    while (lane_.state().slow_reads_waiting >= limits::slow_reads_waiting_max && !gone()) {
+      co_await sleep_until(std::chrono::steady_clock::now() + limits::feed_read_pause);
+    }
+    co_return co_await perform(std::move(read), format_, request_id_);
+  }
+  Awaitable<void> sleep_until(SteadyTime time) override {
+    phase_ = Phase::waiting;
+    deadline_ = SteadyTime::max();
+    sleeping_ = true;
+    feed_timer_->expires_at(time);
+    co_await feed_timer_->async_wait(await);
+    sleeping_ = false;
+  }
+  void wake() override {
+    if (sleeping_) feed_timer_->cancel();
+  }
+  void stop_sending() override {
+    if (phase_ == Phase::writing) cancel();
+  }
+  bool gone() const override { return gone_ || cut_; }
 
   // Returns once something was delivered, the wait is over, or the session was cut.
   Awaitable<void> wait_for_delivery(std::uint64_t token) {
@@ -339,24 +346,40 @@ class Session::Impl {
   }
 
   // Sends what is to be sent. False if the client doesn't take it.
-  Awaitable<bool> flush() {
+  Awaitable<bool> flush() { return flush(settings().request_timeout); }
+  Awaitable<bool> flush(std::chrono::milliseconds patience) {
     if (out_.empty()) co_return true;
-    error_code ec;
-    // Most answers fit into the socket's buffer: no detour through the event loop for those.
-    const std::size_t sent = socket_.write_some(asio::buffer(out_), ec);
-    if (ec && ec != asio::error::would_block) co_return false;
-    if (!ec && sent == out_.size()) {
-      out_.clear();
-      co_return true;
+    std::size_t sent = 0;
+    if (!tls_) {
+      // Most answers fit into the socket's buffer: no detour through the event loop for those.
+      error_code ec;
+      sent = socket_.write_some(asio::buffer(out_), ec);
+      if (ec && ec != asio::error::would_block) co_return false;
+      if (ec) sent = 0;
     }
-    const Phase before = phase_;
-    enter(Phase::writing, settings().request_timeout);
-    const auto rest = asio::buffer(out_) + (ec ? 0 : sent);
-    const auto [failed, count] = co_await asio::async_write(socket_, rest, await);
+    bool taken = true;
+    if (sent < out_.size()) taken = co_await flush_rest(sent, patience);
     out_.clear();
-    if (failed) co_return false;
+    co_return taken;
+  }
+
+  Awaitable<bool> flush_rest(std::size_t sent, std::chrono::milliseconds patience) {
+    const Phase before = phase_;
+    enter(Phase::writing, patience);
+    const auto rest = asio::buffer(out_) + sent;
+    std::tuple<error_code, std::size_t> written;
+    if (tls_) {
+      written = co_await asio::async_write(*tls_, rest, await);
+    } else {
+      written = co_await asio::async_write(socket_, rest, await);
+    }
+    if (std::get<0>(written)) co_return false;
     if (before == Phase::idle) {
       enter(Phase::idle, settings().idle_timeout);
+    } else if (before == Phase::header) {
+      begin_receiving(Phase::header, settings().header_timeout);
+    } else if (before == Phase::body) {
+      begin_receiving(Phase::body, settings().request_timeout);
     } else {
       enter(before, settings().request_timeout);
     }
@@ -365,7 +388,8 @@ class Session::Impl {
 
   Awaitable<void> refuse_and_close(Response response) {
     overdue_ = false;
-    append_response(out_, response, 1, false, lane_.date(), infra::new_request_id());
+    append_response(out_, response, 1, false, lane_.date(), infra::new_request_id(),
+                    tls_.has_value());
     lane_.count("OTHER", "none", response.status, {});
     // Not `if (co_await ...) co_await ...`: GCC 12 compiles that into a trap.
     const bool sent = co_await flush();
@@ -377,13 +401,17 @@ class Session::Impl {
   // reset (RFC 9112, section 9.6).
   Awaitable<void> linger() {
     error_code ignored;
-    socket_.shutdown(Socket::shutdown_send, ignored);
     enter(Phase::lingering, limits::linger_max);
+    if (tls_) {
+      const auto [ec] = co_await tls_->async_shutdown(await);
+      if (ec && overdue_) co_return;
+    }
+    socket_.shutdown(Socket::shutdown_send, ignored);
     std::size_t left = limits::linger_bytes_max;
     while (left > 0) {
-      buffer_.clear();
-      const auto [ec, count] =
-          co_await socket_.async_read_some(buffer_.prepare(limits::read_bytes), await);
+      reader_.discard();
+      const auto space = reader_.prepare(limits::read_bytes);
+      const auto [ec, count] = co_await socket_.async_read_some(space, await);
       if (ec) co_return;
       left -= std::min(left, count);
     }
@@ -392,17 +420,30 @@ class Session::Impl {
   Lane& lane_;
   Session* self_ = nullptr;
   Socket socket_;
-  std::optional<Resume> resume_;  // while it waits for a delivery
+  std::shared_ptr<asio::ssl::context> tls_context_;  // outlives tls_
+  std::optional<asio::ssl::stream<Socket&>> tls_;    // on socket_, where the server has TLS
+  std::optional<Resume> resume_;                     // while it waits for a delivery
   const std::string client_address_;
-  beast::flat_buffer buffer_;
-  std::optional<Parser> parser_;
+  RequestReader reader_;
   std::string out_;
   std::optional<infra::Outcome> outcome_;
   std::optional<Response> slow_response_;
   Phase phase_ = Phase::idle;
   SteadyTime deadline_ = SteadyTime::max();
+  SteadyTime receiving_since_;
+  std::chrono::milliseconds patience_{};
+  std::size_t received_bytes_ = 0;
+  bool greeted_ = false;  // a first request was waited for
   bool overdue_ = false;  // the deadline has passed; it was the lane that cancelled
-  bool cut_ = false;      // nothing more can be sent: the drain's time was over, or sending failed
+  // Of a feed that is being answered.
+  std::optional<FeedSession> feed_;
+  ErrorFormat format_ = ErrorFormat::plain;
+  std::string request_id_;
+  std::optional<Timer> feed_timer_;
+  bool sleeping_ = false;  // in sleep_until()
+  bool gone_ = false;      // the client has closed, or half closed, the connection
+  const std::shared_ptr<int> here_ = std::make_shared<int>(0);  // for what may outlive the session
+  bool cut_ = false;  // nothing more can be sent: the drain's time was over, or sending failed
 };
 
 Session::Session(Socket socket, Lane& lane, std::string client_address)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -26,6 +27,7 @@ class BatchDecider {
   struct Start {
     domain::Instant now;              // the time of all its events; not before an earlier batch's
     std::uint64_t next_sequence = 1;  // of its first event
+    domain::Digest chain_hash{};      // of the event before it
   };
 
   BatchDecider(std::uint32_t partition, const Claim& claim, Start start,
@@ -34,12 +36,16 @@ class BatchDecider {
   BatchDecider& operator=(const BatchDecider&) = delete;
 
   void decide(const Submission& submission);
-  // Nothing more is decided: lets the earlier batches go.
-  void seal() { bases_.clear(); }
+  // Nothing more is decided: chains the events, and lets the earlier batches go.
+  void seal();
 
   // What is to be appended.
   const std::vector<domain::RecordedEvent>& events() const { return events_; }
+  // The canonical bytes of each. REQUIRES: sealed.
+  const std::vector<std::string>& canonical() const { return canonical_; }
   std::uint64_t next_sequence() const { return next_sequence_; }
+  // Of the last event. REQUIRES: sealed.
+  const domain::Digest& chain_hash() const { return chain_hash_; }
 
   // To be called for each event of events(), in order, with what its fold gave.
   void confirm(const projections::FoldBatch::Result& result);
@@ -87,7 +93,12 @@ class BatchDecider {
   domain::Decision decide_on(const Submission& submission, const domain::DeleteContact& command);
   domain::Decision decide_on(const Submission& submission, const domain::RevertContact& command);
   domain::Decision decide_on(const Submission& submission, const domain::CreateApiKey& command);
+  domain::Decision decide_on(const Submission& submission, const domain::RotateApiKey& command);
   domain::Decision decide_on(const Submission& submission, const domain::RevokeApiKey& command);
+  domain::Decision decide_on(const Submission& submission, const domain::CreateWebhook& command);
+  // The other commands about webhooks.
+  template <class WebhookCommand>
+  domain::Decision decide_on(const Submission& submission, const WebhookCommand& command);
 
   std::optional<domain::ContactId> holder_of(const Submission& submission,
                                              const domain::ContactPatch& patch) const;
@@ -97,6 +108,13 @@ class BatchDecider {
   Pending before(const std::string& key, const domain::OrganizationId& organization,
                  const domain::ContactId& contact) const;
   void note(const Submission& submission, const domain::RecordedEvent& event);
+  // As what was decided so far has left them.
+  std::optional<domain::Webhook> webhook(const domain::OrganizationId& organization,
+                                         const domain::WebhookId& id) const;
+  std::size_t count_webhooks(const domain::OrganizationId& organization) const;
+  Outcome other_outcome(const Submission& submission) const;
+  Outcome webhook_outcome(const domain::OrganizationId& organization,
+                          const domain::WebhookId& id) const;
   void record(const Submission& submission, domain::Event event);
   Source last_event() const { return {results_, events_.size() - 1}; }
 
@@ -106,11 +124,15 @@ class BatchDecider {
   const ReadStore& store_;
   const domain::Instant now_;
   std::uint64_t next_sequence_;
+  domain::Digest chain_hash_;
   Bases bases_;
 
   domain::EmailRegistry emails_;
   std::unordered_map<std::string, Pending> contacts_;
+  // Those that the batch has touched, by key; nothing: deleted.
+  std::map<std::string, std::optional<domain::Webhook>> webhooks_;
   std::vector<domain::RecordedEvent> events_;
+  std::vector<std::string> canonical_;
   // Apart from the rest, so that who waits for one of them doesn't keep all of the batch.
   const std::shared_ptr<Results> results_ = std::make_shared<Results>();
   std::vector<Settled> settled_;

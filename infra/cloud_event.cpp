@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "domain/event_codec.hpp"
+#include "projections/event_chain.hpp"
 
 namespace contactd::infra {
 namespace {
@@ -14,8 +15,6 @@ namespace {
 constexpr std::string_view prefix_of_types = "contactd.";
 constexpr std::string_view content_type = "application/json";
 constexpr std::string_view spec_version = "1.0";
-constexpr std::string_view source = "/contactd";
-constexpr std::string_view schema_prefix = "urn:contactd:schemas:";
 
 enum Header : std::size_t {
   header_content_type,
@@ -34,8 +33,9 @@ enum Header : std::size_t {
   header_claimsequence,
   header_idempotencykey,
   header_idempotencyrequest,
+  header_chainhash,
 };
-constexpr std::array<std::string_view, header_idempotencyrequest + 1> header_names = {
+constexpr std::array<std::string_view, header_chainhash + 1> header_names = {
     "content-type",
     "ce_specversion",
     "ce_id",
@@ -51,7 +51,8 @@ constexpr std::array<std::string_view, header_idempotencyrequest + 1> header_nam
     "ce_claim",
     "ce_claimsequence",
     "ce_idempotencykey",
-    "ce_idempotencyrequest"};
+    "ce_idempotencyrequest",
+    "ce_chainhash"};
 
 // The contact that an event is about, and its version after the event.
 struct Subject {
@@ -81,9 +82,15 @@ struct Unreadable : std::runtime_error {
 class Headers {
  public:
   explicit Headers(std::span<const KafkaHeaderView> headers) {
+    // contactd writes them in this order, so that each is mostly the next one.
+    auto next = header_names.begin();
     for (const auto& [name, value] : headers) {
-      const auto known = std::find(header_names.begin(), header_names.end(), name);
-      if (known == header_names.end()) continue;
+      auto known = std::find(next, header_names.end(), name);
+      if (known == header_names.end()) {
+        known = std::find(header_names.begin(), next, name);
+        if (known == next) continue;
+      }
+      next = known + 1;
       auto& place = values_[static_cast<std::size_t>(known - header_names.begin())];
       if (!place) {
         place = value;
@@ -185,6 +192,9 @@ domain::RecordedEvent decode(const Headers& headers, const KafkaRecordView& reco
   event.idempotency = read_idempotency(headers);
   event.stamp = {headers.number(header_claim), headers.number(header_claimsequence)};
   event.event = read_event(headers, record.value);
+  if (headers.find(header_chainhash)) {
+    event.chain_hash = headers.parsed(header_chainhash, domain::digest_from_hex);
+  }
   require_agreement(headers, event.event);
   return event;
 }
@@ -204,10 +214,10 @@ KafkaRecord encode_cloud_event(const domain::RecordedEvent& event) {
   add(header_content_type, content_type);
   add(header_specversion, spec_version);
   add(header_id, event.id.str());
-  add(header_source, source);
+  add(header_source, cloud_event_source);
   add(header_type, type);
   add(header_time, domain::to_iso8601(event.time));
-  add(header_dataschema, std::string{schema_prefix}.append(type));
+  add(header_dataschema, std::string{cloud_event_schema_prefix}.append(type));
   if (const Subject subject = std::visit(SubjectOf{}, event.event); subject.contact != nullptr) {
     add(header_subject, subject.contact->view());
     add(header_contactversion, std::to_string(subject.version));
@@ -221,7 +231,15 @@ KafkaRecord encode_cloud_event(const domain::RecordedEvent& event) {
     add(header_idempotencykey, domain::to_hex(event.idempotency->key));
     add(header_idempotencyrequest, domain::to_hex(event.idempotency->request));
   }
+  if (event.chain_hash) add(header_chainhash, domain::to_hex(*event.chain_hash));
   return record;
+}
+
+std::string canonical_bytes(const domain::RecordedEvent& event, const KafkaRecordView& record) {
+  const auto type =
+      std::find_if(record.headers.begin(), record.headers.end(),
+                   [](const auto& header) { return header.first == header_names[header_type]; });
+  return projections::canonical_bytes(event, type->second, record.value);
 }
 
 std::variant<domain::RecordedEvent, UnreadableRecord, ForeignRecord> decode_cloud_event(

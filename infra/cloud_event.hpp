@@ -31,6 +31,8 @@ namespace contactd::infra {
 //   ce_claimsequence
 //   ce_idempotencykey      the digests of domain::IdempotencyStamp in hexadecimal, where the
 //   ce_idempotencyrequest  request had an Idempotency-Key
+//   ce_chainhash           the event's chain hash (projections/event_chain.hpp) in hexadecimal;
+//                          none on WriterClaimed
 //   value                  the event's data, JSON
 //
 // Organization, actor and request id have no header where they are empty. Stored for ever: frozen
@@ -40,6 +42,10 @@ struct KafkaRecord {
   std::vector<std::pair<std::string, std::string>> headers;
   std::string value;
 };
+
+// The source of every event, and what stands before its type in `dataschema`.
+inline constexpr std::string_view cloud_event_source = "/contactd";
+inline constexpr std::string_view cloud_event_schema_prefix = "urn:contactd:schemas:";
 
 // A record as it was read; views of what the reader holds. A null is an empty text.
 using KafkaHeaderView = std::pair<std::string_view, std::string_view>;
@@ -58,5 +64,8 @@ KafkaRecord encode_cloud_event(const domain::RecordedEvent& event);
 // of contactd's that this release can't read, or that contradicts itself.
 std::variant<domain::RecordedEvent, UnreadableRecord, ForeignRecord> decode_cloud_event(
     const KafkaRecordView& record);
+
+// The canonical bytes (projections/event_chain.hpp) of an event that was decoded from `record`.
+std::string canonical_bytes(const domain::RecordedEvent& event, const KafkaRecordView& record);
 
 }  // namespace contactd::infra

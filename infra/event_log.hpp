@@ -36,6 +36,7 @@ struct ForeignRecord {
 struct LogEntry {
   std::uint64_t offset = 0;
   std::variant<domain::RecordedEvent, UnreadableRecord, ForeignRecord> record;
+  std::string canonical;  // an event's canonical bytes, of what the log has
 };
 
 struct LogSlice {
@@ -82,8 +83,11 @@ class EventLog : public LogReader {
 
   // Appends all of `batch`, in order, or none of it. Blocks until its fate is known, or for the
   // implementation's bound.
+  // `canonical` has each event's canonical bytes (projections/event_chain.hpp), if they are known:
+  // a log that stores them needn't make them again.
   // REQUIRES: `batch` isn't empty; each event's stamp carries `claim`'s epoch.
-  virtual AppendResult append(const Claim& claim, std::span<const domain::RecordedEvent> batch) = 0;
+  virtual AppendResult append(const Claim& claim, std::span<const domain::RecordedEvent> batch,
+                              std::span<const std::string> canonical = {}) = 0;
 
   // Lets go of the partition: what the claim holds is given back, and an append under it is fenced.
   // Does nothing if there is no claim. Blocks no longer than append(). Doesn't throw.

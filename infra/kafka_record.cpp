@@ -69,9 +69,13 @@ LogEntry decode_message(const rd_kafka_message_t& message, std::uint32_t partiti
   LogEntry entry;
   entry.offset = static_cast<std::uint64_t>(message.offset);
   const auto headers = headers_of(message);
-  std::visit([&](auto&& record) { entry.record = std::forward<decltype(record)>(record); },
-             decode_cloud_event({view(message.key, message.key_len), headers,
-                                 view(message.payload, message.len)}));
+  const KafkaRecordView record{view(message.key, message.key_len), headers,
+                               view(message.payload, message.len)};
+  std::visit([&](auto&& one) { entry.record = std::forward<decltype(one)>(one); },
+             decode_cloud_event(record));
+  if (const auto* const event = std::get_if<domain::RecordedEvent>(&entry.record)) {
+    entry.canonical = canonical_bytes(*event, record);
+  }
   require_partitions(entry, partitions);
   return entry;
 }

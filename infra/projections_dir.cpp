@@ -32,6 +32,18 @@ void sync(const fs::path& path, int flags) {
   if (!synced) fail(path, std::strerror(error));
 }
 
+// Another process may serve from it: RocksDB's lock would keep this one out, but not from removing.
+void require_unused(const fs::path& directory) {
+  const int descriptor = open((directory / "LOCK").c_str(), O_RDWR | O_CLOEXEC);
+  if (descriptor < 0) return;
+  struct flock lock{};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  const bool used = fcntl(descriptor, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+  close(descriptor);
+  if (used) throw StoreUnavailable("another contactd is running on " + directory.string());
+}
+
 // What the pointer names, if there is one and that is there.
 fs::path pointed_to(const fs::path& data_dir) {
   std::ifstream pointer{data_dir / pointer_name};
@@ -49,6 +61,7 @@ fs::path projections_dir(const fs::path& data_dir) {
 }
 
 void settle_projections_dir(const fs::path& data_dir) {
+  require_unused(projections_dir(data_dir));
   try {
     if (const fs::path built = pointed_to(data_dir); !built.empty()) {
       fs::remove_all(data_dir / settled_name);

@@ -1,13 +1,12 @@
 #include "infra/random.hpp"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <openssl/rand.h>
 
 #include <array>
 #include <cstdlib>
-#include <memory>
 
+#include "domain/sha256.hpp"
 #include "infra/log.hpp"
 
 namespace contactd::infra {
@@ -34,10 +33,6 @@ class RandomPool {
 
   std::array<std::uint64_t, 128> words_{};
   std::size_t used_ = words_.size();
-};
-
-struct FreeDigest {
-  void operator()(EVP_MD* digest) const { EVP_MD_free(digest); }
 };
 
 }  // namespace
@@ -85,17 +80,7 @@ std::string random_text(std::size_t length) {
   return text;
 }
 
-domain::Digest sha256(std::string_view bytes) {
-  static const std::unique_ptr<EVP_MD, FreeDigest> algorithm{
-      EVP_MD_fetch(nullptr, "SHA256", nullptr)};
-  domain::Digest digest{};
-  if (algorithm == nullptr || EVP_Digest(bytes.data(), bytes.size(), digest.data(), nullptr,
-                                         algorithm.get(), nullptr) != 1) {
-    spdlog::critical("OpenSSL has no SHA-256; check its installation");
-    std::abort();
-  }
-  return digest;
-}
+domain::Digest sha256(std::string_view bytes) { return domain::sha256(bytes); }
 
 bool equal_in_constant_time(const domain::Digest& a, const domain::Digest& b) {
   return CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;

@@ -3,22 +3,19 @@
 #include <algorithm>
 
 #include "domain/event_codec.hpp"
+#include "domain/sha256.hpp"
 #include "projections/binary.hpp"
+#include "projections/event_chain.hpp"
 
 namespace contactd::infra {
 namespace {
 
-using projections::append_bytes;
-using projections::append_number;
 using projections::BinaryReader;
 using projections::CorruptRecord;
 
-constexpr std::uint8_t record_format = 1;
-
-template <std::size_t n>
-void append_array(std::string& out, const std::array<std::uint8_t, n>& bytes) {
-  out.append(bytes.begin(), bytes.end());
-}
+constexpr std::uint8_t format_unchained = projections::canonical_form;
+constexpr std::uint8_t format_chained = 2;
+constexpr std::size_t chained_prefix_bytes = 1 + sizeof(domain::Digest);
 
 template <std::size_t n>
 void take_array(BinaryReader& reader, std::array<std::uint8_t, n>& bytes) {
@@ -28,10 +25,15 @@ void take_array(BinaryReader& reader, std::array<std::uint8_t, n>& bytes) {
 
 domain::RecordedEvent decode(std::string_view bytes) {
   BinaryReader reader{bytes};
-  if (reader.number<std::uint8_t>() != record_format) {
+  domain::RecordedEvent event;
+  auto format = reader.number<std::uint8_t>();
+  if (format == format_chained) {
+    take_array(reader, event.chain_hash.emplace());
+    format = reader.number<std::uint8_t>();
+  }
+  if (format != format_unchained) {
     throw CorruptRecord("it has a format number that this release doesn't know");
   }
-  domain::RecordedEvent event;
   take_array(reader, event.id.bytes);
   event.time.unix_ms = reader.number<std::int64_t>();
   event.stamp.claim = reader.number<std::uint64_t>();
@@ -62,25 +64,20 @@ domain::RecordedEvent decode(std::string_view bytes) {
 
 }  // namespace
 
+std::string record_prefix(const domain::RecordedEvent& event) {
+  std::string prefix;
+  if (!event.chain_hash) return prefix;
+  prefix += static_cast<char>(format_chained);
+  prefix += domain::bytes_of(*event.chain_hash);
+  return prefix;
+}
+
 std::string encode_record(const domain::RecordedEvent& event) {
-  std::string out;
-  out.reserve(768);
-  append_number(out, record_format);
-  append_array(out, event.id.bytes);
-  append_number(out, event.time.unix_ms);
-  append_number(out, event.stamp.claim);
-  append_number(out, event.stamp.sequence);
-  append_bytes(out, domain::type_of(event.event));
-  append_bytes(out, event.organization.str());
-  append_bytes(out, event.actor);
-  append_bytes(out, event.request_id);
-  append_number(out, static_cast<std::uint8_t>(event.idempotency ? 1 : 0));
-  if (event.idempotency) {
-    append_array(out, event.idempotency->key);
-    append_array(out, event.idempotency->request);
-  }
-  append_bytes(out, domain::encode_data(event.event));
-  return out;
+  return record_prefix(event) + projections::canonical_bytes(event);
+}
+
+std::string_view canonical_part(std::string_view record) {
+  return record.front() == format_chained ? record.substr(chained_prefix_bytes) : record;
 }
 
 std::variant<domain::RecordedEvent, UnreadableRecord, ForeignRecord> decode_record(

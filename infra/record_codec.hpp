@@ -11,13 +11,16 @@ namespace contactd::infra {
 
 // An event as the embedded log stores it:
 //
-//   format:1 (= 1)  event-id:16  time_ms:8  claim:8  sequence:8
-//   type  organization  actor  request-id          each a length of 32 bits and the bytes
-//   idempotency:1 (0 or 1)  [key-digest:32  request-digest:32]
-//   data                                           a length of 32 bits and the JSON
+//   format 1   its canonical bytes (projections/event_chain.hpp), which begin with a 1
+//   format 2   format:1 (= 2)  chain-hash:32  its canonical bytes
 //
-// Numbers are big-endian. Stored for ever: another layout gets another format number.
+// Stored for ever: another layout gets another format number.
 std::string encode_record(const domain::RecordedEvent& event);
+
+// What precedes the canonical bytes in the event's record.
+std::string record_prefix(const domain::RecordedEvent& event);
+// The canonical bytes in a record. REQUIRES: decode_record() gave an event for it.
+std::string_view canonical_part(std::string_view record);
 
 std::variant<domain::RecordedEvent, UnreadableRecord, ForeignRecord> decode_record(
     std::string_view bytes);

@@ -2,7 +2,12 @@
 
 #include <rocksdb/utilities/checkpoint.h>
 
+#include <array>
+#include <cstdarg>
+#include <cstdio>
+
 #include "infra/errors.hpp"
+#include "infra/log.hpp"
 
 namespace contactd::infra {
 namespace {
@@ -10,6 +15,25 @@ namespace {
 // A flush that leaves its whole table to be written out at once makes the log's next fsync wait
 // for all of it. In small steps, the slowest of a hundred PATCHes takes 40 % less time.
 constexpr std::uint64_t background_bytes_per_sync = 256U << 10U;
+
+// What RocksDB has to say goes into contactd's log. A file of its own would lie on the disk that it
+// complains of, and where that is full, an assertion of Debian's build ends the process.
+class Messages final : public rocksdb::Logger {
+ public:
+  Messages() : rocksdb::Logger(rocksdb::WARN_LEVEL) {}
+
+  void LogHeader(const char*, va_list) override {}
+  void Logv(const char*, va_list) override {}
+  void Logv(rocksdb::InfoLogLevel level, const char* format, va_list arguments) override {
+    if (level < rocksdb::WARN_LEVEL || level >= rocksdb::HEADER_LEVEL) return;
+    std::array<char, message_bytes_max> text{};
+    if (std::vsnprintf(text.data(), text.size(), format, arguments) < 0) return;
+    spdlog::warn("RocksDB: {}", text.data());
+  }
+
+ private:
+  static constexpr std::size_t message_bytes_max = 1024;
+};
 
 std::vector<rocksdb::ColumnFamilyDescriptor> descriptors_of(
     const std::vector<RocksDb::Family>& families) {
@@ -31,6 +55,8 @@ RocksDb::RocksDb(const std::filesystem::path& directory, const rocksdb::DBOption
   }
   rocksdb::DBOptions gentle = options;
   gentle.bytes_per_sync = background_bytes_per_sync;
+  gentle.info_log = std::make_shared<Messages>();
+  gentle.fail_if_options_file_error = true;  // that a sync failed is never passed over
   // Flushes and compactions run on threads that all databases share; requests go first.
   for (const auto pool : {rocksdb::Env::LOW, rocksdb::Env::HIGH}) {
     gentle.env->LowerThreadPoolCPUPriority(pool, rocksdb::CpuPriority::kLow).PermitUncheckedError();
@@ -38,6 +64,10 @@ RocksDb::RocksDb(const std::filesystem::path& directory, const rocksdb::DBOption
   rocksdb::DB* db = nullptr;
   const auto status =
       rocksdb::DB::Open(gentle, directory.string(), descriptors_of(families), &handles_, &db);
+  if (status.IsCorruption() || status.IsPathNotFound()) {
+    throw StoreDamaged(directory.string() + " is damaged: " + status.ToString() +
+                       "; check the disk, and restore the directory from a backup");
+  }
   if (!status.ok()) {
     throw StoreUnavailable("can't open " + directory.string() + ": " + status.ToString() +
                            "; is another contactd running on it, or is the disk at fault?");

@@ -20,7 +20,7 @@ class RocksDb {
   };
 
   // Opens, or creates, the database with exactly `families`, of which the first is "default".
-  // Throws StoreUnavailable.
+  // Throws StoreUnavailable; StoreDamaged if no later attempt can succeed either.
   RocksDb(const std::filesystem::path& directory, const rocksdb::DBOptions& options,
           const std::vector<Family>& families);
   // Opens an existing database beside the process that writes to it, if one does, to read what it

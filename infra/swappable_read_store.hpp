@@ -70,6 +70,23 @@ class SwappableReadStore final : public ReadStore {
                                        std::size_t count_max) const override {
     return here()->api_keys(organization, after, count_max);
   }
+  std::optional<domain::Webhook> webhook(const domain::OrganizationId& organization,
+                                         const domain::WebhookId& id) const override {
+    return here()->webhook(organization, id);
+  }
+  std::vector<domain::Webhook> webhooks(
+      const std::optional<domain::OrganizationId>& organization) const override {
+    return here()->webhooks(organization);
+  }
+  std::vector<projections::FeedEntry> feed(const domain::OrganizationId& organization,
+                                           std::uint64_t after,
+                                           std::size_t count_max) const override {
+    return here()->feed(organization, after, count_max);
+  }
+  std::optional<projections::FeedEntry> feed_end(
+      const domain::OrganizationId& organization) const override {
+    return here()->feed_end(organization);
+  }
   ListPage list(const domain::OrganizationId& organization, const ListQuery& query) const override {
     return here()->list(organization, query);
   }

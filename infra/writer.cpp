@@ -38,13 +38,16 @@ void require_all_that_was_folded(std::uint64_t log_end, std::uint64_t folded) {
 }  // namespace
 
 Writer::Writer(std::uint32_t partition, Limits limits, EventLog& log, ReadStore& store,
-               Metrics& metrics, Clock clock)
+               Metrics& metrics, Clock clock, FeedHub* feed_hub)
     : partition_(partition),
       limits_(limits),
       log_(log),
       store_(store),
       metrics_(metrics),
+      queue_gauge_(of_partition(metrics.queue_commands, partition)),
+      serving_gauge_(of_partition(metrics.partition_serving, partition)),
       clock_(std::move(clock)),
+      feed_hub_(feed_hub),
       projector_(partition, log, store, metrics),
       folded_(projector_.checkpoint()) {}
 
@@ -79,6 +82,7 @@ void Writer::take() {
 void Writer::give_up(Ownership now) {
   std::unique_lock lock{mutex_};
   ownership_ = now;
+  if (now == Ownership::elsewhere) doubt();
   to_write_.notify_all();
   given_up_.wait(lock, [this] { return !writing_; });
 }
@@ -99,7 +103,7 @@ std::optional<Refusal> Writer::submit(Submission submission) {
     return Refusal::in_progress;
   }
   queue_.push_back(std::move(submission));
-  metrics_.queue_commands.Set(static_cast<double>(queue_.size()));
+  queue_gauge_.Set(static_cast<double>(queue_.size()));
   return std::nullopt;
 }
 
@@ -122,7 +126,7 @@ Writer::Status Writer::status() const {
 // Called with mutex_ held. What stopped for good stays so.
 void Writer::set_status(Status::State state, std::string detail) {
   if (stopped_) return;
-  metrics_.partition_serving.Set(state == Status::State::serving ? 1 : 0);
+  serving_gauge_.Set(state == Status::State::serving ? 1 : 0);
   status_ = {state, std::move(detail)};
 }
 
@@ -184,6 +188,7 @@ bool Writer::claim_and_catch_up(std::stop_token stop) {
   // Before the claim: a claim record would make the log longer at each attempt, until it seemed
   // long enough.
   require_all_that_was_folded(log_.end_offset(partition_), from.next_offset);
+  const std::uint64_t doubts = doubts_;
   const Claim claim = log_.claim(
       partition_, claim_proposal(std::max(clock_(), from.last_time), log_.partition_count()));
   metrics_.log_claims.Increment();
@@ -203,11 +208,13 @@ bool Writer::claim_and_catch_up(std::stop_token stop) {
                claim.epoch + 1 - std::min(from.next_offset, claim.epoch + 1));
   next_sequence_ = 1;
   last_time_ = folded_.last_time;
+  chain_hash_ = folded_.chain.hash;  // the claim's: nothing but it was applied since
   committed_ = 0;
   handed_over_ = false;
   serving_ = true;
   set_status(Status::State::serving, {});
   caught_up_.store(true, std::memory_order_release);
+  doubts_settled_ = doubts;
   return true;
 }
 
@@ -262,7 +269,7 @@ std::vector<Submission> Writer::take_batch(std::stop_token stop) {
                                 std::make_move_iterator(end)};
   queue_.erase(queue_.begin(), end);
   released_ -= count;
-  metrics_.queue_commands.Set(static_cast<double>(queue_.size()));
+  queue_gauge_.Set(static_cast<double>(queue_.size()));
   return batch;
 }
 
@@ -275,12 +282,13 @@ std::shared_ptr<BatchDecider> Writer::decide(const std::vector<Submission>& batc
   }
   // The log's times never go backwards, whatever the clock does.
   last_time_ = std::max(clock_(), last_time_);
-  auto decider = std::make_shared<BatchDecider>(partition_, claim_,
-                                                BatchDecider::Start{last_time_, next_sequence_},
-                                                projector_.confirmed(), store_, std::move(bases));
+  auto decider = std::make_shared<BatchDecider>(
+      partition_, claim_, BatchDecider::Start{last_time_, next_sequence_, chain_hash_},
+      projector_.confirmed(), store_, std::move(bases));
   for (const Submission& submission : batch) decider->decide(submission);
   decider->seal();
   next_sequence_ = decider->next_sequence();
+  chain_hash_ = decider->chain_hash();
   return decider;
 }
 
@@ -320,7 +328,7 @@ void Writer::process(std::vector<Submission> batch) {
 AppendResult Writer::append(const BatchDecider& decider) {
   const auto started = Clocked::now();
   try {
-    const AppendResult result = log_.append(claim_, decider.events());
+    const AppendResult result = log_.append(claim_, decider.events(), decider.canonical());
     const std::chrono::duration<double> took = Clocked::now() - started;
     metrics_.log_append_seconds.Observe(took.count());
     return result;
@@ -397,7 +405,7 @@ void Writer::refuse_all_queued() {
     queued.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(queue_.end()));
     queue_.clear();
     released_ = 0;
-    metrics_.queue_commands.Set(0);
+    queue_gauge_.Set(0);
   }
   answer(queued, std::vector<Outcome>(queued.size(), Outcome{NotTaken{}}));
 }

@@ -79,6 +79,7 @@ void Writer::follow_on() {
   if (!fenced && (folded || serving_)) return;
   lock.unlock();
   if (fenced) {
+    doubt();
     fail(std::make_exception_ptr(LogUnavailable("another writer has taken the partition")));
     return;
   }
@@ -93,8 +94,15 @@ void Writer::follow_on() {
 
 bool Writer::fold_next() {
   const std::lock_guard fold_lock{fold_mutex_};
-  const bool folded = projector_.fold_next(
-      [this](const auto& event, const auto& result) { confirm(event, result); });
+  std::vector<domain::OrganizationId> followed;  // those that somebody may want to be told of
+  const bool folded = projector_.fold_next([&](const auto& event, const auto& result) {
+    confirm(event, result);
+    if (feed_hub_ == nullptr || !feed_hub_->followed()) return;
+    if (followed.empty() || followed.back() != event.organization) {
+      followed.push_back(event.organization);
+    }
+  });
+  if (!followed.empty()) feed_hub_->tell(followed);
   if (!folded) return false;
   {
     const std::lock_guard lock{mutex_};
@@ -234,9 +242,9 @@ void Writer::stop_for_good(const std::exception& problem) {
     to_fold_.notify_all();
   }
   spdlog::critical(
-      "partition {}: {}. Nothing more is folded or written; reads go on. Don't delete the record: "
+      "partition {}: {}. Nothing more is folded or written{}. Don't delete the record: "
       "start a release that can read it, or restore the log from a backup",
-      partition_, problem.what());
+      partition_, problem.what(), caught_up() ? "; reads go on" : "");
 }
 
 }  // namespace contactd::infra

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "domain/sha256.hpp"
 #include "projections/binary.hpp"
 
 namespace contactd::projections {
@@ -12,6 +13,9 @@ std::string encode(const Checkpoint& checkpoint) {
   append_number(record, checkpoint.claim);
   append_number(record, checkpoint.next_sequence);
   append_number(record, checkpoint.last_time.unix_ms);
+  record += domain::bytes_of(checkpoint.chain.hash);
+  append_number(record, checkpoint.chain.events);
+  append_number(record, checkpoint.chain.proven);
   return record;
 }
 
@@ -22,6 +26,10 @@ Checkpoint read_checkpoint(std::string_view record) {
   checkpoint.claim = reader.number<std::uint64_t>();
   checkpoint.next_sequence = reader.number<std::uint64_t>();
   checkpoint.last_time.unix_ms = reader.number<std::int64_t>();
+  const std::string_view hash = reader.take(checkpoint.chain.hash.size());
+  std::copy(hash.begin(), hash.end(), checkpoint.chain.hash.begin());
+  checkpoint.chain.events = reader.number<std::uint64_t>();
+  checkpoint.chain.proven = reader.number<std::uint64_t>();
   return checkpoint;
 }
 

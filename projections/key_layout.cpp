@@ -8,8 +8,8 @@ namespace contactd::projections {
 
 std::string_view name_of(Table table) {
   static constexpr std::array<std::string_view, table_count> names = {
-      "meta",   "contacts",    "emails",   "history",   "by_update",  "tags",
-      "counts", "idempotency", "api_keys", "snapshots", "by_creation"};
+      "meta",        "contacts", "emails",    "history",     "by_update", "tags",    "counts",
+      "idempotency", "api_keys", "snapshots", "by_creation", "feed",      "webhooks"};
   return names[static_cast<std::size_t>(table)];
 }
 
@@ -37,7 +37,13 @@ std::string email(const OrganizationId& organization, std::string_view email) {
 
 std::string history(const OrganizationId& organization, const ContactId& contact,
                     domain::Version version) {
-  std::string key = keys::contact(organization, contact);
+  return history(keys::contact(organization, contact), version);
+}
+
+std::string history(std::string_view contact_key, domain::Version version) {
+  std::string key;
+  key.reserve(contact_key.size() + sizeof(version));
+  key += contact_key;
   append_number(key, version);
   return key;
 }
@@ -60,6 +66,12 @@ std::string by_update(const OrganizationId& organization, Instant updated_at,
   return key;
 }
 
+std::string feed(const OrganizationId& organization, std::uint64_t offset) {
+  std::string key = keys::organization(organization);
+  append_number(key, offset);
+  return key;
+}
+
 std::string tag_prefix(const OrganizationId& organization, std::string_view tag) {
   std::string key = keys::organization(organization);
   key += tag;
@@ -75,6 +87,12 @@ std::string tag(const OrganizationId& organization, std::string_view tag,
 }
 
 std::string counts(const OrganizationId& organization) { return keys::organization(organization); }
+
+std::string webhook(const OrganizationId& organization, std::string_view webhook) {
+  std::string key = keys::organization(organization);
+  key += webhook;
+  return key;
+}
 
 std::string idempotency_day(std::uint32_t partition, std::uint32_t day) {
   std::string key;
@@ -131,6 +149,12 @@ ContactId tagged_contact(std::string_view tag_key) {
                       : ContactId::parse(tag_key.substr(tag_key.size() - length));
   if (!id) throw CorruptRecord("a key of tags names no contact");
   return *id;
+}
+
+std::uint64_t feed_offset(std::string_view feed_key) {
+  constexpr std::size_t tail = 8;
+  if (feed_key.size() < tail) throw CorruptRecord("a key of feed is too short");
+  return BinaryReader{feed_key.substr(feed_key.size() - tail)}.number<std::uint64_t>();
 }
 
 }  // namespace keys

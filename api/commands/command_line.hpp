@@ -44,5 +44,6 @@ void add_rebuild(CommandLine& line);
 void add_replay(CommandLine& line);
 void add_restore(CommandLine& line);
 void add_serve(CommandLine& line);
+void add_verify(CommandLine& line);
 
 }  // namespace contactd::api

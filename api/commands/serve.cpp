@@ -4,6 +4,7 @@
 #include "api/commands/command_line.hpp"
 #include "api/commands/options.hpp"
 #include "api/config.hpp"
+#include "api/limits.hpp"
 
 // `contactd serve`: its flags, each of which is a variable and a line of the config file too.
 namespace contactd::api {
@@ -19,6 +20,9 @@ struct Raw {
   std::int64_t request_timeout_ms = 30'000;
   std::int64_t idle_timeout_ms = 60'000;
   std::int64_t drain_timeout_ms = 10'000;
+  std::int64_t feed_heartbeat_ms = 15'000;
+  std::int64_t feed_stall_ms = 10'000;
+  std::int64_t webhook_timeout_ms = 15'000;
 };
 
 void add_limits(CLI::App& app, Raw& raw) {
@@ -29,6 +33,9 @@ void add_limits(CLI::App& app, Raw& raw) {
   option(app, "max-connections", serve.connections_max,
          "Connections at once; more are answered 503")
       ->check(CLI::Range(1U, 1'000'000U));
+  option(app, "max-connections-per-address", serve.connections_per_address_max,
+         "Connections of one address at once; more are answered 503; 0 is no limit")
+      ->check(CLI::Range(0U, 1'000'000U));
   option(app, "queue-max", serve.queue_commands_max,
          "Changes that may wait for the writer; more are answered 503")
       ->check(CLI::Range(1U, 1'000'000U));
@@ -37,6 +44,24 @@ void add_limits(CLI::App& app, Raw& raw) {
       ->check(CLI::Range(0, 1'000'000'000));
   option(app, "rate-window-s", raw.rate_window_s, "The window, in seconds")
       ->check(CLI::Range(1, 86'400));
+}
+
+// What is short can be guessed; what is empty would be none. Doesn't repeat it.
+std::string check_admin_key(const std::string& key) {
+  if (key.size() >= limits::admin_key_length_min) return {};
+  return "the admin key is too short; give " + std::to_string(limits::admin_key_length_min) +
+         " characters or more, random ones";
+}
+
+void add_security(CLI::App& app, ServeConfig& serve) {
+  CLI::Option* certificate =
+      option(app, "tls-cert", serve.tls_certificate,
+             "Serve https with this certificate and its chain, in PEM; read again on SIGHUP");
+  CLI::Option* key = option(app, "tls-key", serve.tls_key, "The certificate's key, in PEM");
+  certificate->needs(key);
+  key->needs(certificate);
+  flag(app, "core-dumps", serve.core_dumps,
+       "Let a crash leave a core file, which has contact data and keys in it");
 }
 
 void add_timeouts(CLI::App& app, Raw& raw) {
@@ -54,6 +79,40 @@ void add_timeouts(CLI::App& app, Raw& raw) {
       ->check(CLI::Range(0, 3'600'000));
 }
 
+void add_webhooks(CLI::App& app, Raw& raw) {
+  WebhookConfig& webhooks = raw.serve.webhooks;
+  app.add_option("--webhook-secret", webhooks.secret,
+                 "Master secret from which webhooks' signing secrets are derived; without one, "
+                 "<data-dir>/webhook.key, made if absent")
+      ->envname("CONTACTD_WEBHOOK_SECRET");
+  option(app, "webhook-secret-file", webhooks.secret_file, "The file that has the master secret");
+  option(app, "webhook-timeout-ms", raw.webhook_timeout_ms,
+         "Time for one delivery, from the look-up of its host to the answer's header")
+      ->check(CLI::Range(1, 60'000));
+  option(app, "webhook-retry-scale", webhooks.retry_scale,
+         "Factor on the pauses between a delivery's attempts; below 1 for tests")
+      ->check(CLI::Range(0.0, 1.0));
+  flag(app, "webhook-allow-http", webhooks.rules.allow_http, "Take webhooks whose URL isn't https");
+  flag(app, "webhook-allow-private", webhooks.rules.allow_private,
+       "Deliver to addresses that aren't the public internet's, such as 10.0.0.1");
+}
+
+void add_feed(CLI::App& app, Raw& raw) {
+  ServeConfig& serve = raw.serve;
+  option(app, "feed-heartbeat-ms", raw.feed_heartbeat_ms,
+         "Time after which an event stream that has nothing to tell says that it is there")
+      ->check(CLI::Range(1, 3'600'000));
+  option(app, "feed-stall-ms", raw.feed_stall_ms,
+         "Time that the client of an event stream may take to read; then it is cut off")
+      ->check(CLI::Range(1, 3'600'000));
+  option(app, "feed-max", serve.feed_followers_max,
+         "Event streams and long polls at once; more are answered 503")
+      ->check(CLI::Range(1U, 1'000'000U));
+  option(app, "feed-max-per-key", serve.feed_followers_of_key_max,
+         "Event streams and long polls of one key at once; more are answered 429")
+      ->check(CLI::Range(1U, 1'000'000U));
+}
+
 void add_flags(CLI::App& app, Raw& raw) {
   ServeConfig& serve = raw.serve;
   option(app, "listen", raw.listen, "Address to serve at; port 0 picks a free one")
@@ -62,7 +121,9 @@ void add_flags(CLI::App& app, Raw& raw) {
   add_kafka_writing(app, raw.log.kafka);
   app.add_option("--admin-key", serve.admin_key,
                  "Key of the admin API; without one, <data-dir>/admin.key, made if absent")
-      ->envname("CONTACTD_ADMIN_KEY");
+      ->envname("CONTACTD_ADMIN_KEY")
+      ->check(CLI::Validator(check_admin_key, "KEY"));
+  add_security(app, serve);
   app.add_option("--backup-dir", serve.backup_dir,
                  "Where backups are made; without one, <data-dir>/backups")
       ->envname("CONTACTD_BACKUP_DIR");
@@ -71,6 +132,8 @@ void add_flags(CLI::App& app, Raw& raw) {
        "read or written, changes are answered 503");
   add_limits(app, raw);
   add_timeouts(app, raw);
+  add_feed(app, raw);
+  add_webhooks(app, raw);
   option(app, "log-level", serve.log_level, "Least severity of what is logged")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}));
   option(app, "log-format", serve.log_format, "Form of a log line, on standard error")
@@ -113,6 +176,9 @@ ServeConfig finish(Raw& raw) {
   serve.request_timeout = milliseconds{raw.request_timeout_ms};
   serve.idle_timeout = milliseconds{raw.idle_timeout_ms};
   serve.drain_timeout = milliseconds{raw.drain_timeout_ms};
+  serve.feed_heartbeat = milliseconds{raw.feed_heartbeat_ms};
+  serve.feed_stall = milliseconds{raw.feed_stall_ms};
+  serve.webhooks.timeout = milliseconds{raw.webhook_timeout_ms};
   return serve;
 }
 

@@ -20,19 +20,31 @@ struct Call {
   ErrorFormat format;
   std::optional<domain::ApiKey> key;  // where the route wants an organization's key
   std::string id;                     // what stands in the path for {id}
+  std::string second_id = {};         // and for the one after it
 };
 
 Handled get_contact(const Call& call);
 Handled get_history(const Call& call);
 Handled list_contacts(const Call& call);
+Handled get_events(const Call& call);
 Handled create_contact(const Call& call);
 Handled update_contact(const Call& call);
 Handled delete_contact(const Call& call);
 Handled revert_contact(const Call& call);
 
+Handled create_webhook(const Call& call);
+Handled list_webhooks(const Call& call);
+Handled get_webhook(const Call& call);
+Handled update_webhook(const Call& call);
+Handled delete_webhook(const Call& call);
+Handled rotate_webhook_secret(const Call& call);
+Handled list_deliveries(const Call& call);
+Handled replay_delivery(const Call& call);
+
 Handled create_key(const Call& call);
 Handled list_keys(const Call& call);
 Handled revoke_key(const Call& call);
+Handled rotate_key(const Call& call);
 
 Handled start_backup(const Call& call);
 Handled backup_status(const Call& call);

@@ -32,14 +32,17 @@ Handled openapi(const Call& call) {
   return response;
 }
 
-Handled healthz(const Call&) {
+Handled healthz(const Call& call) {
+  if (auto refused = refuse_params(call)) return *std::move(refused);
   Response response;
   response.body = R"({"status":"ok"})";
   return response;
 }
 
 Handled readyz(const Call& call) {
-  bool ready = true;
+  if (auto refused = refuse_params(call)) return *std::move(refused);
+  bool ready = call.services.partitions.is_open();
+  const std::string awaited = ready ? std::string{} : call.services.partitions.awaited();
   std::string partitions;
   const auto& writers = call.services.partitions.all();
   for (std::size_t i = 0; i < writers.size(); ++i) {
@@ -55,11 +58,14 @@ Handled readyz(const Call& call) {
   Response response;
   response.status = ready ? 200 : 503;
   response.body = std::string{R"({"status":")"} + (ready ? "ready" : "not ready") +
-                  R"(","partitions":[)" + partitions + "]}";
+                  R"(","partitions":[)" + partitions + ']';
+  if (!awaited.empty()) response.body += R"(,"detail":)" + domain::json_string(awaited);
+  response.body += '}';
   return response;
 }
 
 Handled metrics(const Call& call) {
+  if (auto refused = refuse_params(call)) return *std::move(refused);
   return SlowRead{[&metrics = call.services.metrics] {
     Response response;
     response.content_type = "text/plain; version=0.0.4; charset=utf-8";

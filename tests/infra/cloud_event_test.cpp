@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "domain/event_codec.hpp"
+#include "projections/event_chain.hpp"
 #include "tests/projections/log_builder.hpp"
 #include "tests/support/suites.hpp"
 
@@ -118,6 +119,43 @@ TEST(CloudEvent, HasTheBytesOfTheGoldenRecords) {
   EXPECT_EQ(count, static_cast<std::size_t>(std::distance(begin(records), end(records))));
 }
 
+// The canonical bytes that a reader makes of a record.
+std::string canonical_of(const KafkaRecord& record) {
+  const std::vector<KafkaHeaderView> headers(record.headers.begin(), record.headers.end());
+  const KafkaRecordView view{record.key, headers, record.value};
+  return canonical_bytes(std::get<RecordedEvent>(decode_cloud_event(view)), view);
+}
+
+// The hash is what `sha256sum` says of 32 zero bytes and the canonical bytes.
+TEST(CloudEvent, CarriesItsChainHash) {
+  const KafkaRecord frozen =
+      read_golden(std::filesystem::path{CONTACTD_GOLDEN} / "kafka_chained/contact.deleted.v1.json");
+  RecordedEvent event = sample();
+  event.chain_hash = projections::chain_hash({}, projections::canonical_bytes(event));
+  EXPECT_EQ(encode_cloud_event(event).headers, frozen.headers);
+  EXPECT_EQ(encode_cloud_event(event).value, frozen.value);
+  EXPECT_EQ(std::get<RecordedEvent>(decode(frozen)), event);
+  EXPECT_EQ(projections::chain_hash({}, canonical_of(frozen)), event.chain_hash);
+  for (const char* wrong : {"", "00", "HASH"}) {
+    KafkaRecord record = frozen;
+    header(record, "ce_chainhash") = wrong;
+    EXPECT_NE(verdict(record).find("ce_chainhash"), std::string::npos) << verdict(record);
+  }
+}
+
+// Canonical is what is stored, not what this release would store instead.
+TEST(CloudEvent, HasCanonicalBytesOfTheTypeThatIsStored) {
+  const std::filesystem::path golden{CONTACTD_GOLDEN};
+  for (const auto& entry : std::filesystem::directory_iterator{golden / "kafka"}) {
+    KafkaRecord record = read_golden(entry.path());
+    const std::string canonical = canonical_of(record);
+    EXPECT_EQ(canonical, projections::canonical_bytes(std::get<RecordedEvent>(decode(record))));
+    EXPECT_NE(canonical.find(header(record, "ce_type")), std::string::npos);
+    record.value.insert(1, " ");  // the same event, in bytes that contactd doesn't write
+    EXPECT_NE(canonical_of(record), canonical) << entry.path();
+  }
+}
+
 TEST(CloudEvent, ReadsBackWhateverIsRecorded) {
   const std::uint64_t seed = test_seed();
   SCOPED_TRACE(seed_note(seed));
@@ -128,6 +166,7 @@ TEST(CloudEvent, ReadsBackWhateverIsRecorded) {
     const KafkaRecord record = encode_cloud_event(event);
     ASSERT_EQ(verdict(record), "event");
     ASSERT_EQ(std::get<RecordedEvent>(decode(record)), event);
+    ASSERT_EQ(canonical_of(record), projections::canonical_bytes(event));
   }
 }
 

@@ -48,10 +48,11 @@ class FaultyLog final : public infra::EventLog {
     if (const OnClaim fault = take(on_claim_)) fault();
     return real_->claim(partition, proposal);
   }
-  infra::AppendResult append(const infra::Claim& claim, Batch batch) override {
+  infra::AppendResult append(const infra::Claim& claim, Batch batch,
+                             std::span<const std::string> canonical) override {
     ++appends_;
     if (const OnAppend fault = take(on_append_)) return fault(*real_, claim, batch);
-    return real_->append(claim, batch);
+    return real_->append(claim, batch, canonical);
   }
   void release(std::uint32_t partition) override { real_->release(partition); }
   infra::LogSlice read(std::uint32_t partition, std::uint64_t from,

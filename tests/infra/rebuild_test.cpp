@@ -134,6 +134,7 @@ TEST_F(RebuildTest, FaultsNeverPartTheDatabaseFromTheLog) {
     claim.idempotency = {};
     claim.stamp = {};
     claim.event = domain::WriterClaimed{"rival"};
+    claim.chain_hash = {};
     return log.append(log.claim(0, claim), batch);
   };
   const auto twice = [](EventLog& log, const Claim& claim, FaultyLog::Batch batch) {

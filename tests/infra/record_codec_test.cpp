@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "projections/event_chain.hpp"
 #include "tests/projections/log_builder.hpp"
 #include "tests/projections/tables.hpp"
 
@@ -46,6 +47,24 @@ TEST(RecordCodec, HasTheseBytes) {
                 "\\x00\\x00\\x001{\"contact_id\":\"ann00000000000000000\",\"version\":2}");
 }
 
+// Frozen too: what an event has in front that carries the hash of its chain.
+TEST(RecordCodec, HasTheChainHashInFront) {
+  RecordedEvent event = sample();
+  event.chain_hash = digest(0x5a);
+  const std::string canonical = encode_record(sample());
+  const std::string record = encode_record(event);
+  EXPECT_EQ(record, '\x02' + std::string(32, '\x5a') + canonical);
+  EXPECT_EQ(record, record_prefix(event) + projections::canonical_bytes(event));
+  EXPECT_EQ(canonical_part(record), canonical);
+  EXPECT_EQ(canonical_part(canonical), canonical);
+  const auto read = decode_record(record);
+  ASSERT_TRUE(std::holds_alternative<RecordedEvent>(read)) << reason_of(record);
+  EXPECT_EQ(std::get<RecordedEvent>(read), event);
+  for (std::size_t length = 0; length < record.size(); ++length) {
+    EXPECT_NE(reason_of(record.substr(0, length)), "it was read") << length;
+  }
+}
+
 TEST(RecordCodec, ReadsBackWhateverIsRecorded) {
   const std::uint64_t seed = test_seed();
   SCOPED_TRACE(seed_note(seed));
@@ -71,8 +90,10 @@ TEST(RecordCodec, RefusesARecordCutAnywhereOrTooLong) {
 
 TEST(RecordCodec, SaysWhatItDoesNotKnow) {
   std::string format = encode_record(sample());
-  format[0] = 2;
-  EXPECT_NE(reason_of(format).find("format"), std::string::npos);
+  for (const char unknown : {'\x00', '\x02', '\x03'}) {
+    format[0] = unknown;
+    EXPECT_NE(reason_of(format).find("format"), std::string::npos);
+  }
   std::string type = encode_record(sample());
   type.replace(type.find("deleted.v1"), 10, "deleted.v2");
   EXPECT_NE(reason_of(type).find("contactd.contact.deleted.v2"), std::string::npos);

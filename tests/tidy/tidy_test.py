@@ -50,6 +50,8 @@ class FileRules(unittest.TestCase):
         self.passes(rule, "domain/a.cpp", "#include <chrono>\n#include <boost/json/value.hpp>\n")
         self.passes(rule, "domain/a.cpp", "// never calls system_clock::now\n")
         self.passes(rule, "infra/a.cpp", "#include <mutex>\n")
+        self.bites(rule, "domain/a.cpp", "#include <openssl/evp.h>\n", "domain is pure")
+        self.passes(rule, next(iter(tidy.HASHING_ALLOWED)), "#include <openssl/evp.h>\n")
 
     def test_databases_stay_in_the_sources_of_infra(self):
         rule = tidy.rule_hidden_libraries
@@ -179,12 +181,27 @@ class TreeRules(unittest.TestCase):
             self.assertEqual(len(found), 1, bad)
             self.assertTrue(found[0].startswith("BAD.md:2: links to "), found)
 
+    def test_claims_name_tests_that_are_there(self):
+        rule = tidy.rule_claims_name_their_tests
+        table = "| claim | test |\n|---|---|\n"
+        test = {"tests/api/a_test.cpp": "TEST_F(Keys, Hold) {}\nTEST(Tls, Works) {}\n"}
+        good = table + "| they hold | `Keys.Hold`, `Tls.Works` |\n\n| no | claim |\n"
+        self.assertEqual(self.found(rule, {**test, "SECURITY.md": good}), [])
+        self.assertEqual(self.found(rule, test), [])
+        for bad, expected in (("| they hold | `Keys.Held` |\n", "SECURITY.md:3: names the test"),
+                              ("| they hold | believe me |\n", "SECURITY.md:3: claims something")):
+            found = self.found(rule, {**test, "SECURITY.md": table + bad})
+            self.assertEqual(len(found), 1, found)
+            self.assertTrue(found[0].startswith(expected), found)
+
     def test_an_exception_that_is_not_needed_must_go(self):
         count = len(tidy.INFRA_INTERNAL) + len(tidy.BEAST_ALLOWED) + len(tidy.SLEEP_ALLOWED)
+        count += len(tidy.HASHING_ALLOWED)
         found = self.found(tidy.rule_exceptions_are_needed, {"README.md": "\n"})
         self.assertEqual(len(found), count)
         files = {path: "#include <rocksdb/db.h>\n" for path in tidy.INFRA_INTERNAL}
         files.update({path: "#include <boost/beast/http.hpp>\n" for path in tidy.BEAST_ALLOWED})
+        files.update({path: "#include <openssl/evp.h>\n" for path in tidy.HASHING_ALLOWED})
         files.update({path: "sleep_for(1s);\n" for path in tidy.SLEEP_ALLOWED})
         self.assertEqual(self.found(tidy.rule_exceptions_are_needed, files), [])
 

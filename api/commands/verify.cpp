@@ -1,0 +1,226 @@
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <memory>
+
+#include "api/commands/command_line.hpp"
+#include "api/commands/open_log.hpp"
+#include "api/commands/options.hpp"
+#include "api/commands/progress.hpp"
+#include "domain/json_text.hpp"
+#include "infra/errors.hpp"
+#include "infra/log_audit.hpp"
+#include "infra/projections_dir.hpp"
+#include "infra/store_audit.hpp"
+
+// `contactd verify`: proves the log's chain, and the projections by the log.
+namespace contactd::api {
+namespace {
+
+constexpr auto scratch_name = "verify.tmp";
+
+struct VerifyConfig {
+  LogOptions log;
+  std::vector<std::string> expect;
+  bool log_only = false;
+  bool json = false;
+
+  std::filesystem::path projections() const { return infra::projections_dir(log.data_dir); }
+};
+
+std::string check_kept_head(const std::string& text) {
+  if (infra::parse_kept_head(text)) return {};
+  return "'" + text + "' is no head; give PARTITION:OFFSET:HASH, as `contactd verify` has printed";
+}
+
+// What was found so far; of what wasn't looked at, nothing.
+struct Found {
+  std::vector<infra::AuditedPartition> partitions;
+  double log_seconds = 0;
+  std::optional<std::uint64_t> rows;
+  std::optional<std::string> problem;
+
+  std::uint64_t records() const {
+    std::uint64_t all = 0;
+    for (const auto& one : partitions) all += one.records;
+    return all;
+  }
+  std::uint64_t per_second() const {
+    return log_seconds > 0
+               ? static_cast<std::uint64_t>(static_cast<double>(records()) / log_seconds)
+               : 0;
+  }
+};
+
+// The folded rows of the fresh replay; go with this object.
+class Scratch {
+ public:
+  explicit Scratch(std::filesystem::path directory) : directory_(std::move(directory)) { remove(); }
+  ~Scratch() { remove(); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+
+  const std::filesystem::path& path() const { return directory_; }
+
+ private:
+  void remove() {
+    std::error_code ignored;  // what can't be removed, opening says better
+    std::filesystem::remove_all(directory_, ignored);
+  }
+
+  const std::filesystem::path directory_;
+};
+
+std::vector<infra::KeptHead> kept_heads(const VerifyConfig& config, std::uint32_t partitions) {
+  std::vector<infra::KeptHead> kept;
+  for (const std::string& text : config.expect) {
+    kept.push_back(*infra::parse_kept_head(text));
+    if (kept.back().partition >= partitions) {
+      throw UsageError("--expect " + text + ": the log has " + std::to_string(partitions) +
+                       " partitions");
+    }
+  }
+  return kept;
+}
+
+std::uint64_t end_of_all(infra::LogReader& log) {
+  std::uint64_t all = 0;
+  for (std::uint32_t id = 0; id < log.partition_count(); ++id) all += log.end_offset(id);
+  return all;
+}
+
+void audit_log(const VerifyConfig& config, infra::LogReader& log, Found& found) {
+  const auto kept = kept_heads(config, log.partition_count());
+  const auto started = std::chrono::steady_clock::now();
+  Progress progress{Progress::show_for(config.json), "checking the log's chain", "records",
+                    end_of_all(log)};
+  for (std::uint32_t id = 0; id < log.partition_count(); ++id) {
+    const std::uint64_t before = found.records();
+    found.partitions.push_back(infra::audit_chain(
+        log, id, kept, [&](std::uint64_t records) { progress.at(before + records); }));
+  }
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
+  found.log_seconds = took.count();
+  progress.finish(found.records());
+}
+
+// The projections are of one log, which a file beside them names.
+void require_same_log(const VerifyConfig& config, const OpenedLog& log) {
+  std::ifstream file{config.log.data_dir / "projections.log"};
+  std::string known;
+  if (!std::getline(file, known)) known = "embedded";
+  if (known == log.identity) return;
+  throw UsageError("the projections in " + config.projections().string() + " are of another log (" +
+                   known + ") than the one given (" + log.identity + ')');
+}
+
+void audit_projections(const VerifyConfig& config, infra::LogReader& log,
+                       const infra::ReadStore& live, Found& found) {
+  const Scratch scratch{config.log.data_dir / scratch_name};
+  const auto replayed = infra::open_read_store(scratch.path());
+  Progress progress{Progress::show_for(config.json), "folding the log anew", "records",
+                    found.records()};
+  std::uint64_t folded = 0;
+  infra::replay_for_audit(log, live, *replayed, [&](std::uint64_t records) {
+    folded = records;
+    progress.at(records);
+  });
+  progress.finish(folded);
+  const infra::Comparison comparison = infra::compare(live, *replayed);
+  if (comparison.difference) {
+    found.problem = "the projections aren't those of the log: " + *comparison.difference +
+                    ". Remove " + config.projections().string() +
+                    ": it is then made anew from the log";
+  } else {
+    found.rows = comparison.rows;
+  }
+}
+
+void audit(const VerifyConfig& config, Found& found) {
+  std::unique_ptr<infra::ReadStore> live;
+  const bool projections = !config.log_only && std::filesystem::exists(config.projections());
+  // First, since it says whether a server runs; and then none can start.
+  if (projections) live = infra::open_store_for_audit(config.projections());
+  const OpenedLog log = open_log_for_reading(config.log);
+  if (projections) require_same_log(config, log);
+  audit_log(config, *log, found);
+  if (projections) audit_projections(config, *log, *live, found);
+}
+
+void print_text(const VerifyConfig& config, const Found& found) {
+  for (const auto& one : found.partitions) {
+    std::printf(
+        "partition %u: %llu records, %llu events in the chain, %llu of them with their hash",
+        one.partition, static_cast<unsigned long long>(one.records),
+        static_cast<unsigned long long>(one.at.chain.events),
+        static_cast<unsigned long long>(one.at.chain.proven));
+    std::printf("; %llu not applied, %llu foreign\n",
+                static_cast<unsigned long long>(one.not_applied),
+                static_cast<unsigned long long>(one.foreign));
+    if (one.head) std::printf("head %s\n", to_string(*one.head).c_str());
+  }
+  if (found.rows) {
+    std::printf("projections: %llu rows, equal to a fresh replay's\n",
+                static_cast<unsigned long long>(*found.rows));
+  } else if (!found.problem) {
+    std::printf("projections: not looked at%s\n", config.log_only ? "" : ", there are none");
+  }
+  std::printf("%s\n", found.problem ? ("differs: " + *found.problem).c_str() : "good");
+}
+
+void print_json(const Found& found) {
+  std::string out = R"({"good":)";
+  out += found.problem ? "false" : "true";
+  if (found.problem) out += R"(,"problem":)" + domain::json_string(*found.problem);
+  out += R"(,"partitions":[)";
+  for (const auto& one : found.partitions) {
+    if (out.back() == '}') out += ',';
+    out += R"({"partition":)" + std::to_string(one.partition) + R"(,"records":)" +
+           std::to_string(one.records) + R"(,"chained":)" + std::to_string(one.at.chain.events) +
+           R"(,"proven":)" + std::to_string(one.at.chain.proven) + R"(,"not_applied":)" +
+           std::to_string(one.not_applied) + R"(,"foreign":)" + std::to_string(one.foreign) +
+           R"(,"head":)" + (one.head ? domain::json_string(to_string(*one.head)) : "null") + '}';
+  }
+  out += R"(],"records_per_second":)" + std::to_string(found.per_second());
+  out += R"(,"projection_rows":)" + (found.rows ? std::to_string(*found.rows) : "null") + "}\n";
+  std::fputs(out.c_str(), stdout);
+}
+
+int verify(const VerifyConfig& config) {
+  Found found;
+  try {
+    audit(config, found);
+  } catch (const UsageError&) {
+    throw;
+  } catch (const std::exception& problem) {
+    found.problem = problem.what();
+  }
+  if (config.json) {
+    print_json(found);
+  } else {
+    print_text(config, found);
+  }
+  if (std::fflush(stdout) != 0) throw infra::Unavailable("can't write to standard output");
+  return found.problem ? exit_failed : exit_done;
+}
+
+}  // namespace
+
+void add_verify(CommandLine& line) {
+  const auto config = std::make_shared<VerifyConfig>();
+  CLI::App* app = line.app.add_subcommand(
+      "verify", "Prove the log's chain of hashes, and the projections by the log");
+  add_log(*app, config->log);
+  app->add_option("--expect", config->expect,
+                  "A head that was printed before: the log must still have it; repeatable")
+      ->check(CLI::Validator(check_kept_head, "PARTITION:OFFSET:HASH"));
+  app->add_flag("--log-only", config->log_only,
+                "Look at the log alone; also beside a running server");
+  add_json(*app, config->json, "Print the result as JSON");
+  app->callback([&line, config] {
+    config->log.finish();
+    line.chosen = [config] { return verify(*config); };
+  });
+}
+
+}  // namespace contactd::api

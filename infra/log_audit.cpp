@@ -1,0 +1,129 @@
+#include "infra/log_audit.hpp"
+
+#include <charconv>
+#include <future>
+
+#include "infra/errors.hpp"
+#include "projections/fold.hpp"
+
+namespace contactd::infra {
+namespace {
+
+using projections::BrokenLog;
+
+constexpr std::size_t slice_records_max = 4096;
+constexpr std::chrono::milliseconds wait_interval{100};
+constexpr std::chrono::milliseconds read_wait_max{10'000};
+
+std::string at_offset(std::uint64_t offset) { return "at offset " + std::to_string(offset); }
+
+// Empty at the end of the partition.
+LogSlice read_on(LogReader& log, std::uint32_t partition, std::uint64_t from) {
+  auto waited = std::chrono::milliseconds::zero();
+  for (;;) {
+    LogSlice slice = log.read(partition, from, slice_records_max);
+    // What follows the last record may be Kafka's own.
+    if (slice.next_offset > from || from >= log.end_offset(partition)) return slice;
+    if (waited >= read_wait_max) {
+      throw LogUnavailable("partition " + std::to_string(partition) + " doesn't show what is " +
+                           at_offset(from) + "; check the log's health");
+    }
+    if (!log.wait(partition, from, wait_interval)) waited += wait_interval;
+  }
+}
+
+class Walk {
+ public:
+  Walk(std::uint32_t partition, const std::vector<KeptHead>& kept) : kept_(kept) {
+    found_.partition = partition;
+  }
+
+  void take(const LogEntry& entry) {
+    ++found_.records;
+    if (const auto* unreadable = std::get_if<UnreadableRecord>(&entry.record)) {
+      throw BrokenLog("the record " + at_offset(entry.offset) +
+                      " can't be read: " + unreadable->reason);
+    }
+    const auto* event = std::get_if<domain::RecordedEvent>(&entry.record);
+    if (event == nullptr) {
+      ++found_.foreign;
+      found_.at.next_offset = entry.offset + 1;
+    } else if (admit(found_.at, entry.offset, *event) != projections::Admission::current) {
+      ++found_.not_applied;
+    } else {
+      chain(entry, *event);
+    }
+  }
+  // To be called at the end of the partition.
+  AuditedPartition finish() {
+    for (const KeptHead& one : kept_) {
+      if (one.partition != found_.partition) continue;
+      if (one.offset >= found_.at.next_offset) {
+        throw BrokenLog("the log ends before " + to_string(one) + ": it has lost records");
+      }
+      if (!seen(one)) throw BrokenLog("no event " + at_offset(one.offset) + " is in the chain now");
+    }
+    return found_;
+  }
+
+ private:
+  void chain(const LogEntry& entry, const domain::RecordedEvent& event) {
+    if (const auto broken = extend(found_.at.chain, event, entry.canonical)) {
+      throw BrokenLog("the event " + at_offset(entry.offset) + ' ' +
+                      std::string{sentence_of(*broken)});
+    }
+    found_.head = KeptHead{found_.partition, entry.offset, found_.at.chain.hash};
+    for (const KeptHead& one : kept_) {
+      if (one.partition != found_.partition || one.offset != entry.offset) continue;
+      seen_.push_back(one);
+      if (one.hash == found_.head->hash) continue;
+      throw BrokenLog("up to " + at_offset(one.offset).substr(3) + " the log isn't the one of " +
+                      to_string(one) + ": its head there is " + to_string(*found_.head));
+    }
+  }
+  bool seen(const KeptHead& head) const {
+    return std::find(seen_.begin(), seen_.end(), head) != seen_.end();
+  }
+
+  const std::vector<KeptHead>& kept_;
+  std::vector<KeptHead> seen_;
+  AuditedPartition found_;
+};
+
+}  // namespace
+
+std::string to_string(const KeptHead& head) {
+  return std::to_string(head.partition) + ':' + std::to_string(head.offset) + ':' +
+         domain::to_hex(head.hash);
+}
+
+std::optional<KeptHead> parse_kept_head(const std::string& text) {
+  KeptHead head;
+  const char* const end = text.data() + text.size();
+  const auto [first, bad_partition] = std::from_chars(text.data(), end, head.partition);
+  if (bad_partition != std::errc{} || first == end || *first != ':') return std::nullopt;
+  const auto [second, bad_offset] = std::from_chars(first + 1, end, head.offset);
+  if (bad_offset != std::errc{} || second == end || *second != ':') return std::nullopt;
+  const auto hash = domain::digest_from_hex({second + 1, end});
+  if (!hash) return std::nullopt;
+  head.hash = *hash;
+  return head;
+}
+
+AuditedPartition audit_chain(LogReader& log, std::uint32_t partition,
+                             const std::vector<KeptHead>& kept, const OnAudited& on_progress) {
+  Walk walk{partition, kept};
+  std::uint64_t records = 0;
+  LogSlice slice = read_on(log, partition, 0);
+  while (!slice.entries.empty()) {
+    auto next = std::async(std::launch::async,
+                           [&, from = slice.next_offset] { return read_on(log, partition, from); });
+    for (const LogEntry& entry : slice.entries) walk.take(entry);
+    records += slice.entries.size();
+    on_progress(records);
+    slice = next.get();
+  }
+  return walk.finish();
+}
+
+}  // namespace contactd::infra

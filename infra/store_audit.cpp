@@ -1,0 +1,212 @@
+#include "infra/store_audit.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "infra/errors.hpp"
+#include "infra/projector.hpp"
+#include "infra/rocksdb_open.hpp"
+#include "projections/binary.hpp"
+
+namespace contactd::infra {
+namespace {
+
+using projections::Table;
+using projections::table_count;
+
+constexpr std::size_t rows_at_once = 4096;
+constexpr std::size_t bytes_shown_max = 200;
+
+// RocksDB's lock, without taking it.
+bool is_locked(const std::filesystem::path& directory) {
+  const int file = open((directory / "LOCK").c_str(), O_RDWR | O_CLOEXEC);
+  if (file < 0) return false;
+  struct flock lock{};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  const bool locked = fcntl(file, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+  close(file);
+  return locked;
+}
+
+[[noreturn]] void damaged(const std::filesystem::path& directory, const rocksdb::Status& status) {
+  throw StoreUnavailable("the projections in " + directory.string() +
+                         " are damaged: " + status.ToString() +
+                         "; remove the directory: it is then made anew from the log");
+}
+
+void require_sound_files(const std::filesystem::path& directory) {
+  rocksdb::DBOptions options;
+  options.paranoid_checks = true;
+  std::vector<std::string> names;
+  auto status = rocksdb::DB::ListColumnFamilies(options, directory.string(), &names);
+  if (!status.ok()) damaged(directory, status);
+  std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  families.reserve(names.size());
+  for (const std::string& name : names) {
+    families.emplace_back(name, rocksdb::ColumnFamilyOptions{});
+  }
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* opened = nullptr;
+  status = rocksdb::DB::OpenForReadOnly(options, directory.string(), families, &handles, &opened);
+  if (!status.ok()) damaged(directory, status);
+  const std::unique_ptr<rocksdb::DB> db{opened};
+  std::string format;
+  status = db->VerifyChecksum();
+  if (status.ok()) status = db->Get({}, slice(projections::keys::format), &format);
+  for (auto* handle : handles) db->DestroyColumnFamilyHandle(handle);
+  if (!status.ok()) damaged(directory, status);
+  const auto number = projections::BinaryReader{format}.number<std::uint32_t>();
+  if (number != projections::format_version) {
+    throw StoreUnavailable("the projections in " + directory.string() + " are of format " +
+                           std::to_string(number) + ", and not of this release's " +
+                           std::to_string(projections::format_version) +
+                           ": the next start makes them anew");
+  }
+}
+
+// Of each partition as much as was folded once.
+class LogPrefix final : public LogReader {
+ public:
+  LogPrefix(LogReader& log, const ReadStore& live) : log_(log), live_(live) {}
+
+  std::uint32_t partition_count() const override { return log_.partition_count(); }
+  LogSlice read(std::uint32_t partition, std::uint64_t from, std::size_t count_max) override {
+    const std::uint64_t end = end_offset(partition);
+    LogSlice slice = log_.read(partition, from, count_max);
+    while (!slice.entries.empty() && slice.entries.back().offset >= end) slice.entries.pop_back();
+    slice.next_offset = std::min(slice.next_offset, std::max(end, from));
+    return slice;
+  }
+  bool wait(std::uint32_t partition, std::uint64_t from,
+            std::chrono::milliseconds patience) override {
+    return log_.wait(partition, from, patience);
+  }
+  std::uint64_t end_offset(std::uint32_t partition) override {
+    return live_.checkpoint(partition).next_offset;
+  }
+
+ private:
+  LogReader& log_;
+  const ReadStore& live_;
+};
+
+std::string shown(std::string_view bytes) {
+  constexpr std::string_view hex = "0123456789abcdef";
+  std::string text;
+  for (const char byte : bytes.substr(0, bytes_shown_max)) {
+    const auto code = static_cast<unsigned char>(byte);
+    if (code >= 0x20 && code < 0x7F) {
+      text += byte;
+    } else {
+      text += {'\\', 'x', hex[code >> 4U], hex[code & 0x0FU]};
+    }
+  }
+  return bytes.size() > bytes_shown_max ? text + "..." : text;
+}
+
+// The rows of a table, in order, some at a time.
+class Rows {
+ public:
+  Rows(const ReadStore& store, Table table) : store_(store), table_(table) { fill(); }
+
+  bool at_end() const { return next_ == rows_.size(); }
+  const std::string& key() const { return rows_[next_].first; }
+  const std::string& value() const { return rows_[next_].second; }
+  void advance() {
+    if (++next_ < rows_.size()) return;
+    from_ = rows_.back().first + '\0';
+    fill();
+  }
+
+ private:
+  void fill() {
+    // No key has such bytes: their parts are text, and numbers that are small.
+    static const std::string end(64, '\xFF');
+    rows_.clear();
+    next_ = 0;
+    store_.visit_range(table_, from_, end, [this](std::string_view key, std::string_view value) {
+      rows_.emplace_back(key, value);
+      return rows_.size() < rows_at_once;
+    });
+  }
+
+  const ReadStore& store_;
+  const Table table_;
+  std::string from_;
+  std::vector<std::pair<std::string, std::string>> rows_;
+  std::size_t next_ = 0;
+};
+
+std::optional<std::string> difference_at(Table table, const Rows& live, const Rows& replayed) {
+  const std::string in = "table " + std::string{projections::name_of(table)} + ", key '";
+  if (replayed.at_end() || (!live.at_end() && live.key() < replayed.key())) {
+    return in + shown(live.key()) + "': there is '" + shown(live.value()) +
+           "', of which the log says nothing";
+  }
+  if (live.at_end() || replayed.key() < live.key()) {
+    return in + shown(replayed.key()) + "': there is nothing, and by the log it is '" +
+           shown(replayed.value()) + '\'';
+  }
+  if (live.value() == replayed.value()) return std::nullopt;
+  return in + shown(live.key()) + "': there is '" + shown(live.value()) +
+         "', and by the log it is '" + shown(replayed.value()) + '\'';
+}
+
+}  // namespace
+
+std::unique_ptr<ReadStore> open_store_for_audit(const std::filesystem::path& directory) {
+  if (!std::filesystem::exists(directory / "CURRENT")) {
+    throw StoreUnavailable("there are no projections in " + directory.string());
+  }
+  if (is_locked(directory)) {
+    throw StoreUnavailable("another contactd runs on " + directory.string() +
+                           "; stop it first, or look at the log alone with --log-only");
+  }
+  require_sound_files(directory);
+  return open_read_store(directory);
+}
+
+void replay_for_audit(LogReader& log, const ReadStore& live, ReadStore& replayed,
+                      const OnReplayed& on_progress) {
+  LogPrefix prefix{log, live};
+  Metrics metrics;
+  std::uint64_t before = 0;
+  for (std::uint32_t partition = 0; partition < log.partition_count(); ++partition) {
+    const std::uint64_t end = prefix.end_offset(partition);
+    if (log.end_offset(partition) < end) {
+      throw LogUnavailable("the projections have folded " + std::to_string(end) +
+                           " records of partition " + std::to_string(partition) +
+                           ", but the log ends at offset " +
+                           std::to_string(log.end_offset(partition)) + ": it has lost records");
+    }
+    Projector projector{partition, prefix, replayed, metrics};
+    projector.fold_until(
+        [&](const projections::Checkpoint& at) {
+          on_progress(before + at.next_offset);
+          return at.next_offset >= end;
+        },
+        [](const auto&, const auto&) {}, {});
+    before += end;
+  }
+  replayed.flush();
+}
+
+Comparison compare(const ReadStore& live, const ReadStore& replayed) {
+  Comparison result;
+  for (std::size_t i = 0; i < table_count && !result.difference; ++i) {
+    const auto table = static_cast<Table>(i);
+    Rows ours{live, table};
+    Rows theirs{replayed, table};
+    for (; !ours.at_end() || !theirs.at_end(); ours.advance(), theirs.advance(), ++result.rows) {
+      result.difference = difference_at(table, ours, theirs);
+      if (result.difference) break;
+    }
+  }
+  return result;
+}
+
+}  // namespace contactd::infra

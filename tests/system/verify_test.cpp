@@ -1,0 +1,128 @@
+// `contactd verify`, on the data of a real server.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "infra/read_store.hpp"
+#include "tests/system/some_contacts.hpp"
+
+namespace contactd::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+constexpr int contacts = 12;
+
+class Verify : public testing::Test {
+ protected:
+  Verify() { write_some_contacts(server_, contacts); }
+
+  Finished verify(std::vector<std::string> flags = {}) const {
+    flags.insert(flags.begin(),
+                 {contactd_binary(), "verify", "--data-dir", server_.data_dir().string()});
+    return run_program(std::move(flags));
+  }
+  boost::json::value verify_json(int status) const {
+    const Finished finished = verify({"--json"});
+    EXPECT_EQ(finished.status, exited(status)) << finished.out << finished.err;
+    EXPECT_THAT(finished.err, IsEmpty());
+    return boost::json::parse(finished.out);
+  }
+  std::string head() const {
+    const auto found = verify_json(0);
+    return std::string{found.at("partitions").at(0).at("head").as_string()};
+  }
+
+  ServerProcess server_{{{"--log", "embedded"}, {}}};
+};
+
+TEST_F(Verify, ProvesALogAndItsProjections) {
+  server_.stop();
+  const Finished good = verify();
+  EXPECT_EQ(good.status, exited(0)) << good.err;
+  EXPECT_THAT(good.out, HasSubstr("\nhead 0:"));
+  EXPECT_THAT(good.out, HasSubstr("equal to a fresh replay's\ngood\n"));
+  EXPECT_THAT(good.err, HasSubstr("checking the log's chain: "));
+  EXPECT_THAT(good.err, HasSubstr("folding the log anew: "));
+
+  const auto found = verify_json(0);
+  EXPECT_TRUE(found.at("good").as_bool());
+  const auto& partition = found.at("partitions").at(0);
+  // A key, and two events a contact, and those that were deleted; and two claims.
+  const std::int64_t events = 1 + 2 * contacts + (contacts + 6) / 7;
+  EXPECT_EQ(partition.at("proven").as_int64(), events);
+  EXPECT_EQ(partition.at("chained").as_int64(), events + 2);
+  EXPECT_EQ(partition.at("not_applied").as_int64(), 0);
+  EXPECT_FALSE(std::filesystem::exists(server_.data_dir() / "verify.tmp"));
+}
+
+TEST_F(Verify, ProvesThatALogStillHasAHeadThatWasKept) {
+  server_.stop();
+  const std::string kept = head();
+  server_.start();
+  write_some_contacts(server_, 1);
+  server_.stop();
+  const std::string later = head();
+  EXPECT_NE(later, kept);
+  EXPECT_EQ(verify({"--expect", kept, "--expect", later}).status, exited(0));
+
+  std::string forged = kept;
+  forged.back() = forged.back() == '0' ? '1' : '0';
+  const Finished differs = verify({"--expect", forged});
+  EXPECT_EQ(differs.status, exited(1));
+  EXPECT_THAT(differs.out, HasSubstr("differs: "));
+  EXPECT_THAT(differs.out, HasSubstr(forged));
+  const Finished lost =
+      verify({"--log-only", "--expect", "0:100000" + kept.substr(kept.rfind(':'))});
+  EXPECT_EQ(lost.status, exited(1));
+  EXPECT_THAT(lost.out, HasSubstr("it has lost records"));
+}
+
+TEST_F(Verify, SaysWhatIsWrongWithTheCommandLine) {
+  server_.stop();
+  for (const char* head : {"", "1", "0:1", "0:1:xyz", "a:1:00", "0:1:"}) {
+    const Finished refused = verify({"--expect", head});
+    EXPECT_EQ(refused.status, exited(2)) << head;
+    EXPECT_THAT(refused.err, HasSubstr("PARTITION:OFFSET:HASH"));
+  }
+  const Finished partition = verify({"--expect", "1:1:" + std::string(64, '0')});
+  EXPECT_EQ(partition.status, exited(2));
+  EXPECT_THAT(partition.err, HasSubstr("the log has 1 partitions"));
+}
+
+TEST_F(Verify, LooksAtTheLogAloneBesideARunningServer) {
+  const Finished refused = verify();
+  EXPECT_EQ(refused.status, exited(1));
+  EXPECT_THAT(refused.out, HasSubstr("another contactd runs on"));
+  EXPECT_THAT(refused.out, HasSubstr("--log-only"));
+  const Finished good = verify({"--log-only"});
+  EXPECT_EQ(good.status, exited(0)) << good.out << good.err;
+  EXPECT_THAT(good.out, HasSubstr("projections: not looked at"));
+}
+
+TEST_F(Verify, ShowsTheFirstDifferenceOfTheProjections) {
+  server_.stop();
+  {
+    const auto store = infra::open_read_store(server_.data_dir() / "projections");
+    const auto batch = store->begin();
+    batch->put(projections::Table::emails, std::string{"acme\0z@example.com", 18}, "nobody");
+    batch->commit();
+  }
+  const Finished differs = verify();
+  EXPECT_EQ(differs.status, exited(1));
+  EXPECT_THAT(differs.out, HasSubstr("table emails, key 'acme\\x00z@example.com'"));
+  EXPECT_THAT(differs.out, HasSubstr("is then made anew from the log"));
+  const auto found = verify_json(1);
+  EXPECT_FALSE(found.at("good").as_bool());
+  EXPECT_THAT(std::string{found.at("problem").as_string()}, HasSubstr("table emails"));
+
+  std::filesystem::remove_all(server_.data_dir() / "projections");
+  EXPECT_EQ(verify().status, exited(0)) << "there are none";
+  server_.start();
+  server_.stop();
+  EXPECT_EQ(verify().status, exited(0)) << "they were made anew";
+}
+
+}  // namespace
+}  // namespace contactd::test
