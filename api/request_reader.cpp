@@ -50,6 +50,25 @@ Response parse_failure(error_code ec, std::string_view seen) {
   return protocol_error(400, "Malformed HTTP request: " + ec.message());
 }
 
+constexpr const char* request_id_field = "X-Request-Id";
+
+// The value of a field in a header that the parser hasn't seen, and may never take; empty if there
+// is none.
+std::string_view raw_field(std::string_view header, std::string_view name) {
+  for (std::size_t at = header.find("\r\n"); at != std::string_view::npos;
+       at = header.find("\r\n", at + 2)) {
+    std::string_view line = header.substr(at + 2);
+    line = line.substr(0, line.find("\r\n"));
+    if (line.size() <= name.size() || line[name.size()] != ':') continue;
+    if (!equal_ignoring_case(line.substr(0, name.size()), name)) continue;
+    line.remove_prefix(name.size() + 1);
+    while (line.starts_with(' ') || line.starts_with('\t')) line.remove_prefix(1);
+    while (line.ends_with(' ') || line.ends_with('\t')) line.remove_suffix(1);
+    return line;
+  }
+  return {};
+}
+
 }  // namespace
 
 class RequestReader::Impl {
@@ -121,9 +140,21 @@ class RequestReader::Impl {
     request.body = message.body();
     request.has_body = parser_->content_length().has_value() || parser_->chunked();
     request.client_address = client_address;
-    const auto id = request.field("X-Request-Id");
+    const auto id = request.field(request_id_field);
     request.request_id = id && good_request_id(*id) ? std::string{*id} : infra::new_request_id();
     return request;
+  }
+
+  // The id that the client has given the request, as far as its header has come; else a new one.
+  std::string refused_request_id() const {
+    std::string_view id;
+    if (parser_ && parser_->is_header_done()) {
+      const auto found = parser_->get().find(request_id_field);
+      if (found != parser_->get().end()) id = text(found->value());
+    } else {
+      id = raw_field(text(buffer_.cdata()), request_id_field);
+    }
+    return good_request_id(id) ? std::string{id} : infra::new_request_id();
   }
 
  private:
@@ -198,6 +229,7 @@ bool RequestReader::expects_continue() const { return impl_->expects_continue();
 Request RequestReader::take_request(std::string_view client_address) {
   return impl_->take_request(client_address);
 }
+std::string RequestReader::refused_request_id() const { return impl_->refused_request_id(); }
 bool RequestReader::keep_alive() const { return impl_->keep_alive(); }
 int RequestReader::minor_version() const { return impl_->minor_version(); }
 

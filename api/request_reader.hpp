@@ -3,6 +3,7 @@
 #include <boost/asio/buffer.hpp>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "api/http_message.hpp"
@@ -39,6 +40,8 @@ class RequestReader {
 
   // REQUIRES: is_done(), once a request. The views live until next().
   Request take_request(std::string_view client_address);
+  // The id that the client has given the request, as far as its header has come; else a new one.
+  std::string refused_request_id() const;
   bool keep_alive() const;
   int minor_version() const;
 

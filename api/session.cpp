@@ -388,7 +388,7 @@ class Session::Impl final : public FeedPeer {
 
   Awaitable<void> refuse_and_close(Response response) {
     overdue_ = false;
-    append_response(out_, response, 1, false, lane_.date(), infra::new_request_id(),
+    append_response(out_, response, 1, false, lane_.date(), reader_.refused_request_id(),
                     tls_.has_value());
     lane_.count("OTHER", "none", response.status, {});
     // Not `if (co_await ...) co_await ...`: GCC 12 compiles that into a trap.

@@ -35,3 +35,16 @@ target_compile_options(contactd_warnings INTERFACE
   $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>
   $<$<BOOL:${CONTACTD_WERROR}>:-Werror>)
 target_include_directories(contactd_warnings INTERFACE ${PROJECT_SOURCE_DIR})
+
+# What reads bytes from the network or the log is compiled to stop at an overrun, and the binary is
+# linked so that nothing in it can be rewritten; tests/tidy/hardening_test.py looks at the outcome.
+# The sanitizers have checks of their own.
+add_library(contactd_hardening INTERFACE)
+if(NOT CONTACTD_SANITIZE)
+  target_compile_options(contactd_hardening INTERFACE
+    -fstack-protector-strong -fstack-clash-protection -fcf-protection=full -fPIE)
+  target_compile_definitions(contactd_hardening INTERFACE
+    $<$<NOT:$<CONFIG:Debug>>:_FORTIFY_SOURCE=2>)
+  target_link_options(contactd_hardening INTERFACE
+    -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)
+endif()

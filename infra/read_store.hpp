@@ -115,9 +115,9 @@ class ReadStore : public projections::StateReader {
   virtual void copy_to(const std::filesystem::path& directory) = 0;
 };
 
-// Opens, or creates, the database in `directory`. One of another format, or one that
-// is damaged, is removed and made anew: the log has all that was in it. On the disk that `env`
-// stands for, or else the machine's. Throws StoreUnavailable.
+// Opens, or creates, the database in `directory`. One of another format, or one that is damaged, is
+// removed and made anew: the log has all that was in it. On the disk that `env` stands for, or else
+// the machine's. Throws StoreUnavailable.
 std::unique_ptr<ReadStore> open_read_store(const std::filesystem::path& directory,
                                            rocksdb::Env* env = nullptr);
 

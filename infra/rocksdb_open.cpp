@@ -20,15 +20,15 @@ constexpr std::uint64_t background_bytes_per_sync = 256U << 10U;
 // complains of, and where that is full, an assertion of Debian's build ends the process.
 class Messages final : public rocksdb::Logger {
  public:
-  Messages() : rocksdb::Logger(rocksdb::WARN_LEVEL) {}
+  Messages() : rocksdb::Logger(rocksdb::ERROR_LEVEL) {}
 
   void LogHeader(const char*, va_list) override {}
   void Logv(const char*, va_list) override {}
   void Logv(rocksdb::InfoLogLevel level, const char* format, va_list arguments) override {
-    if (level < rocksdb::WARN_LEVEL || level >= rocksdb::HEADER_LEVEL) return;
+    if (level < rocksdb::ERROR_LEVEL || level >= rocksdb::HEADER_LEVEL) return;
     std::array<char, message_bytes_max> text{};
     if (std::vsnprintf(text.data(), text.size(), format, arguments) < 0) return;
-    spdlog::warn("RocksDB: {}", text.data());
+    spdlog::error("RocksDB: {}", text.data());
   }
 
  private:

@@ -85,9 +85,23 @@ std::vector<std::string> header_names(const Answer& answer) {
 class Tenancy : public ApiTest {
  protected:
   // Of each path parameter, what was never and what is the other organization's.
-  std::map<std::string, std::string> unknown = {{"contactId", "AbCdEfGhIjKlMnOpQrSt"}};
-  std::map<std::string, std::string> theirs_by_parameter() const {
-    return {{"contactId", theirs.id}};
+  std::map<std::string, std::string> unknown = {{"contactId", "AbCdEfGhIjKlMnOpQrSt"},
+                                                {"webhookId", "AbCdEfGhIjKlMnOpQrSt"},
+                                                {"deliveryId", "00000000000004d2"}};
+  std::map<std::string, std::string> theirs_by_parameter() {
+    return {{"contactId", theirs.id},
+            {"webhookId", hook_of(other)},
+            {"deliveryId", "0000000000000001"}};
+  }
+  // One that nothing is sent to.
+  static std::string hook_of(ApiUser& holder) {
+    return json::value_to<std::string>(
+        holder
+            .send("POST", "/api/v1/webhooks", {},
+                  R"({"url": "https://example.com/hook", "enabled": false})")
+            .then(201)
+            .data()
+            .at("id"));
   }
 
   ApiUser other = given_user(shared_server());
@@ -97,6 +111,7 @@ class Tenancy : public ApiTest {
 
 TEST_F(Tenancy, EveryOperationOnAnothersIdAnswersByteForByteAsOnAnUnknownOne) {
   std::size_t tried = 0;
+  const auto theirs_by_name = theirs_by_parameter();
   for (const Operation& operation : operations_of_organizations()) {
     const auto names = parameters_of(operation, "path");
     if (names.empty() || operation.method == "OPTIONS") continue;
@@ -104,7 +119,7 @@ TEST_F(Tenancy, EveryOperationOnAnothersIdAnswersByteForByteAsOnAnUnknownOne) {
     for (const std::string& name : names) ASSERT_TRUE(unknown.contains(name)) << name;
     const auto body = body_for(operation);
     const std::string no_such = filled(operation.path, unknown);
-    const std::string of_theirs = filled(operation.path, theirs_by_parameter());
+    const std::string of_theirs = filled(operation.path, theirs_by_name);
     for (const Headers& headers :
          {Headers{}, Headers{{"If-Match", "\"9\""}}, Headers{{"If-None-Match", "*"}},
           Headers{{"If-Match", theirs.etag}}}) {
@@ -149,11 +164,13 @@ TEST_F(Tenancy, AnothersCursorsShowNothingOfTheirs) {
   const auto cursors = cursors_of(other, theirs);
   ASSERT_TRUE(cursors.contains("cursor"));
   const Contact mine = user.given_contact();
+  const std::string my_hook = hook_of(user);
   std::size_t tried = 0;
   for (const Operation& operation : operations_of_organizations()) {
     if (operation.method != "GET") continue;
     SCOPED_TRACE(operation.path);
-    const std::string path = filled(operation.path, {{"contactId", mine.id}});
+    const std::string path =
+        filled(operation.path, {{"contactId", mine.id}, {"webhookId", my_hook}});
     for (const std::string& name : parameters_of(operation, "query")) {
       if (plain_parameters.contains(name)) continue;
       ASSERT_TRUE(cursors.contains(name)) << "a parameter that this test doesn't know: " << name;

@@ -84,8 +84,9 @@ MUTATIONS = [
              "if (claim.epoch != claimed_) return AppendResult::fenced;", ""),
     Mutation("failed-write-is-committed", "a batch that the disk refused is said to be in the log",
              "infra/embedded_event_log.cpp",
-             "if (write(batch).ok()) return AppendResult::committed;",
-             "write(batch).PermitUncheckedError();\n    return AppendResult::committed;"),
+             "if (write(batch, canonical).ok()) return AppendResult::committed;",
+             "write(batch, canonical).PermitUncheckedError();\n"
+             "    return AppendResult::committed;"),
     Mutation("unreadable-record-skipped", "the fold passes over what it can't read",
              "infra/projector.cpp",
              'throw BrokenLog("the record at offset " + std::to_string(entry.offset) +\n'

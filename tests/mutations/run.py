@@ -21,13 +21,13 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 MISSED_MAX = 20  # one in so many
 SUITE_SECONDS_MAX = 600
 
-# In the order in which they are tried; a suite that needs the server comes after those that don't.
+# In the order in which they are tried; those that need the server come last.
 SUITES = [
-    "projections_test",
-    "domain_test",
-    "infra_test",
     "simulation_test",
     "disk_test",
+    "projections_test",
+    "infra_test",
+    "domain_test",
     "linearizability_test",
     "crash_test",
     "api_test",

@@ -1,6 +1,7 @@
 #include "tests/simulation/disk.hpp"
 
 #include <algorithm>
+#include <fstream>
 #include <limits>
 
 namespace contactd::test {
@@ -213,6 +214,16 @@ SimulatedDisk::Losses SimulatedDisk::restore_power(Random& random) {
   power_off_next_ = false;
   locked_.clear();
   return losses;
+}
+
+void SimulatedDisk::copy_to(const std::filesystem::path& target,
+                            const std::string& directory) const {
+  const std::lock_guard lock{mutex_};
+  for (const auto& [name, node] : names_) {
+    if (directory_of(name) != normal(directory)) continue;
+    std::ofstream file{target / name.substr(name.rfind('/') + 1), std::ios::binary};
+    file << node->content;
+  }
 }
 
 IOStatus SimulatedDisk::begin_operation() {

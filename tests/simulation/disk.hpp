@@ -4,6 +4,7 @@
 #include <rocksdb/file_system.h>
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
@@ -55,6 +56,9 @@ class SimulatedDisk final : public rocksdb::FileSystemWrapper {
   };
   // The disk as it is found after a power cut; no more faults. REQUIRES: all files are closed.
   Losses restore_power(Random& random);
+
+  // Copies the files of a directory to one of the machine's disk.
+  void copy_to(const std::filesystem::path& target, const std::string& directory) const;
 
   // ---- rocksdb::FileSystem ----
   using Options = rocksdb::IOOptions;

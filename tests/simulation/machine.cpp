@@ -17,6 +17,9 @@ const std::filesystem::path store_path =
     std::filesystem::temp_directory_path() / "contactd-sim-projections";
 constexpr std::size_t machines_at_a_time = 12;
 constexpr std::size_t at_once_max = 6;
+// Some fill several blocks of a write-ahead log, which are 32 KiB.
+constexpr std::size_t large_once_in = 12;
+constexpr std::size_t large_bytes_max = 150'000;
 constexpr std::int64_t clock_step_ms_max = 2000;
 // Time for two or three attempts to claim.
 constexpr std::chrono::milliseconds recovery_wait_max{400};
@@ -100,6 +103,17 @@ void Machine::stop() {
   log_.reset();
 }
 
+std::optional<std::string> Machine::log_refused_elsewhere() {
+  const TemporaryDirectory directory;
+  disk_.copy_to(directory.path(), log_path.string());
+  try {
+    infra::open_embedded_event_log(directory.path());
+  } catch (const infra::Unavailable& problem) {
+    return problem.what();
+  }
+  return std::nullopt;
+}
+
 void Machine::flush() {
   try {
     store_->flush();
@@ -113,6 +127,12 @@ bool Machine::submit() {
   const domain::OrganizationId organization = commands_.organization();
   auto& known = known_[organization];
   domain::Command command = commands_.next(known);
+  if (random_.one_in(large_once_in)) {
+    const std::string large(random_.below(large_bytes_max), 'x');
+    command = domain::CreateContact{
+        domain::ContactId::from_random({random_.bits(), random_.bits(), random_.bits(), 1}),
+        {set(domain::Field::first_name, large)}};
+  }
   if (const auto* create = std::get_if<domain::CreateContact>(&command)) {
     known.push_back(create->id);
   }

@@ -57,6 +57,10 @@ class Machine {
   bool recovers_from_full_disk();
   void stop();
 
+  // Whether what the disk has of the log opens where its files are looked at for damage, which the
+  // simulated disk is spared: nothing, or why not. REQUIRES: it is stopped.
+  std::optional<std::string> log_refused_elsewhere();
+
   // How many commands were answered; the undecided are not. From any thread.
   std::size_t answered() const { return replies_.answered(); }
   // Has the projections written out, as when they have grown; or doesn't, where the disk fails.

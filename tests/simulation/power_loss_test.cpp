@@ -63,6 +63,9 @@ std::vector<std::string> run(std::uint64_t seed, bool with_sync, Totals& totals)
     add(totals.writes, machine.disk().restore_power(random));
     machine.disk().lie_about_syncs(false);
     ++totals.cuts;
+    if (with_sync) {
+      if (const auto why = machine.log_refused_elsewhere()) return {*why};
+    }
   }
   totals.answered += machine.answered();
   if (!machine.start()) return {"it doesn't start again: " + machine.trouble()};

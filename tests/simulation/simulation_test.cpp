@@ -172,11 +172,14 @@ class Simulation final : public infra::ReplySink {
 
   void send(Request& request) {
     const std::uint64_t token = ++last_token_;
+    open_[token] = &request;  // the answer may come before submit() returns
     const auto refusal = writer_->submit(
         {request.organization, request.command, "key1", request.id, request.stamp, this, token});
-    if (refusal) return;
-    ++request.sent;
-    open_[token] = &request;
+    if (refusal) {
+      open_.erase(token);
+    } else {
+      ++request.sent;
+    }
   }
 
   // As a client does that wasn't told, or was told that nobody knows.

@@ -31,9 +31,9 @@ bool World::strikes(Fault fault, std::size_t once_in) {
 
 void World::append(const Batch& batch) {
   if (strikes(Fault::foreign_record, 20)) {
-    records.push_back({records.size(), infra::ForeignRecord{"somebody else's"}});
+    records.push_back({records.size(), infra::ForeignRecord{"somebody else's"}, {}});
   }
-  for (const auto& event : batch) records.push_back({records.size(), event});
+  for (const auto& event : batch) records.push_back({records.size(), event, {}});
   visible_at_ns = scheduler.now_ns();
   if (strikes(Fault::slow_read_back, 12)) {
     visible_at_ns += static_cast<std::int64_t>(random.below(slow_ms_max)) * ms;
@@ -48,7 +48,7 @@ void World::claim_as_rival() {
   event.time = noon;
   event.actor = "contactd";
   event.event = domain::WriterClaimed{"rival"};
-  records.push_back({claim, event});
+  records.push_back({claim, event, {}});
   visible_at_ns = scheduler.now_ns();
 }
 
@@ -93,14 +93,15 @@ infra::Claim SimulatedLog::claim(std::uint32_t partition, const domain::Recorded
   maybe_full();
   world_.claim = world_.records.size();
   claimed_ = true;
-  world_.records.push_back({world_.claim, proposal});
+  world_.records.push_back({world_.claim, proposal, {}});
   const infra::Claim claim{partition, world_.claim};
   world_.scheduler.pause();
   return claim;
 }
 
 AppendResult SimulatedLog::append(const infra::Claim& claim,
-                                  std::span<const domain::RecordedEvent> events) {
+                                  std::span<const domain::RecordedEvent> events,
+                                  std::span<const std::string>) {
   const World::Batch batch{events.begin(), events.end()};
   const std::size_t us = 1 + world_.random.below(quick_us_max);
   world_.scheduler.sleep_ns(static_cast<std::int64_t>(us) * 1000);
@@ -290,6 +291,26 @@ std::vector<domain::ApiKey> SimulatedStore::api_keys(const std::optional<domain:
 }
 
 infra::ListPage SimulatedStore::list(const domain::OrganizationId&, const infra::ListQuery&) const {
+  not_here();
+}
+
+std::optional<domain::Webhook> SimulatedStore::webhook(const domain::OrganizationId&,
+                                                       const domain::WebhookId&) const {
+  return std::nullopt;
+}
+
+std::vector<domain::Webhook> SimulatedStore::webhooks(
+    const std::optional<domain::OrganizationId>&) const {
+  not_here();
+}
+
+std::vector<projections::FeedEntry> SimulatedStore::feed(const domain::OrganizationId&,
+                                                         std::uint64_t, std::size_t) const {
+  not_here();
+}
+
+std::optional<projections::FeedEntry> SimulatedStore::feed_end(
+    const domain::OrganizationId&) const {
   not_here();
 }
 

@@ -19,7 +19,7 @@ struct World {
   using Tables = std::map<projections::Table, std::map<std::string, std::string, std::less<>>>;
   using Batch = std::vector<domain::RecordedEvent>;
 
-  World(Scheduler& scheduler, Random& random) : scheduler(scheduler), random(random) {}
+  World(Scheduler& of, Random& seeded) : scheduler(of), random(seeded) {}
 
   // Whether a fault is due. None is, once the world is healed.
   bool strikes(Fault fault, std::size_t once_in);
@@ -57,7 +57,8 @@ class SimulatedLog final : public infra::EventLog {
   std::uint32_t partition_count() const override { return 1; }
   infra::Claim claim(std::uint32_t partition, const domain::RecordedEvent& proposal) override;
   infra::AppendResult append(const infra::Claim& claim,
-                             std::span<const domain::RecordedEvent> batch) override;
+                             std::span<const domain::RecordedEvent> batch,
+                             std::span<const std::string> canonical) override;
   void release(std::uint32_t) override { claimed_ = false; }
   infra::LogSlice read(std::uint32_t partition, std::uint64_t from, std::size_t count_max) override;
   bool wait(std::uint32_t partition, std::uint64_t from,
@@ -107,6 +108,15 @@ class SimulatedStore final : public infra::ReadStore {
                                        std::size_t count_max) const override;
   infra::ListPage list(const domain::OrganizationId& organization,
                        const infra::ListQuery& query) const override;
+  std::optional<domain::Webhook> webhook(const domain::OrganizationId& organization,
+                                         const domain::WebhookId& id) const override;
+  std::vector<domain::Webhook> webhooks(
+      const std::optional<domain::OrganizationId>& organization) const override;
+  std::vector<projections::FeedEntry> feed(const domain::OrganizationId& organization,
+                                           std::uint64_t after,
+                                           std::size_t count_max) const override;
+  std::optional<projections::FeedEntry> feed_end(
+      const domain::OrganizationId& organization) const override;
   void visit_range(projections::Table table, const std::string& begin, const std::string& end,
                    const RowVisitor& visit) const override;
   void visit_all(const Visitor& visit) const override;

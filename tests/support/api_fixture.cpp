@@ -158,6 +158,14 @@ void note_secrets(const Exchange& exchange, const Headers& headers) {
   if (!ec && exchange.target.starts_with("/api/v1/contacts")) add_canaries_of(body);
 }
 
+// A webhook's secret is shown in the answer that makes it.
+void note_shown_secret(const Response& response) {
+  constexpr std::string_view prefix = "whsec_";
+  const std::size_t at = response.body.find(prefix);
+  if (at == std::string::npos) return;
+  add_canary(std::string_view{response.body}.substr(at, response.body.find('"', at) - at));
+}
+
 // An error names members and says what is wrong, but doesn't repeat values, nor a key.
 void expect_discreet(const Exchange& exchange) {
   json::error_code ec;
@@ -191,6 +199,7 @@ Answer ApiUser::send(std::string_view method, std::string_view target, const Hea
   }
   note_secrets(exchange, all);
   exchange.response = client_.request(method, target, all, body);
+  note_shown_secret(exchange.response);
   expect_documented(exchange);
   if (exchange.response.status >= 400) expect_discreet(exchange);
   return Answer{std::move(exchange)};

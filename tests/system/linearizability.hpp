@@ -1,10 +1,13 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <optional>
+#include <set>
 #include <string>
-#include <unordered_set>
+#include <utility>
 #include <vector>
 
 // Whether a history of concurrent operations on one object could have been one after the other:
@@ -68,11 +71,44 @@ class LinearizabilityCheck {
       if (history_[i].called_ns > first_return) break;
       if (done_[i] == '0') found.push_back(i);
     }
+    // Those that may have had no effect come last.
+    std::stable_sort(found.begin(), found.end(), [this](std::size_t a, std::size_t b) {
+      return history_[a].returned_ns < history_[b].returned_ns;
+    });
     return found;
+  }
+
+  // What to try in a state. An operation that fits and changes nothing, such as a read, may as well
+  // be next: no other one is worth a try then.
+  std::vector<std::size_t> choices(const State& state) const {
+    std::vector<std::size_t> found = candidates();
+    const std::string key = Model::key(state);
+    for (const std::size_t which : found) {
+      if (history_[which].returned_ns == never_returned) break;
+      const auto next = Model::step(state, history_[which].operation);
+      if (next && Model::key(*next) == key) return {which};
+    }
+    return found;
+  }
+
+  // A number of its own for each operation; of a set of them, all combined by exclusive or.
+  static std::uint64_t signature(std::size_t which) {
+    std::uint64_t bits = (which + 1) * 0x9E3779B97F4A7C15U;
+    bits = (bits ^ (bits >> 30U)) * 0xBF58476D1CE4E5B9U;
+    bits = (bits ^ (bits >> 27U)) * 0x94D049BB133111EBU;
+    return bits ^ (bits >> 31U);
+  }
+
+  // What was placed and the state that it came to, in 128 bits: a history has many thousands.
+  std::pair<std::uint64_t, std::uint64_t> place(const std::string& state) const {
+    const std::hash<std::string> hash;
+    return {done_set_.first ^ hash(state), done_set_.second ^ hash(state + '+')};
   }
 
   void mark(std::size_t which, char value) {
     done_[which] = value;
+    done_set_.first ^= signature(which);
+    done_set_.second ^= signature(which + history_.size());
     if (value == '0') first_left_ = std::min(first_left_, which);
     while (first_left_ < done_.size() && done_[first_left_] == '1') ++first_left_;
   }
@@ -80,7 +116,8 @@ class LinearizabilityCheck {
   bool search(State state, std::size_t open) {
     std::vector<Level> levels;
     std::vector<std::size_t> path;
-    levels.push_back({std::move(state), candidates()});
+    std::vector<std::size_t> first = choices(state);
+    levels.push_back({std::move(state), std::move(first)});
     while (open > 0) {
       Level& level = levels.back();
       if (level.tried == level.candidates.size()) {
@@ -95,13 +132,14 @@ class LinearizabilityCheck {
       auto next = Model::step(level.state, history_[which].operation);
       if (!next) continue;
       mark(which, '1');
-      if (!seen_.insert(done_ + Model::key(*next)).second) {
+      if (!seen_.insert(place(Model::key(*next))).second) {
         mark(which, '0');
         continue;
       }
       open -= history_[which].returned_ns != never_returned ? 1U : 0U;
       path.push_back(which);
-      levels.push_back({*std::move(next), candidates()});
+      std::vector<std::size_t> then = choices(*next);
+      levels.push_back({*std::move(next), std::move(then)});
     }
     return true;
   }
@@ -109,7 +147,8 @@ class LinearizabilityCheck {
   const std::vector<Recorded<Operation>> history_;  // in the order of the calls
   std::string done_;                                // of each operation, whether it is placed
   std::size_t first_left_ = 0;
-  std::unordered_set<std::string> seen_;
+  std::pair<std::uint64_t, std::uint64_t> done_set_{0, 0};  // the same, as a signature
+  std::set<std::pair<std::uint64_t, std::uint64_t>> seen_;
   const State initial_;
 };
 

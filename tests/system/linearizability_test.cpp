@@ -141,8 +141,11 @@ class ContactHistories : public Histories {
         recorded.returned_ns = now_ns();
       }
       if (recorded.operation.version != 0) versions[contact] = recorded.operation.version;
+      // A read that wasn't answered says nothing.
       const std::lock_guard lock{mutex_};
-      histories_[contact].push_back(std::move(recorded));
+      if (response || recorded.operation.kind != ContactModel::Kind::get) {
+        histories_[contact].push_back(std::move(recorded));
+      }
       ++count_;
       if (!response) return;
     }
