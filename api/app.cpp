@@ -354,7 +354,13 @@ int serve(const ServeConfig& config) {
     App app{config};
     app.start();
     bool stopping = false;
-    while (!app.ready() && !stopping) stopping = signals.end_came_within(signal_check_interval);
+    try {
+      while (!app.ready() && !stopping) stopping = signals.end_came_within(signal_check_interval);
+    } catch (const std::exception& problem) {
+      spdlog::critical("{}", problem.what());
+      app.shut_down(signals);
+      return 1;
+    }
     if (!stopping) {
       std::printf("contactd ready %s\n", app.url().c_str());
       std::fflush(stdout);
