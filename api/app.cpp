@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -51,6 +52,16 @@ class Signals {
  private:
   sigset_t set_{};
 };
+
+// Each connection is a descriptor, and the usual limit is far below what may be.
+void allow_many_descriptors() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+    spdlog::warn("can't raise the limit of open files: {}", std::strerror(errno));
+  }
+}
 
 std::string make_admin_key(const std::filesystem::path& file) {
   const std::string key = infra::random_text(admin_key_length);
@@ -119,8 +130,9 @@ class App {
         partitions_(make_writers()),
         authenticator_(*store_, admin_key(config)),
         rate_limiter_(config.rate_limit, config.rate_window),
-        services_{*store_,        partitions_,   metrics_,
-                  authenticator_, rate_limiter_, infra::system_time},
+        feed_followers_(config.feed_followers_of_key_max, config.feed_followers_max),
+        services_{*store_,       partitions_, metrics_,        authenticator_,
+                  rate_limiter_, feed_hub_,   feed_followers_, infra::system_time},
         server_(settings(config), services_) {}
 
   void start() {
@@ -159,7 +171,9 @@ class App {
             config.connections_max,
             config.header_timeout,
             config.request_timeout,
-            config.idle_timeout};
+            config.idle_timeout,
+            config.feed_heartbeat,
+            config.feed_stall};
   }
 
   std::unique_ptr<infra::EventLog> open_log() {
@@ -212,7 +226,7 @@ class App {
     writers.reserve(log_->partition_count());
     for (std::uint32_t partition = 0; partition < log_->partition_count(); ++partition) {
       writers.push_back(std::make_unique<infra::Writer>(partition, limits, *log_, *store_, metrics_,
-                                                        infra::system_time));
+                                                        infra::system_time, &feed_hub_));
     }
     return writers;
   }
@@ -221,9 +235,11 @@ class App {
   infra::Metrics metrics_;
   std::unique_ptr<infra::EventLog> log_;
   std::unique_ptr<infra::ReadStore> store_;
+  infra::FeedHub feed_hub_;
   Partitions partitions_;
   Authenticator authenticator_;
   RateLimiter rate_limiter_;
+  FeedFollowers feed_followers_;
   Services services_;
   Server server_;
   std::unique_ptr<infra::KafkaMembership> membership_;
@@ -234,6 +250,7 @@ class App {
 int serve(const ServeConfig& config) {
   infra::configure_log(config.log_level, config.log_format);
   const Signals signals;
+  allow_many_descriptors();
   try {
     App app{config};
     app.start();

@@ -1,5 +1,7 @@
 #include "api/auth.hpp"
 
+#include <algorithm>
+
 #include "infra/random.hpp"
 
 namespace contactd::api {
@@ -11,6 +13,12 @@ constexpr std::size_t secret_length = 43;
 constexpr std::size_t key_length = prefix.size() + id_length + 1 + secret_length;
 
 }  // namespace
+
+bool could_be_key_id(std::string_view text) {
+  return text.size() == id_length && std::all_of(text.begin(), text.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+         });
+}
 
 NewApiKey make_api_key() {
   NewApiKey key;
@@ -31,6 +39,11 @@ std::optional<domain::ApiKey> Authenticator::api_key(std::string_view presented)
     return std::nullopt;
   }
   return key;
+}
+
+bool Authenticator::holds(const domain::KeyId& id) const {
+  const auto key = store_.api_key(id);
+  return key && !key->revoked_at;
 }
 
 bool Authenticator::is_admin(std::string_view presented) const {

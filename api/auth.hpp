@@ -18,6 +18,9 @@ struct NewApiKey {
 };
 NewApiKey make_api_key();
 
+// Whether `text` has the form of a key's id.
+bool could_be_key_id(std::string_view text);
+
 // Says who a request is from. Threads: any.
 class Authenticator {
  public:
@@ -26,6 +29,8 @@ class Authenticator {
   // The key's record, if it is one that holds. Asks the projection each time, so that a revocation
   // holds from the moment it is answered. Takes the same time for every wrong secret of a key.
   std::optional<domain::ApiKey> api_key(std::string_view presented) const;
+  // Whether the key, which was presented and held then, holds still. Threads: any.
+  bool holds(const domain::KeyId& id) const;
   bool is_admin(std::string_view presented) const;
 
  private:

@@ -31,6 +31,11 @@ struct ServeConfig {
   std::chrono::milliseconds idle_timeout{60'000};
   std::chrono::milliseconds drain_timeout{10'000};
 
+  std::chrono::milliseconds feed_heartbeat{15'000};
+  std::chrono::milliseconds feed_stall{10'000};
+  std::size_t feed_followers_max = 8'000;
+  std::size_t feed_followers_of_key_max = 2'000;
+
   std::string log_level = "info";
   std::string log_format = "plain";
 };

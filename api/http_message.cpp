@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "api/limits.hpp"
+
 namespace contactd::api {
 namespace {
 
@@ -47,6 +49,8 @@ std::string_view reason_of(int status) {
       return "Request Timeout";
     case 409:
       return "Conflict";
+    case 410:
+      return "Gone";
     case 411:
       return "Length Required";
     case 412:
@@ -79,6 +83,11 @@ std::string_view reason_of(int status) {
 bool equal_ignoring_case(std::string_view a, std::string_view b) {
   return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
                                             [](char x, char y) { return lower(x) == lower(y); });
+}
+
+bool good_request_id(std::string_view id) {
+  return !id.empty() && id.size() <= limits::request_id_length_max &&
+         std::all_of(id.begin(), id.end(), [](char c) { return c > 0x20 && c < 0x7F; });
 }
 
 std::optional<std::string_view> Request::field(std::string_view name) const {
@@ -114,9 +123,13 @@ void append_response(std::string& out, const Response& response, int minor_versi
   const bool may_have_body = response.status != 204 && response.status != 304;
   if (may_have_body) {
     if (!response.content_type.empty()) append_field(out, "Content-Type", response.content_type);
-    out += "Content-Length: ";
-    append_decimal(out, response.body.size());
-    out += "\r\n";
+    if (!response.streamed) {
+      out += "Content-Length: ";
+      append_decimal(out, response.body.size());
+      out += "\r\n";
+    } else if (minor_version > 0) {
+      append_field(out, "Transfer-Encoding", "chunked");
+    }
   }
   append_field(out, "X-Request-Id", request_id);
   for (const auto& [name, value] : response.fields) append_field(out, name, value);

@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "api/feed_query.hpp"
 #include "infra/writer.hpp"
 
 // Requests and responses as the handlers see them, without Beast.
@@ -33,13 +34,17 @@ struct Request {
   std::optional<std::string> joined_field(std::string_view name) const;
 };
 
+// A client's request id is kept if it is short and of visible ASCII.
+bool good_request_id(std::string_view id);
+
 struct Response {
   int status = 200;
   std::string_view content_type = "application/json";  // none where the body must have none
   std::string body;
   std::vector<std::pair<std::string_view, std::string>> fields;  // names are literals
-  bool close = false;  // the connection can't be used further
-  bool head = false;   // the answer to a HEAD: the body's length is told, the body isn't sent
+  bool close = false;     // the connection can't be used further
+  bool streamed = false;  // no body here: what follows is sent in chunks, for as long as it takes
+  bool head = false;      // the answer to a HEAD: the body's length is told, the body isn't sent
 
   Response& with(std::string_view name, std::string value) & {
     fields.emplace_back(name, std::move(value));
@@ -64,12 +69,22 @@ struct SlowRead {
   std::function<Response()> run;
 };
 
-using Handled = std::variant<Response, Write, SlowRead>;
+// A feed to be read, waited for or followed.
+struct Feed {
+  domain::OrganizationId organization;
+  domain::KeyId key;
+  FeedRequest request;
+  bool stream = false;                       // as Server-Sent Events
+  std::function<Response(Response)> finish;  // what is to be added to the answer; may be empty
+};
+
+using Handled = std::variant<Response, Write, SlowRead, Feed>;
 
 // The reason phrase of a status that contactd sends (RFC 9110, section 15).
 std::string_view reason_of(int status);
 
-// Appends the response as HTTP/1.`minor_version` bytes. `date` is the value of the Date field.
+// Appends the response, of a streamed one the head, as HTTP/1.`minor_version` bytes. `date` is the
+// value of the Date field.
 void append_response(std::string& out, const Response& response, int minor_version, bool keep_alive,
                      std::string_view date, std::string_view request_id);
 

@@ -1,13 +1,7 @@
 #pragma once
 
 #include <atomic>
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/basic_waitable_timer.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/thread_pool.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <condition_variable>
 #include <list>
 #include <map>
@@ -17,23 +11,13 @@
 #include <unordered_map>
 #include <vector>
 
+#include "api/feed_tails.hpp"
 #include "api/http_message.hpp"
+#include "api/lane_types.hpp"
 #include "api/server.hpp"
 
-// Shared by server.cpp and session.cpp, and included by nothing else.
+// Shared by server.cpp, session.cpp and feed_session.cpp, and included by nothing else.
 namespace contactd::api {
-
-namespace asio = boost::asio;
-
-using Executor = asio::io_context::executor_type;
-using Socket = asio::basic_stream_socket<asio::ip::tcp, Executor>;
-using SteadyTime = std::chrono::steady_clock::time_point;
-using Timer = asio::basic_waitable_timer<std::chrono::steady_clock,
-                                         asio::wait_traits<std::chrono::steady_clock>, Executor>;
-template <class Value>
-using Awaitable = asio::awaitable<Value, Executor>;
-// Errors come as values: auto [ec, ...] = co_await ...(await)
-inline constexpr auto await = asio::as_tuple(asio::use_awaitable_t<Executor>{});
 
 class Session;
 
@@ -86,6 +70,9 @@ class Lane final : public infra::ReplySink {
   // From the thread pool.
   void deliver(std::uint64_t token, Response response);
 
+  // The feeds that are followed here.
+  FeedTails& feeds() { return feeds_; }
+
   // The Date field's value, made once a second.
   const std::string& date();
   // Counts an answered request.
@@ -98,6 +85,7 @@ class Lane final : public infra::ReplySink {
   ServerState& state_;
   asio::io_context io_{1};
   asio::executor_work_guard<Executor> work_{io_.get_executor()};
+  FeedTails feeds_;
   std::list<Session*> sessions_;
   std::unordered_map<std::uint64_t, Session*> waiting_;
   std::uint64_t next_token_ = 1;

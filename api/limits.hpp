@@ -46,6 +46,31 @@ inline constexpr std::size_t rate_limited_addresses_max = 100'000;
 inline constexpr std::size_t slow_read_threads = 2;
 inline constexpr std::size_t slow_reads_waiting_max = 1024;
 
+// Feeds. A long poll may wait so long, and a read looks at so many events of which the filters may
+// hold all back: a page may be empty and yet go on.
+inline constexpr std::uint64_t feed_wait_seconds_max = 30;
+inline constexpr std::size_t feed_looked_at_max = 2'000;
+// What a stream is sent at once, and what its socket holds besides: a reader that is slow costs no
+// more memory than this.
+inline constexpr std::size_t feed_chunk_bytes_max = 32'768;
+inline constexpr int feed_send_buffer_bytes = 65'536;
+// The events of an organization that a lane keeps for moments, rendered, for all who follow it.
+inline constexpr std::size_t feed_tail_events_max = 1'024;
+inline constexpr std::size_t feed_tail_bytes_max = 524'288;
+// A lane wakes so many followers at once, then sees to what else there is; and an organization with
+// many waits so much longer for its next round, so that feeds take a fifth of a lane's time at
+// most.
+inline constexpr std::size_t feed_slice = 64;
+inline constexpr std::chrono::microseconds feed_pause_per_follower{50};
+// How often it is looked whether the keys of those who follow still hold: a revocation ends a
+// stream within a second.
+inline constexpr std::chrono::milliseconds feed_sweep_interval{400};
+// What a stream tells its client to wait before it connects again; and what it waits itself after a
+// read that failed.
+inline constexpr std::chrono::milliseconds feed_retry{1'000};
+// While too many reads wait.
+inline constexpr std::chrono::milliseconds feed_read_pause{20};
+
 inline constexpr int retry_after_seconds = 1;
 
 }  // namespace contactd::api::limits

@@ -30,6 +30,7 @@ std::optional<UpdatePosition> position_from(std::string_view text, std::uint64_t
   const auto updated_at = whole_number(text.substr(2, 16), 16);
   const auto offset = whole_number(text.substr(18), 16);
   if (format != wanted_format || !updated_at || !offset) return std::nullopt;
+  if (*updated_at > stored_number_max || *offset > stored_number_max) return std::nullopt;
   return UpdatePosition{{static_cast<std::int64_t>(*updated_at)}, *offset};
 }
 

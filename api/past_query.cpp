@@ -17,7 +17,10 @@ constexpr std::size_t cursor_length = 2 + 16;
 std::optional<domain::Version> version_in(std::string_view cursor) {
   if (cursor.size() != cursor_length) return std::nullopt;
   const auto version = whole_number(cursor.substr(2), 16);
-  if (whole_number(cursor.substr(0, 2), 16) != cursor_format || version == 0) return std::nullopt;
+  if (whole_number(cursor.substr(0, 2), 16) != cursor_format || version == 0 ||
+      version > stored_number_max) {
+    return std::nullopt;
+  }
   return version;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,6 +10,9 @@
 
 // Values that several endpoints' query strings have, and the digits that cursors are made of.
 namespace contactd::api {
+
+// No time, offset or version that is stored is greater: a cursor with such a number is made up.
+inline constexpr std::uint64_t stored_number_max = std::numeric_limits<std::int64_t>::max();
 
 // All of `text` as a whole number; nothing if it is none, or one past 64 bits.
 std::optional<std::uint64_t> whole_number(std::string_view text, int base);

@@ -179,4 +179,12 @@ Refused guard_header(std::string_view header) {
   }
 }
 
+bool has_bare_newline(std::string_view header) {
+  for (std::size_t at = header.find('\n'); at != std::string_view::npos;
+       at = header.find('\n', at + 1)) {
+    if (at == 0 || header[at - 1] != '\r') return true;
+  }
+  return false;
+}
+
 }  // namespace contactd::api

@@ -20,4 +20,7 @@ struct GuardRefusal {
 // digits; X-API-KEY, Content-Type and Idempotency-Key at most once; Expect only `100-continue`.
 std::optional<GuardRefusal> guard_header(std::string_view header);
 
+// Whether a line of it ends in LF alone; also of a header that hasn't come whole yet.
+bool has_bare_newline(std::string_view header);
+
 }  // namespace contactd::api

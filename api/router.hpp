@@ -3,6 +3,7 @@
 #include <string_view>
 
 #include "api/http_message.hpp"
+#include "api/problem.hpp"
 #include "api/services.hpp"
 
 namespace contactd::api {
@@ -17,5 +18,9 @@ struct Routed {
 // (429), readiness (503), key (401), scope (403), length (411), media type (415); then hands over
 // to the endpoint. Never throws: what a handler throws is logged and answered. Threads: any.
 Routed route(const Services& services, const Request& request);
+
+// Runs a SlowRead. Never throws, as route(). Threads: any.
+Response run_guarded(const std::function<Response()>& run, ErrorFormat format,
+                     std::string_view request_id);
 
 }  // namespace contactd::api

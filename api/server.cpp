@@ -43,7 +43,7 @@ void log_failure(const std::exception_ptr& failure) {
 
 }  // namespace
 
-Lane::Lane(ServerState& state) : state_(state) {}
+Lane::Lane(ServerState& state) : state_(state), feeds_(state.services, io_) {}
 
 void Lane::start() {
   asio::co_spawn(io_, watch_deadlines(), asio::detached);
@@ -140,11 +140,15 @@ void Lane::count(std::string_view method, std::string_view route, int status,
 
 Awaitable<void> Lane::watch_deadlines() {
   Timer timer{io_};
+  SteadyTime next_sweep{};
   for (;;) {
     timer.expires_after(limits::deadline_check_interval);
     co_await timer.async_wait(await);
     const auto now = std::chrono::steady_clock::now();
     for (auto at = sessions_.begin(); at != sessions_.end();) (*at++)->check_deadline(now);
+    if (now < next_sweep) continue;
+    next_sweep = now + limits::feed_sweep_interval;
+    feeds_.sweep();
   }
 }
 

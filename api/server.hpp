@@ -23,6 +23,8 @@ class Server {
     std::chrono::milliseconds header_timeout{};
     std::chrono::milliseconds request_timeout{};
     std::chrono::milliseconds idle_timeout{};
+    std::chrono::milliseconds feed_heartbeat{};  // between two signs of life of a stream
+    std::chrono::milliseconds feed_stall{};  // what a stream's client may take for what it is sent
   };
 
   // `services` must outlive the server. Throws std::runtime_error if it can't listen.

@@ -6,8 +6,10 @@
 #include <vector>
 
 #include "api/auth.hpp"
+#include "api/feed_followers.hpp"
 #include "api/rate_limiter.hpp"
 #include "infra/clock.hpp"
+#include "infra/feed_hub.hpp"
 #include "infra/metrics.hpp"
 #include "infra/read_store.hpp"
 #include "infra/writer.hpp"
@@ -20,9 +22,11 @@ class Partitions {
   explicit Partitions(std::vector<std::unique_ptr<infra::Writer>> writers)
       : writers_(std::move(writers)) {}
 
+  std::uint32_t partition_of(const domain::OrganizationId& organization) const {
+    return domain::partition_of(organization, static_cast<std::uint32_t>(writers_.size()));
+  }
   infra::Writer& writer_of(const domain::OrganizationId& organization) const {
-    const auto count = static_cast<std::uint32_t>(writers_.size());
-    return *writers_[domain::partition_of(organization, count)];
+    return *writers_[partition_of(organization)];
   }
   // Whether every partition's projections may be read (Writer::caught_up).
   bool caught_up() const {
@@ -42,6 +46,8 @@ struct Services {
   infra::Metrics& metrics;
   const Authenticator& authenticator;
   RateLimiter& rate_limiter;
+  infra::FeedHub& feed_hub;
+  FeedFollowers& feed_followers;
   infra::Clock clock;
 };
 

@@ -5,6 +5,7 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 
+#include "api/feed_session.hpp"
 #include "api/lane.hpp"
 #include "api/limits.hpp"
 #include "api/problem.hpp"
@@ -49,16 +50,29 @@ Response parse_failure(error_code ec, std::string_view seen) {
   return protocol_error(400, "Malformed HTTP request: " + ec.message());
 }
 
-// A client's request id is kept if it is short and of visible ASCII.
-bool good_request_id(std::string_view id) {
-  return !id.empty() && id.size() <= limits::request_id_length_max &&
-         std::all_of(id.begin(), id.end(), [](char c) { return c > 0x20 && c < 0x7F; });
+constexpr const char* request_id_field = "X-Request-Id";
+
+// The value of a field in a header that the parser hasn't seen, and may never take; empty if there
+// is none.
+std::string_view raw_field(std::string_view header, std::string_view name) {
+  for (std::size_t at = header.find("\r\n"); at != std::string_view::npos;
+       at = header.find("\r\n", at + 2)) {
+    std::string_view line = header.substr(at + 2);
+    line = line.substr(0, line.find("\r\n"));
+    if (line.size() <= name.size() || line[name.size()] != ':') continue;
+    if (!equal_ignoring_case(line.substr(0, name.size()), name)) continue;
+    line.remove_prefix(name.size() + 1);
+    while (line.starts_with(' ') || line.starts_with('\t')) line.remove_prefix(1);
+    while (line.ends_with(' ') || line.ends_with('\t')) line.remove_suffix(1);
+    return line;
+  }
+  return {};
 }
 
 }  // namespace
 
 // Reads a request, has it handled, writes the answer; over and over. All on the lane's thread.
-class Session::Impl {
+class Session::Impl final : public FeedPeer {
  public:
   Impl(Socket socket, Lane& lane, std::string client_address)
       : lane_(lane), socket_(std::move(socket)), client_address_(std::move(client_address)) {
@@ -77,6 +91,7 @@ class Session::Impl {
       parser_->eager(true);
       open = co_await read_request();
       if (open) open = co_await answer_request();
+      feed_.reset();
     }
     error_code ignored;
     socket_.close(ignored);
@@ -97,12 +112,14 @@ class Session::Impl {
   }
   void close_if_idle() {
     if (phase_ == Phase::idle) cancel();
+    if (feed_) feed_->finish();
   }
   // The session may be gone when one of these returns: what it waited for has come.
   void cut() {
     error_code ignored;
     cut_ = true;
     socket_.close(ignored);
+    wake();
     resume();
   }
   void deliver(infra::Outcome outcome) {
@@ -202,13 +219,8 @@ class Session::Impl {
     if (seen.size() > limits::header_bytes_max) {
       return parse_failure(http::error::header_limit, seen);
     }
-    for (std::size_t at = seen.find('\n'); at != std::string_view::npos;
-         at = seen.find('\n', at + 1)) {
-      if (at == 0 || seen[at - 1] != '\r') {
-        return protocol_error(400, "Malformed HTTP request; end each line with CRLF");
-      }
-    }
-    return std::nullopt;
+    if (!has_bare_newline(seen)) return std::nullopt;
+    return protocol_error(400, "Malformed HTTP request; end each line with CRLF");
   }
 
   std::optional<Response> guard() const {
@@ -237,7 +249,7 @@ class Session::Impl {
     request.body = message.body();
     request.has_body = parser_->content_length().has_value() || parser_->chunked();
     request.client_address = client_address_;
-    const auto id = request.field("X-Request-Id");
+    const auto id = request.field(request_id_field);
     request.request_id = id && good_request_id(*id) ? std::string{*id} : infra::new_request_id();
     return request;
   }
@@ -252,15 +264,24 @@ class Session::Impl {
       response = std::move(*ready);
     } else if (auto* write = std::get_if<Write>(&routed.handled)) {
       response = co_await perform(*write, asked);
+    } else if (auto* read = std::get_if<SlowRead>(&routed.handled)) {
+      response = co_await perform(std::move(*read), error_format(asked), asked.request_id);
     } else {
-      response = co_await perform(std::get<SlowRead>(routed.handled), asked);
+      Feed feed = std::get<Feed>(std::move(routed.handled));
+      co_return co_await follow(std::move(feed), asked, started);
     }
+    co_return co_await send_answer(std::move(response), asked, routed.route, started);
+  }
+
+  // Whether the connection stays open.
+  Awaitable<bool> send_answer(Response response, const Request& asked, std::string_view route_name,
+                              SteadyTime started) {
     if (cut_) co_return false;
     response.head = asked.method == "HEAD";
     const bool keep = parser_->keep_alive() && !response.close && !lane_.state().draining;
     append_response(out_, response, parser_->get().version() == 10 ? 0 : 1, keep, lane_.date(),
                     asked.request_id);
-    lane_.count(asked.method, routed.route, response.status,
+    lane_.count(asked.method, route_name, response.status,
                 std::chrono::steady_clock::now() - started);
     if (keep && buffer_.size() > 0 && out_.size() < limits::pipelined_answer_bytes_max) {
       co_return true;  // the next request is here already: its answer may go along
@@ -290,39 +311,102 @@ class Session::Impl {
     co_return write.render(*outcome_);
   }
 
-  Awaitable<Response> perform(SlowRead& read, const Request& asked) {
+  Awaitable<Response> perform(SlowRead read, ErrorFormat asked_format, std::string request_id) {
     if (!co_await flush()) {
       cut_ = true;
       co_return Response{};
     }
     ServerState& state = lane_.state();
     if (state.slow_reads_waiting >= limits::slow_reads_waiting_max) {
-      co_return overloaded(error_format(asked), "Too many reads are waiting; try again");
+      co_return overloaded(asked_format, "Too many reads are waiting; try again");
     }
     const std::uint64_t token = lane_.expect(*self_);
     slow_response_.reset();
     ++state.slow_reads_waiting;
-    asio::post(state.slow_reads, [run = std::move(read.run), format = error_format(asked), token,
-                                  lane = &lane_, id = asked.request_id] {
-      Response response;
-      try {
-        response = run();
-      } catch (const infra::Unavailable& problem) {
-        spdlog::error("request {}: {}", id, problem.what());
-        response = overloaded(format, "The database can't be read at present; try again");
-      } catch (const std::exception& problem) {
-        spdlog::error("request {}: {}", id, problem.what());
-        response = internal_error(format);
-      }
+    asio::post(state.slow_reads, [run = std::move(read.run), format = asked_format, token,
+                                  lane = &lane_, id = std::move(request_id)] {
+      Response response = run_guarded(run, format, id);
       --lane->state().slow_reads_waiting;
       lane->deliver(token, std::move(response));
     });
     co_await wait_for_delivery(token);
     if (!slow_response_) {
-      co_return overloaded(error_format(asked), "The read took too long; ask for less at once");
+      co_return overloaded(asked_format, "The read took too long; ask for less at once");
     }
     co_return *std::move(slow_response_);
   }
+
+  // Answers with a feed's events: as JSON, or by a stream that ends with the connection.
+  Awaitable<bool> follow(Feed asked_for, const Request& asked, SteadyTime started) {
+    FeedSession& feed = feed_.emplace(lane_, *this, std::move(asked_for), error_format(asked));
+    feed_timer_.emplace(lane_.executor());
+    format_ = error_format(asked);
+    request_id_ = asked.request_id;
+    if (buffer_.size() == 0) buffer_ = beast::flat_buffer{};  // it may be long until it is needed
+    if (feed.streams()) watch_for_close();
+    if (lane_.state().draining) feed.finish();
+    Response response = co_await feed.answer();
+    if (gone_) co_return false;
+    if (!response.streamed || asked.method == "HEAD") {
+      co_return co_await send_answer(std::move(response), asked, "events", started);
+    }
+    const int minor_version = parser_->get().version() == 10 ? 0 : 1;
+    append_response(out_, response, minor_version, false, lane_.date(), asked.request_id);
+    lane_.count(asked.method, "events", response.status,
+                std::chrono::steady_clock::now() - started);
+    parser_.reset();  // and with it what `asked` has of the request
+    buffer_ = beast::flat_buffer{};
+    error_code ignored;
+    socket_.set_option(asio::socket_base::send_buffer_size{limits::feed_send_buffer_bytes},
+                       ignored);
+    co_await feed.stream(minor_version == 1);
+    co_return false;
+  }
+
+  // Learns, while nothing is read, that the client has gone. What it sends meanwhile stays where it
+  // is; after that only sending tells.
+  void watch_for_close() {
+    socket_.async_wait(Socket::wait_read, [this, here = std::weak_ptr{here_}](error_code failed) {
+      if (failed || here.expired() || !feed_) return;
+      char byte = 0;
+      error_code ec;
+      socket_.receive(asio::buffer(&byte, 1), Socket::message_peek, ec);
+      if (!ec || ec == asio::error::would_block) return;
+      gone_ = true;
+      wake();
+    });
+  }
+
+  // FeedPeer.
+  Awaitable<bool> send(std::string bytes, std::chrono::milliseconds patience) override {
+    out_ += bytes;
+    const bool sent = co_await flush(patience);
+    if (out_.capacity() > limits::feed_chunk_bytes_max) out_ = std::string{};
+    co_return sent;
+  }
+  Awaitable<Response> read(SlowRead read) override {
+    // Many come back at once after a restart: they wait their turn, since clients of streams take a
+    // refusal for the end.
+    while (lane_.state().slow_reads_waiting >= limits::slow_reads_waiting_max && !gone()) {
+      co_await sleep_until(std::chrono::steady_clock::now() + limits::feed_read_pause);
+    }
+    co_return co_await perform(std::move(read), format_, request_id_);
+  }
+  Awaitable<void> sleep_until(SteadyTime time) override {
+    phase_ = Phase::waiting;
+    deadline_ = SteadyTime::max();
+    sleeping_ = true;
+    feed_timer_->expires_at(time);
+    co_await feed_timer_->async_wait(await);
+    sleeping_ = false;
+  }
+  void wake() override {
+    if (sleeping_) feed_timer_->cancel();
+  }
+  void stop_sending() override {
+    if (phase_ == Phase::writing) cancel();
+  }
+  bool gone() const override { return gone_ || cut_; }
 
   // Returns once something was delivered, the wait is over, or the session was cut.
   Awaitable<void> wait_for_delivery(std::uint64_t token) {
@@ -339,7 +423,8 @@ class Session::Impl {
   }
 
   // Sends what is to be sent. False if the client doesn't take it.
-  Awaitable<bool> flush() {
+  Awaitable<bool> flush() { return flush(settings().request_timeout); }
+  Awaitable<bool> flush(std::chrono::milliseconds patience) {
     if (out_.empty()) co_return true;
     error_code ec;
     // Most answers fit into the socket's buffer: no detour through the event loop for those.
@@ -350,7 +435,7 @@ class Session::Impl {
       co_return true;
     }
     const Phase before = phase_;
-    enter(Phase::writing, settings().request_timeout);
+    enter(Phase::writing, patience);
     const auto rest = asio::buffer(out_) + (ec ? 0 : sent);
     const auto [failed, count] = co_await asio::async_write(socket_, rest, await);
     out_.clear();
@@ -363,9 +448,21 @@ class Session::Impl {
     co_return true;
   }
 
+  // The id that the client has given the request, as far as its header has come; else a new one.
+  std::string refused_request_id() const {
+    std::string_view id;
+    if (parser_ && parser_->is_header_done()) {
+      const auto found = parser_->get().find(request_id_field);
+      if (found != parser_->get().end()) id = text(found->value());
+    } else {
+      id = raw_field(text(buffer_.cdata()), request_id_field);
+    }
+    return good_request_id(id) ? std::string{id} : infra::new_request_id();
+  }
+
   Awaitable<void> refuse_and_close(Response response) {
     overdue_ = false;
-    append_response(out_, response, 1, false, lane_.date(), infra::new_request_id());
+    append_response(out_, response, 1, false, lane_.date(), refused_request_id());
     lane_.count("OTHER", "none", response.status, {});
     // Not `if (co_await ...) co_await ...`: GCC 12 compiles that into a trap.
     const bool sent = co_await flush();
@@ -402,7 +499,15 @@ class Session::Impl {
   Phase phase_ = Phase::idle;
   SteadyTime deadline_ = SteadyTime::max();
   bool overdue_ = false;  // the deadline has passed; it was the lane that cancelled
-  bool cut_ = false;      // nothing more can be sent: the drain's time was over, or sending failed
+  // Of a feed that is being answered.
+  std::optional<FeedSession> feed_;
+  ErrorFormat format_ = ErrorFormat::plain;
+  std::string request_id_;
+  std::optional<Timer> feed_timer_;
+  bool sleeping_ = false;  // in sleep_until()
+  bool gone_ = false;      // the client has closed, or half closed, the connection
+  const std::shared_ptr<int> here_ = std::make_shared<int>(0);  // for what may outlive the session
+  bool cut_ = false;  // nothing more can be sent: the drain's time was over, or sending failed
 };
 
 Session::Session(Socket socket, Lane& lane, std::string client_address)

@@ -124,15 +124,17 @@ Scope scope_at(const json::object& object, std::string_view name) {
 }
 
 // Writers.
+void append_contact(std::string& out, const ContactId& id, Version version) {
+  out += R"({"contact_id":")";
+  out += id.view();
+  out += R"(","version":)";
+  out += std::to_string(version);
+}
+
 struct Encoder {
   std::string out;
 
-  void contact(const ContactId& id, Version version) {
-    out += R"({"contact_id":")";
-    out += id.view();
-    out += R"(","version":)";
-    out += std::to_string(version);
-  }
+  void contact(const ContactId& id, Version version) { append_contact(out, id, version); }
   void operator()(const ContactCreated& event) {
     contact(event.contact, 1);
     out += R"(,"changes":)";
@@ -371,6 +373,13 @@ std::variant<Event, Undecodable> decode_data(std::string_view type, std::string_
   } catch (const std::exception& problem) {
     return Undecodable{problem.what()};
   }
+}
+
+void append_contact_data(std::string& out, const ContactId& contact, Version version,
+                         std::string_view changes) {
+  append_contact(out, contact, version);
+  if (!changes.empty()) out.append(R"(,"changes":)").append(changes);
+  out += '}';
 }
 
 void append_changes(std::string& out, const std::vector<FieldChange>& changes) {

@@ -24,6 +24,11 @@ std::span<const std::string_view> stored_types();
 // The event's data as JSON text; equal events give equal bytes.
 std::string encode_data(const Event& event);
 
+// The data of a contact's event as encode_data() writes it, from its parts: `changes` is what
+// append_changes() has made of them, empty for a deletion.
+void append_contact_data(std::string& out, const ContactId& contact, Version version,
+                         std::string_view changes);
+
 struct Undecodable {
   std::string reason;  // a sentence for the operator; without contact data
 };

@@ -162,7 +162,37 @@ JsonError duplicate_in(std::string_view text) {
   return {JsonError::Kind::malformed, std::move(message), std::move(key)};
 }
 
-JsonError error_of(const json::error_code& ec, Refusal refusal, std::size_t at) {
+// Whether `text` ends within a surrogate written as \uD800 to \uDFFF, or right after one.
+bool ends_with_surrogate(std::string_view text) {
+  constexpr std::size_t escape_length = 6;
+  constexpr std::string_view second_digits = "89abcdefABCDEF";
+  const std::size_t from = text.size() > 2 * escape_length ? text.size() - 2 * escape_length : 0;
+  for (std::size_t at = text.find("\\u", from); at != std::string_view::npos;
+       at = text.find("\\u", at + 2)) {
+    if (at + 3 < text.size() && (text[at + 2] == 'd' || text[at + 2] == 'D') &&
+        second_digits.find(text[at + 3]) != std::string_view::npos) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// What the parser calls a syntax error and a client can better be told by its name.
+std::string_view name_of_error(std::string_view text, std::size_t at) {
+  if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) {
+    return "the body is empty; send a JSON object";
+  }
+  const auto byte = static_cast<unsigned char>(at < text.size() ? text[at] : ' ');
+  if (byte >= 0x80) return "it isn't valid UTF-8; encode the body in UTF-8";
+  if (byte < 0x20) return "a control character in a string must be escaped, as \\n or \\u0001 is";
+  if (ends_with_surrogate(text.substr(0, at))) {
+    return "a lone surrogate is no character; escape both halves of the pair, or none";
+  }
+  return {};
+}
+
+JsonError error_of(const json::error_code& ec, Refusal refusal, std::string_view text,
+                   std::size_t at) {
   const std::string where = " at byte " + std::to_string(at);
   if (ec == json::error::too_deep) {
     return {JsonError::Kind::too_deep,
@@ -177,7 +207,9 @@ JsonError error_of(const json::error_code& ec, Refusal refusal, std::size_t at) 
   if (refusal == Refusal::not_finite) {
     return {JsonError::Kind::malformed, "The JSON has a number out of range" + where, {}};
   }
-  return {JsonError::Kind::malformed, "Malformed JSON" + where + ": " + ec.message(), {}};
+  std::string what{name_of_error(text, at)};
+  if (what.empty()) what = ec.message();
+  return {JsonError::Kind::malformed, "Malformed JSON" + where + ": " + what, {}};
 }
 
 }  // namespace
@@ -189,7 +221,7 @@ std::variant<json::value, JsonError> parse_strict_json(std::string_view text,
   const std::size_t read = parser.write_some(false, text.data(), text.size(), ec);
   if (!ec && read < text.size()) ec = json::error::extra_data;
   Builder& builder = parser.handler();
-  if (ec) return error_of(ec, builder.refusal, read);
+  if (ec) return error_of(ec, builder.refusal, text, read);
   json::value value = builder.stack.release();
   if (count_members(value) != builder.members) return duplicate_in(text);
   return value;

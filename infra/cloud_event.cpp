@@ -15,8 +15,6 @@ namespace {
 constexpr std::string_view prefix_of_types = "contactd.";
 constexpr std::string_view content_type = "application/json";
 constexpr std::string_view spec_version = "1.0";
-constexpr std::string_view source = "/contactd";
-constexpr std::string_view schema_prefix = "urn:contactd:schemas:";
 
 enum Header : std::size_t {
   header_content_type,
@@ -210,10 +208,10 @@ KafkaRecord encode_cloud_event(const domain::RecordedEvent& event) {
   add(header_content_type, content_type);
   add(header_specversion, spec_version);
   add(header_id, event.id.str());
-  add(header_source, source);
+  add(header_source, cloud_event_source);
   add(header_type, type);
   add(header_time, domain::to_iso8601(event.time));
-  add(header_dataschema, std::string{schema_prefix}.append(type));
+  add(header_dataschema, std::string{cloud_event_schema_prefix}.append(type));
   if (const Subject subject = std::visit(SubjectOf{}, event.event); subject.contact != nullptr) {
     add(header_subject, subject.contact->view());
     add(header_contactversion, std::to_string(subject.version));

@@ -43,6 +43,10 @@ struct KafkaRecord {
   std::string value;
 };
 
+// The source of every event, and what stands before its type in `dataschema`.
+inline constexpr std::string_view cloud_event_source = "/contactd";
+inline constexpr std::string_view cloud_event_schema_prefix = "urn:contactd:schemas:";
+
 // A record as it was read; views of what the reader holds. A null is an empty text.
 using KafkaHeaderView = std::pair<std::string_view, std::string_view>;
 struct KafkaRecordView {

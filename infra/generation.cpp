@@ -22,6 +22,12 @@ std::string_view organization_part(std::string_view by_update_key) {
   return by_update_key.substr(0, by_update_key.size() - position_bytes);
 }
 
+// The organization of a key of feed.
+std::string_view feed_prefix(std::string_view feed_key) {
+  constexpr std::size_t offset_bytes = 8;
+  return feed_key.substr(0, feed_key.size() - std::min(feed_key.size(), offset_bytes));
+}
+
 // The sort for many keys that begin alike: by their bytes, from the first that differs, where a
 // comparison would read each pair from its beginning.
 template <class Item, class KeyOf>
@@ -39,6 +45,9 @@ bool within(std::string_view key, std::string_view begin, std::string_view end) 
   return key >= begin && (end.empty() || key < end);
 }
 
+// Orders rows, and a row and a key, by key.
+constexpr auto earlier = [](const auto& row, std::string_view key) { return row.first < key; };
+
 }  // namespace
 
 void Generation::put(Table table, std::string key, std::string row) {
@@ -47,6 +56,8 @@ void Generation::put(Table table, std::string key, std::string row) {
     set_history(std::move(key), std::move(row));
   } else if (table == Table::by_update) {
     put_update(std::move(key), std::move(row));
+  } else if (table == Table::feed) {
+    put_feed(std::move(key), std::move(row));
   } else {
     set(table, std::move(key), std::move(row));
   }
@@ -123,6 +134,39 @@ void Generation::remove_update(std::string key) {
   }
 }
 
+void Generation::put_feed(std::string key, std::string row) {
+  FeedRows& rows = feeds_.try_emplace(feed_prefix(key)).first->second;
+  assert(rows.empty() || rows.back().first < key);
+  rows.emplace_back(std::move(key), std::move(row));
+}
+
+const Generation::FeedRows* Generation::feed_of(std::string_view organization_prefix) const {
+  const auto found = feeds_.find(organization_prefix);
+  return found == feeds_.end() ? nullptr : &found->second;
+}
+
+const Generation::Row* Generation::find_in_feed(std::string_view key) const {
+  const FeedRows* rows = feed_of(feed_prefix(key));
+  if (rows == nullptr) return nullptr;
+  const auto at = std::lower_bound(rows->begin(), rows->end(), key, earlier);
+  return at != rows->end() && at->first == key ? &at->second : nullptr;
+}
+
+void Generation::feed_entries(std::string_view begin, std::string_view end,
+                              std::vector<Entry>& out) const {
+  std::vector<const decltype(feeds_)::value_type*> feeds;
+  feeds.reserve(feeds_.size());
+  for (const auto& feed : feeds_) feeds.push_back(&feed);
+  sort_by_key(feeds, [](const auto* feed) { return std::string_view{feed->first}; });
+  for (const auto* feed : feeds) {
+    const FeedRows& rows = feed->second;
+    auto at = std::lower_bound(rows.begin(), rows.end(), begin, earlier);
+    for (; at != rows.end() && within(at->first, begin, end); ++at) {
+      out.emplace_back(at->first, &at->second);
+    }
+  }
+}
+
 void Generation::update_entries(std::string_view begin, std::string_view end,
                                 std::vector<Entry>& out) const {
   const auto append = [&](const Updates& updates) {
@@ -160,6 +204,7 @@ const Generation::Row* Generation::find(Table table, std::string_view key) const
     return found.empty() ? nullptr : found.front().second;
   }
   if (table == Table::by_update) return find_in_updates(key);
+  if (table == Table::feed) return find_in_feed(key);
   const Rows& rows = rows_[index(table)];
   if (const auto found = rows.find(key); found != rows.end()) return &found->second;
   for (const auto& [begin, end] : removed_[index(table)]) {
@@ -173,6 +218,7 @@ void Generation::entries(Table table, std::string_view begin, std::string_view e
   if (table == Table::contacts) return contact_entries(begin, end, out);
   if (table == Table::history) return history_entries(begin, end, out);
   if (table == Table::by_update) return update_entries(begin, end, out);
+  if (table == Table::feed) return feed_entries(begin, end, out);
   const Rows& rows = rows_[index(table)];
   for (auto at = rows.lower_bound(begin); at != rows.end(); ++at) {
     if (!end.empty() && at->first >= end) return;
@@ -191,8 +237,7 @@ void Generation::contact_entries(std::string_view begin, std::string_view end,
 void Generation::append_history(const Contact& contact, std::string_view begin,
                                 std::string_view end, std::vector<Entry>& out) {
   const auto& history = contact.history;
-  auto at = std::lower_bound(history.begin(), history.end(), begin,
-                             [](const auto& entry, auto wanted) { return entry.first < wanted; });
+  auto at = std::lower_bound(history.begin(), history.end(), begin, earlier);
   for (; at != history.end() && within(at->first, begin, end); ++at) {
     out.emplace_back(at->first, &at->second);
   }

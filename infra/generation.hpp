@@ -31,11 +31,12 @@ class Generation {
   // From its first key up to, without, its second.
   using Range = std::pair<std::string, std::string>;
 
-  // REQUIRES of by_update: an organization's keys come in ascending order, as the log's events do.
+  // REQUIRES of by_update and feed: an organization's keys come in ascending order, as the log's
+  // events do.
   void put(Table table, std::string key, std::string row);
   void remove(Table table, std::string key);
   // For a key that was put exactly once since it was last removed. by_update knows no other
-  // removal.
+  // removal; from feed nothing is removed.
   void remove_once(Table table, std::string key);
   void remove_range(Table table, std::string begin, std::string end);
 
@@ -46,6 +47,10 @@ class Generation {
   // `end` is the end of the table. The entries hold until the next change.
   void entries(Table table, std::string_view begin, std::string_view end,
                std::vector<Entry>& out) const;
+  // The rows of feed of the organization with that prefix, in order; null if it has none here.
+  using FeedRows = std::vector<std::pair<std::string, Row>>;
+  const FeedRows* feed_of(std::string_view organization_prefix) const;
+
   // What was removed by range, beneath its entries.
   const std::vector<Range>& removed_ranges(Table table) const { return removed_[index(table)]; }
 
@@ -92,6 +97,9 @@ class Generation {
   void put_update(std::string key, std::string row);
   void remove_update(std::string key);
   const Row* find_in_updates(std::string_view key) const;
+  void put_feed(std::string key, std::string row);
+  const Row* find_in_feed(std::string_view key) const;
+  void feed_entries(std::string_view begin, std::string_view end, std::vector<Entry>& out) const;
   void update_entries(std::string_view begin, std::string_view end, std::vector<Entry>& out) const;
   void contact_entries(std::string_view begin, std::string_view end, std::vector<Entry>& out) const;
   void history_entries(std::string_view begin, std::string_view end, std::vector<Entry>& out) const;
@@ -103,6 +111,7 @@ class Generation {
 
   ByKey<Contact> contacts_;                          // tables contacts and history
   ByKey<Updates> updates_;                           // table by_update, by organization
+  ByKey<FeedRows> feeds_;                            // table feed, by organization
   std::array<Rows, projections::table_count> rows_;  // the others
   std::array<std::vector<Range>, projections::table_count> removed_;
   std::size_t bytes_ = 0;

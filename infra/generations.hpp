@@ -72,6 +72,16 @@ class Generations {
   // To be called within at_rest(). An empty `end` is the end of the table.
   Overlay overlay(projections::Table table, std::string_view begin, std::string_view end) const;
   const Generation::Row* look_up(projections::Table table, std::string_view key) const;
+  // Calls `look` with the rows of feed that are in memory of the organization with that prefix, the
+  // frozen ones and then the active ones: in order. To be called within at_rest().
+  template <class Look>
+  void feed_of(std::string_view organization_prefix, const Look& look) const {
+    const Generation* frozen = frozen_.get();
+    for (const Generation* generation : {frozen, static_cast<const Generation*>(active_.get())}) {
+      const auto* rows = generation == nullptr ? nullptr : generation->feed_of(organization_prefix);
+      if (rows != nullptr) look(*rows);
+    }
+  }
 
   // Returns once all that was committed before is on the disk. Throws StoreUnavailable.
   void flush();

@@ -43,6 +43,12 @@ Metrics::Metrics()
       http_connections(gauge(*registry_, "contactd_http_connections", "Open client connections")),
       http_connections_refused(counter(*registry_, "contactd_http_connections_refused_total",
                                        "Connections turned away at the limit")),
+      feed_followers(gauge(*registry_, "contactd_feed_followers",
+                           "Streams and long polls that follow an organization's events")),
+      feed_bytes(counter(*registry_, "contactd_feed_stream_bytes_total",
+                         "Bytes of events sent to streams")),
+      feed_stalled(counter(*registry_, "contactd_feed_stalled_total",
+                           "Streams that were ended because their client read too slowly")),
       queue_commands(
           gauge(*registry_, "contactd_queue_commands", "Commands that wait for the writer")),
       queue_full(counter(*registry_, "contactd_queue_full_total",

@@ -30,6 +30,10 @@ class Metrics {
   prometheus::Gauge& http_connections;
   prometheus::Counter& http_connections_refused;
 
+  prometheus::Gauge& feed_followers;
+  prometheus::Counter& feed_bytes;
+  prometheus::Counter& feed_stalled;
+
   prometheus::Gauge& queue_commands;
   prometheus::Counter& queue_full;
   prometheus::Histogram& batch_commands;

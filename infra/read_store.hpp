@@ -12,6 +12,7 @@
 #include "domain/contact/contact.hpp"
 #include "domain/organization/api_key.hpp"
 #include "projections/checkpoint.hpp"
+#include "projections/feed.hpp"
 #include "projections/fold.hpp"
 #include "projections/idempotency.hpp"
 
@@ -76,6 +77,15 @@ class ReadStore : public projections::StateReader {
   // Costs what it skips, counts and reads: a cursor's page costs the page.
   virtual ListPage list(const domain::OrganizationId& organization,
                         const ListQuery& query) const = 0;
+
+  // The organization's contact events after that offset, in order, at most `count_max`. Costs
+  // these; nothing but memory is read where they are new.
+  virtual std::vector<projections::FeedEntry> feed(const domain::OrganizationId& organization,
+                                                   std::uint64_t after,
+                                                   std::size_t count_max) const = 0;
+  // The last one; nothing if there was none yet.
+  virtual std::optional<projections::FeedEntry> feed_end(
+      const domain::OrganizationId& organization) const = 0;
 
   // Calls `visit` with the rows of a table from `begin` up to, without, `end`, in order and of one
   // moment, until it returns false. What is in memory of the range is copied first.

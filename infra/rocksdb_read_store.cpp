@@ -12,6 +12,7 @@
 #include "infra/log.hpp"
 #include "infra/merged_rows.hpp"
 #include "infra/read_store.hpp"
+#include "infra/rocksdb_feed.hpp"
 #include "infra/rocksdb_list.hpp"
 #include "infra/rocksdb_open.hpp"
 #include "infra/row_cache.hpp"
@@ -62,6 +63,7 @@ bool looked_up(Table table) {
     case Table::snapshots:  // every one that is asked for is there
     case Table::by_creation:
     case Table::by_update:
+    case Table::feed:
       return false;
   }
   std::abort();
@@ -231,6 +233,14 @@ class RocksDbReadStore final : public ReadStore {
       return contact_row(organization, contact);
     };
     return list_contacts(db_, generations_, row_of, organization, query);
+  }
+
+  std::vector<FeedEntry> feed(const OrganizationId& organization, std::uint64_t after,
+                              std::size_t count_max) const override {
+    return read_feed_rows(db_, generations_, organization, after, count_max);
+  }
+  std::optional<FeedEntry> feed_end(const OrganizationId& organization) const override {
+    return read_feed_end(db_, generations_, organization);
   }
 
   void visit_range(Table table, const std::string& begin, const std::string& end,

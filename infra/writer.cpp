@@ -38,13 +38,14 @@ void require_all_that_was_folded(std::uint64_t log_end, std::uint64_t folded) {
 }  // namespace
 
 Writer::Writer(std::uint32_t partition, Limits limits, EventLog& log, ReadStore& store,
-               Metrics& metrics, Clock clock)
+               Metrics& metrics, Clock clock, FeedHub* feed_hub)
     : partition_(partition),
       limits_(limits),
       log_(log),
       store_(store),
       metrics_(metrics),
       clock_(std::move(clock)),
+      feed_hub_(feed_hub),
       projector_(partition, log, store, metrics),
       folded_(projector_.checkpoint()) {}
 

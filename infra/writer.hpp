@@ -20,6 +20,7 @@
 #include "domain/rejection.hpp"
 #include "infra/clock.hpp"
 #include "infra/event_log.hpp"
+#include "infra/feed_hub.hpp"
 #include "infra/metrics.hpp"
 #include "infra/projector.hpp"
 #include "infra/read_store.hpp"
@@ -129,7 +130,7 @@ class Writer {
   };
 
   Writer(std::uint32_t partition, Limits limits, EventLog& log, ReadStore& store, Metrics& metrics,
-         Clock clock);
+         Clock clock, FeedHub* feed_hub = nullptr);
   ~Writer();
 
   // Starts to fold. Nothing is written before take().
@@ -212,6 +213,7 @@ class Writer {
   ReadStore& store_;
   Metrics& metrics_;
   const Clock clock_;
+  FeedHub* const feed_hub_;  // told of what was folded; may be null
 
   // Touched by the writing thread only.
   std::uint64_t next_sequence_ = 1;

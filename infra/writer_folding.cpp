@@ -93,8 +93,15 @@ void Writer::follow_on() {
 
 bool Writer::fold_next() {
   const std::lock_guard fold_lock{fold_mutex_};
-  const bool folded = projector_.fold_next(
-      [this](const auto& event, const auto& result) { confirm(event, result); });
+  std::vector<domain::OrganizationId> followed;  // those that somebody may want to be told of
+  const bool folded = projector_.fold_next([&](const auto& event, const auto& result) {
+    confirm(event, result);
+    if (feed_hub_ == nullptr || !feed_hub_->followed()) return;
+    if (followed.empty() || followed.back() != event.organization) {
+      followed.push_back(event.organization);
+    }
+  });
+  if (!followed.empty()) feed_hub_->tell(followed);
   if (!folded) return false;
   {
     const std::lock_guard lock{mutex_};

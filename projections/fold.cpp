@@ -5,6 +5,7 @@
 #include "domain/contact/decide.hpp"
 #include "projections/api_key_record.hpp"
 #include "projections/binary.hpp"
+#include "projections/feed.hpp"
 #include "projections/history.hpp"
 #include "projections/idempotency.hpp"
 
@@ -46,9 +47,12 @@ const std::vector<FieldChange>* changes_of(const ContactCreated& event) { return
 const std::vector<FieldChange>* changes_of(const ContactUpdated& event) { return &event.changes; }
 const std::vector<FieldChange>* changes_of(const ContactDeleted&) { return nullptr; }
 
+// The event's rows in its contact's history and in its organization's feed.
 template <class ContactEvent>
-void put_history(WriteSink& sink, HistoryEntry::Kind kind, const RecordedEvent& recorded,
-                 const ContactEvent& event, Version version) {
+void put_event(WriteSink& sink, std::uint64_t offset, HistoryEntry::Kind kind,
+               const RecordedEvent& recorded, const ContactEvent& event, Version version) {
+  sink.put(Table::feed, keys::feed(recorded.organization, offset),
+           encode_feed(kind, event.contact, version));
   sink.put(Table::history, keys::history(recorded.organization, event.contact, version),
            encode_history(kind, recorded, changes_of(event)));
 }
@@ -87,7 +91,7 @@ FoldBatch::View FoldBatch::on(const Context& context, const ContactCreated& even
   auto after = std::make_shared<const ContactView>(
       render(std::get<Contact>(std::move(state)), context.offset));
   replace(context, nullptr, after);
-  put_history(sink_, HistoryEntry::Kind::created, recorded, event, 1);
+  put_event(sink_, context.offset, HistoryEntry::Kind::created, recorded, event, 1);
   sink_.put(Table::by_creation,
             keys::by_creation(recorded.organization, after->contact.created_at, context.offset),
             event.contact.str());
@@ -105,7 +109,7 @@ FoldBatch::View FoldBatch::on(const Context& context, const ContactUpdated& even
   auto after = std::make_shared<const ContactView>(
       render(std::get<Contact>(std::move(state)), context.offset));
   replace(context, before, after);
-  put_history(sink_, HistoryEntry::Kind::updated, recorded, event, event.version);
+  put_event(sink_, context.offset, HistoryEntry::Kind::updated, recorded, event, event.version);
   if (event.version % snapshot_interval == 0) {
     sink_.put(Table::snapshots, keys::snapshot(recorded.organization, event.contact, event.version),
               after->row);
@@ -121,7 +125,7 @@ FoldBatch::View FoldBatch::on(const Context& context, const ContactDeleted& even
     broken(context.offset, "gives a contact a version that isn't its next");
   }
   replace(context, before, nullptr);
-  put_history(sink_, HistoryEntry::Kind::deleted, recorded, event, event.version);
+  put_event(sink_, context.offset, HistoryEntry::Kind::deleted, recorded, event, event.version);
   return nullptr;
 }
 

@@ -8,8 +8,8 @@ namespace contactd::projections {
 
 std::string_view name_of(Table table) {
   static constexpr std::array<std::string_view, table_count> names = {
-      "meta",   "contacts",    "emails",   "history",   "by_update",  "tags",
-      "counts", "idempotency", "api_keys", "snapshots", "by_creation"};
+      "meta",   "contacts",    "emails",   "history",   "by_update",   "tags",
+      "counts", "idempotency", "api_keys", "snapshots", "by_creation", "feed"};
   return names[static_cast<std::size_t>(table)];
 }
 
@@ -56,6 +56,12 @@ std::string by_update(const OrganizationId& organization, Instant updated_at,
                       std::uint64_t offset) {
   std::string key = keys::organization(organization);
   append_number(key, updated_at.unix_ms);
+  append_number(key, offset);
+  return key;
+}
+
+std::string feed(const OrganizationId& organization, std::uint64_t offset) {
+  std::string key = keys::organization(organization);
   append_number(key, offset);
   return key;
 }
@@ -131,6 +137,12 @@ ContactId tagged_contact(std::string_view tag_key) {
                       : ContactId::parse(tag_key.substr(tag_key.size() - length));
   if (!id) throw CorruptRecord("a key of tags names no contact");
   return *id;
+}
+
+std::uint64_t feed_offset(std::string_view feed_key) {
+  constexpr std::size_t tail = 8;
+  if (feed_key.size() < tail) throw CorruptRecord("a key of feed is too short");
+  return BinaryReader{feed_key.substr(feed_key.size() - tail)}.number<std::uint64_t>();
 }
 
 }  // namespace keys

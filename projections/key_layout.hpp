@@ -20,6 +20,7 @@
 //   by_creation  org 0 created-at-ms:8 offset:8               contact-id; also of deleted ones
 //   by_update    org 0 updated-at-ms:8 offset:8               contact-id status:1
 //   tags         org 0 tag 0 contact-id                       (nothing)
+//   feed         org 0 offset:8                               feed.hpp
 //   counts       org 0                                        active:8 inactive:8
 //   idempotency  partition:4 day:4 digest:32                  idempotency.hpp
 //   api_keys     key-id                                       api_key_record.hpp
@@ -28,7 +29,8 @@
 //
 // `offset` is that of the event that last touched the contact. It makes by_update's keys unique,
 // and strictly increasing in the order in which changes happened, also within one millisecond.
-// `snapshots` has every snapshot_interval-th version of a contact that isn't its deletion.
+// `feed` has every event of a contact, under the event's own offset. `snapshots` has every
+// snapshot_interval-th version of a contact that isn't its deletion.
 // `day` counts the days since 1970 of the event's time; a whole day's records go at once.
 namespace contactd::projections {
 
@@ -47,8 +49,9 @@ enum class Table : std::uint8_t {
   api_keys,
   snapshots,
   by_creation,
+  feed,
 };
-inline constexpr std::size_t table_count = 11;
+inline constexpr std::size_t table_count = 12;
 std::string_view name_of(Table table);
 
 namespace keys {
@@ -67,6 +70,7 @@ std::string snapshot(const OrganizationId& organization, const ContactId& contac
 std::string by_creation(const OrganizationId& organization, Instant created_at,
                         std::uint64_t offset);
 std::string by_update(const OrganizationId& organization, Instant updated_at, std::uint64_t offset);
+std::string feed(const OrganizationId& organization, std::uint64_t offset);
 std::string tag_prefix(const OrganizationId& organization, std::string_view tag);
 std::string tag(const OrganizationId& organization, std::string_view tag, const ContactId& contact);
 std::string counts(const OrganizationId& organization);
@@ -92,11 +96,12 @@ struct HistoryPosition {
   ContactId contact;
   domain::Version version = 0;
 };
-// REQUIRES: a key of history; of by_update or by_creation; of tags. Throws CorruptRecord on one too
-// short.
+// REQUIRES: a key of history; of by_update or by_creation; of tags; of feed. Throws CorruptRecord
+// on one too short.
 HistoryPosition history_position(std::string_view history_key);
 UpdatePosition update_position(std::string_view by_time_key);
 ContactId tagged_contact(std::string_view tag_key);
+std::uint64_t feed_offset(std::string_view feed_key);
 
 }  // namespace keys
 }  // namespace contactd::projections

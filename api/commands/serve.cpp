@@ -19,6 +19,8 @@ struct Raw {
   std::int64_t request_timeout_ms = 30'000;
   std::int64_t idle_timeout_ms = 60'000;
   std::int64_t drain_timeout_ms = 10'000;
+  std::int64_t feed_heartbeat_ms = 15'000;
+  std::int64_t feed_stall_ms = 10'000;
 };
 
 void add_limits(CLI::App& app, Raw& raw) {
@@ -54,6 +56,22 @@ void add_timeouts(CLI::App& app, Raw& raw) {
       ->check(CLI::Range(0, 3'600'000));
 }
 
+void add_feed(CLI::App& app, Raw& raw) {
+  ServeConfig& serve = raw.serve;
+  option(app, "feed-heartbeat-ms", raw.feed_heartbeat_ms,
+         "Time after which an event stream that has nothing to tell says that it is there")
+      ->check(CLI::Range(1, 3'600'000));
+  option(app, "feed-stall-ms", raw.feed_stall_ms,
+         "Time that the client of an event stream may take to read; then it is cut off")
+      ->check(CLI::Range(1, 3'600'000));
+  option(app, "feed-max", serve.feed_followers_max,
+         "Event streams and long polls at once; more are answered 503")
+      ->check(CLI::Range(1U, 1'000'000U));
+  option(app, "feed-max-per-key", serve.feed_followers_of_key_max,
+         "Event streams and long polls of one key at once; more are answered 429")
+      ->check(CLI::Range(1U, 1'000'000U));
+}
+
 void add_flags(CLI::App& app, Raw& raw) {
   ServeConfig& serve = raw.serve;
   option(app, "listen", raw.listen, "Address to serve at; port 0 picks a free one")
@@ -65,6 +83,7 @@ void add_flags(CLI::App& app, Raw& raw) {
       ->envname("CONTACTD_ADMIN_KEY");
   add_limits(app, raw);
   add_timeouts(app, raw);
+  add_feed(app, raw);
   option(app, "log-level", serve.log_level, "Least severity of what is logged")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}));
   option(app, "log-format", serve.log_format, "Form of a log line, on standard error")
@@ -106,6 +125,8 @@ ServeConfig finish(Raw& raw) {
   serve.request_timeout = milliseconds{raw.request_timeout_ms};
   serve.idle_timeout = milliseconds{raw.idle_timeout_ms};
   serve.drain_timeout = milliseconds{raw.drain_timeout_ms};
+  serve.feed_heartbeat = milliseconds{raw.feed_heartbeat_ms};
+  serve.feed_stall = milliseconds{raw.feed_stall_ms};
   return serve;
 }
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <boost/json/object.hpp>
 
+#include "api/auth.hpp"
 #include "api/handlers/handlers.hpp"
 #include "api/limits.hpp"
 #include "domain/contact/patch_reader.hpp"
@@ -128,6 +129,9 @@ std::variant<std::vector<domain::ApiKey>, std::string> read_and_list(const Call&
       organization = domain::OrganizationId::parse(value);
       if (!organization) return "Invalid query parameter 'organization'";
     } else if (name == "cursor") {
+      if (!value.empty() && !could_be_key_id(value)) {
+        return "Invalid query parameter 'cursor': send next_cursor of an earlier answer as it came";
+      }
       after = value;
     } else {
       return "Unknown query parameter '" + name + "'; known are organization, cursor";

@@ -25,6 +25,7 @@ struct Call {
 Handled get_contact(const Call& call);
 Handled get_history(const Call& call);
 Handled list_contacts(const Call& call);
+Handled get_events(const Call& call);
 Handled create_contact(const Call& call);
 Handled update_contact(const Call& call);
 Handled delete_contact(const Call& call);

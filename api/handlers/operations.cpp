@@ -32,13 +32,15 @@ Handled openapi(const Call& call) {
   return response;
 }
 
-Handled healthz(const Call&) {
+Handled healthz(const Call& call) {
+  if (auto refused = refuse_params(call)) return *std::move(refused);
   Response response;
   response.body = R"({"status":"ok"})";
   return response;
 }
 
 Handled readyz(const Call& call) {
+  if (auto refused = refuse_params(call)) return *std::move(refused);
   bool ready = true;
   std::string partitions;
   const auto& writers = call.services.partitions.all();
@@ -60,6 +62,7 @@ Handled readyz(const Call& call) {
 }
 
 Handled metrics(const Call& call) {
+  if (auto refused = refuse_params(call)) return *std::move(refused);
   return SlowRead{[&metrics = call.services.metrics] {
     Response response;
     response.content_type = "text/plain; version=0.0.4; charset=utf-8";

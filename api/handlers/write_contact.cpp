@@ -59,7 +59,15 @@ std::variant<domain::Version, domain::ValidationErrors> read_revert(
   return static_cast<domain::Version>(version->get_int64());
 }
 
+// If-None-Match is a condition on a change too (RFC 9110, section 13.1.2): what isn't evaluated
+// must not be passed over.
+constexpr std::string_view no_if_none_match =
+    "If-None-Match isn't taken with a change; send the version that you have read in If-Match";
+
 OrResponse<domain::Precondition> read_if_match(const Call& call) {
+  if (call.request.field("If-None-Match")) {
+    return error_response(call.format, 400, no_if_none_match);
+  }
   const auto value = call.request.joined_field("If-Match");
   if (!value) return domain::Precondition{domain::AnyVersion{}};
   auto parsed = parse_if_match(*value);
@@ -81,6 +89,10 @@ OrResponse<std::optional<domain::IdempotencyStamp>> read_idempotency(const Call&
   const auto value = call.request.field("Idempotency-Key");
   if (!value) return std::optional<domain::IdempotencyStamp>{};
   const std::string_view key = unquoted(*value);
+  if (key == *value && (key.starts_with('"') || key.ends_with('"'))) {
+    return error_response(call.format, 400,
+                          "Idempotency-Key has a quote on one side alone; send it bare or quoted");
+  }
   if (key.empty() || key.size() > limits::idempotency_key_length_max) {
     return error_response(call.format, 400,
                           "Idempotency-Key must have 1 to " +
@@ -157,6 +169,10 @@ Handled submit(const Call& call, domain::Command command) {
 
 Handled create_contact(const Call& call) {
   if (auto refused = refuse_params(call)) return *std::move(refused);
+  if (call.request.field("If-Match")) {
+    return error_response(call.format, 400,
+                          "If-Match isn't taken here: a new contact has no version yet");
+  }
   auto values = read_json(call, domain::read_patch);
   if (auto* refused = std::get_if<Response>(&values)) return std::move(*refused);
   return submit(call, domain::CreateContact{infra::new_contact_id(),

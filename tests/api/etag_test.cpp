@@ -89,6 +89,17 @@ TEST_F(ETag, IfNoneMatchOfAnotherVersionSendsTheContact) {
   user.read(ann.id, {{"If-None-Match", "nonsense"}}).then(200);
 }
 
+TEST_F(ETag, ConditionsThatAChangeDoesNotTakeAre400AndChangeNothing) {
+  for (const std::string tag : {"*", "\"1\""}) {
+    user.patch(ann.id, R"({"company": "A"})", {{"If-None-Match", tag}})
+        .then(400)
+        .with_error_naming("If-None-Match");
+    user.remove(ann.id, {{"If-None-Match", tag}}).then(400).with_error_naming("If-None-Match");
+    user.create("{}", {{"If-Match", tag}}).then(400).with_error_naming("If-Match");
+  }
+  user.read(ann.id).then(200).with_header("ETag", "\"1\"");
+}
+
 TEST_F(ETag, IfNoneMatchOnAContactThatIsNotThereIs404) {
   user.read("AbCdEfGhIjKlMnOpQrSt", {{"If-None-Match", "*"}}).then(404);
 }

@@ -297,6 +297,30 @@ TEST_F(Http, ARequestIdIsAcceptedAndReturnedEverywhere) {
   }
 }
 
+TEST_F(Http, ARequestIdIsReturnedAlsoWithWhatTheHttpLayerRefuses) {
+  const std::string id = "\r\nx-request-id:  my-request.2 \r\n";
+  const std::vector<std::pair<std::string, unsigned>> rows = {
+      {"PATCH /api/v1/contacts/x HTTP/1.1" + id + "Host: x\r\nContent-Length: 300000\r\n\r\n", 413},
+      {"GET /" + std::string(5000, 'x') + " HTTP/1.1" + id + "Host: x\r\n\r\n", 414},
+      {"GET / HTTP/1.1" + id + "Host: x\r\nX: " + std::string(17'000, 'x') + "\r\n\r\n", 431},
+      {"GET / HTTP/1.1" + id + "\r\n", 400},
+      {"GET / HTTP/1.1" + id + "Host: x\r\nContent-Length: -1\r\n\r\n", 400},
+  };
+  for (const auto& [request, status] : rows) {
+    const Response response = send_raw(port, request);
+    EXPECT_EQ(response.status, status) << response.body;
+    EXPECT_EQ(response.header("X-Request-Id"), "my-request.2") << status;
+  }
+}
+
+TEST_F(Http, AnEncodedBodyIs415) {
+  const Contact ann = user.given_contact();
+  user.patch(ann.id, "{}", {{"Content-Encoding", "gzip"}})
+      .then(415)
+      .with_header("Accept-Encoding", "identity");
+  user.patch(ann.id, "{}", {{"Content-Encoding", "identity"}}).then(200);
+}
+
 TEST_F(Http, ARequestWithoutAnIdGetsOneOfItsOwn) {
   std::set<std::string> ids;
   for (int i = 0; i < 20; ++i) {

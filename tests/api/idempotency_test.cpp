@@ -110,7 +110,8 @@ TEST_F(Idempotency, IsScopedToTheApiKey) {
 TEST_F(Idempotency, HasAtMost255Characters) {
   user.create("{}", keyed(std::string(255, 'k'))).then(201);
   user.create("{}", keyed("\"" + std::string(255, 'q') + "\"")).then(201);
-  for (const std::string& key : {std::string(256, 'k'), std::string{}, std::string{"\"\""}}) {
+  for (const std::string& key : {std::string(256, 'k'), std::string{}, std::string{"\"\""},
+                                 std::string{"\""}, std::string{"\"k1"}, std::string{"k1\""}}) {
     user.create("{}", keyed(key)).then(400).with_error_naming("Idempotency-Key");
   }
 }

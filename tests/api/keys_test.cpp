@@ -137,6 +137,7 @@ TEST_F(Keys, QueriesThatAreWrongAre400) {
       .then(400)
       .with_error_naming("organization");
   admin.send("GET", "/admin/v1/keys?sort=name").then(400).with_error_naming("sort");
+  admin.send("GET", "/admin/v1/keys?cursor=zzzz").then(400).with_error_naming("cursor");
   admin.send("POST", "/admin/v1/keys?x=1", {}, "{}").then(400).with_error_naming("x");
   admin.send("DELETE", "/admin/v1/keys/k?x=1").then(400).with_error_naming("x");
 }

@@ -132,6 +132,7 @@ TEST_F(List, OtherParametersThatAreWrongAre400WithTheirName) {
       {"updated_to=2025-07-15T10:30:00.Z", "updated_to"},
       {"cursor=nonsense", "cursor"},
       {"cursor=%00", "cursor"},
+      {"cursor=01ffffffffffffffffffffffffffffffff", "cursor"},
       {"tag=a%00b", "tag"},
       {"status=active&status=inactive", "status"},
       {"tag=a&tag=b", "tag"},

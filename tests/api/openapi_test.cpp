@@ -73,9 +73,9 @@ TEST_F(OpenApi, HasEveryPathOfTheContract) {
        {"PATCH /api/v1/contacts/{contactId}", "GET /api/v1/contacts/{contactId}",
         "DELETE /api/v1/contacts/{contactId}", "GET /api/v1/contacts/{contactId}/history",
         "POST /api/v1/contacts/{contactId}/revert", "POST /api/v1/contacts", "GET /api/v1/contacts",
-        "POST /admin/v1/keys", "GET /admin/v1/keys", "DELETE /admin/v1/keys/{keyId}",
-        "GET /schemas", "GET /schemas/{eventType}", "GET /openapi.json", "GET /healthz",
-        "GET /readyz", "GET /metrics"}) {
+        "GET /api/v1/events", "POST /admin/v1/keys", "GET /admin/v1/keys",
+        "DELETE /admin/v1/keys/{keyId}", "GET /schemas", "GET /schemas/{eventType}",
+        "GET /openapi.json", "GET /healthz", "GET /readyz", "GET /metrics"}) {
     EXPECT_TRUE(operations.contains(operation)) << operation;
   }
 }

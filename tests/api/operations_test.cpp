@@ -37,6 +37,9 @@ TEST(Operations, HealthAndReadinessNeedNoKey) {
   ApiUser nobody{shared_server().port(), ""};
   nobody.send("GET", "/healthz").then(200).with_member("status", "ok");
   nobody.send("GET", "/readyz").then(200).with_member("status", "ready");
+  for (const std::string path : {"/healthz", "/readyz", "/metrics"}) {
+    nobody.send("GET", path + "?x=1").then(400).with_error_naming("x");
+  }
 }
 
 TEST(Operations, MetricsAreInPrometheusTextAndNeedNoKey) {

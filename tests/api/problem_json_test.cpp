@@ -55,7 +55,9 @@ TEST_F(ProblemJson, IsSentForEveryKindOfError) {
 }
 
 TEST_F(ProblemJson, IsNotSentToAClientThatDidNotNameIt) {
-  for (const std::string accept : {"*/*", "application/*", "application/json", "text/html", ""}) {
+  for (const std::string accept :
+       {"*/*", "application/*", "application/json", "text/html", "", "application/problem+json;q=0",
+        "application/problem+json; q=0.000"}) {
     user.read("nobody", {{"Accept", accept}})
         .then(404)
         .with_header("Content-Type", "application/json")

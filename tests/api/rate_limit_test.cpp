@@ -68,6 +68,7 @@ TEST(RateLimit, HoldsForEveryMethodAndChangesNothing) {
   user.send("POST", contact_path(ann.id) + "/revert", {}, R"({"version": 1})").then(429);
   for (const std::string method : {"GET", "HEAD", "OPTIONS"}) {
     user.send(method, contact_path(ann.id) + "/history").then(429);
+    user.send(method, "/api/v1/events").then(429);
   }
   user.send("OPTIONS", contact_path(ann.id) + "/revert").then(429);
   user.send("OPTIONS", "/api/v1/contacts").then(429);

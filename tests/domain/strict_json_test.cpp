@@ -43,6 +43,26 @@ TEST(StrictJson, KeepsWhatItReads) {
             "{\"z\":\"😀\\u0001\\n\",\"a\":[1,-2,null,true,{}]}");
 }
 
+TEST(StrictJson, SaysWhatIsWrongWithAString) {
+  const std::vector<std::pair<std::string, std::string>> rows = {
+      {"{\"a\":\"\xff\"}", "UTF-8"},
+      {"{\"a\":\"\xed\xa0\x80\"}", "UTF-8"},
+      {R"({"a":"\ud800"})", "lone surrogate"},
+      {R"({"a":"x\udc00y"})", "lone surrogate"},
+      {R"({"a":"\ud83d\u0041"})", "lone surrogate"},
+      {"{\"a\":\"\t\"}", "control character"},
+      {"{\"a\":\"x\ny\"}", "control character"},
+      {"", "empty"},
+      {" \n", "empty"},
+  };
+  for (const auto& [text, word] : rows) {
+    const auto read = parse(text);
+    ASSERT_TRUE(std::holds_alternative<JsonError>(read)) << text;
+    EXPECT_NE(std::get<JsonError>(read).message.find(word), std::string::npos)
+        << std::get<JsonError>(read).message;
+  }
+}
+
 struct BadRow {
   const char* what;
   std::string text;

@@ -41,7 +41,7 @@ class RandomWrites {
     const domain::OrganizationId of = org(random_.below(2) == 0 ? "a" : "ab");
     const domain::ContactId contact = contact_id(name.c_str());
     const std::string value = std::to_string(++written_);
-    switch (random_.below(8)) {
+    switch (random_.below(9)) {
       case 0:
         return both([&](auto& to) { to.put(Table::contacts, keys::contact(of, contact), value); });
       case 1:
@@ -66,6 +66,8 @@ class RandomWrites {
         return both([&](auto& to) { to.put(Table::emails, keys::email(of, name), value); });
       case 6:
         return both([&](auto& to) { to.remove(Table::emails, keys::email(of, name)); });
+      case 7:
+        return both([&](auto& to) { to.put(Table::feed, keys::feed(of, written_), value); });
       default:
         return write_idempotency(both);
     }

@@ -36,6 +36,7 @@ TEST(KeyLayout, HasTheseBytes) {
       {keys::tag(org("acme"), "vip", ann), "acme\\x00vip\\x00ann00000000000000000"},
       {keys::tag_prefix(org("acme"), ""), "acme\\x00\\x00"},
       {keys::counts(org("acme")), "acme\\x00"},
+      {keys::feed(org("acme"), 65), "acme\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00A"},
       {keys::idempotency(1, 20'284, digest(0xab)), "\\x00\\x00\\x00\\x01\\x00\\x00O<" + digest_hex},
       {keys::idempotency_day(1, 20'284), "\\x00\\x00\\x00\\x01\\x00\\x00O<"},
       {keys::checkpoint(3), "checkpoint\\x00\\x00\\x00\\x03"},
@@ -46,9 +47,9 @@ TEST(KeyLayout, HasTheseBytes) {
 }
 
 TEST(KeyLayout, NamesItsTables) {
-  const std::vector<std::string> names = {"meta",      "contacts",  "emails",     "history",
-                                          "by_update", "tags",      "counts",     "idempotency",
-                                          "api_keys",  "snapshots", "by_creation"};
+  const std::vector<std::string> names = {"meta",      "contacts",  "emails",      "history",
+                                          "by_update", "tags",      "counts",      "idempotency",
+                                          "api_keys",  "snapshots", "by_creation", "feed"};
   ASSERT_EQ(names.size(), table_count);
   for (std::size_t i = 0; i < table_count; ++i) {
     EXPECT_EQ(name_of(static_cast<Table>(i)), names[i]);
@@ -66,7 +67,8 @@ std::vector<std::string> keys_of(const domain::OrganizationId& of, Random& rando
           keys::by_creation(of, {static_cast<std::int64_t>(random.bits())}, random.bits()),
           keys::by_update(of, {static_cast<std::int64_t>(random.bits())}, random.bits()),
           keys::tag(of, random.text(3), id),
-          keys::counts(of)};
+          keys::counts(of),
+          keys::feed(of, random.bits())};
 }
 
 TEST(KeyLayout, NoOrganizationsPrefixCoversAnothers) {
@@ -119,6 +121,8 @@ TEST(KeyLayout, NumbersSortAsTheyCount) {
     const domain::Instant early{static_cast<std::int64_t>(number() >> 1U)};
     const domain::Instant late{static_cast<std::int64_t>(number() >> 1U)};
     ASSERT_EQ(keys::history(org("a"), ann, a) < keys::history(org("a"), ann, b), a < b);
+    ASSERT_EQ(keys::feed(org("a"), a) < keys::feed(org("a"), b), a < b);
+    ASSERT_EQ(keys::feed_offset(keys::feed(org("a"), a)), a);
     ASSERT_EQ(keys::history_position(keys::history(org("a"), ann, a)).version, a);
     ASSERT_EQ(keys::by_update(org("a"), early, a) < keys::by_update(org("a"), late, b),
               std::pair(early, a) < std::pair(late, b));
@@ -139,6 +143,7 @@ TEST(KeyLayout, RefusesKeysThatAreTooShort) {
   EXPECT_THROW(keys::history_position(std::string(27, 'a')), CorruptRecord);
   EXPECT_THROW(keys::history_position(std::string(28, '\0')), CorruptRecord);
   EXPECT_THROW(keys::tagged_contact("short"), CorruptRecord);
+  EXPECT_THROW(keys::feed_offset("1234567"), CorruptRecord);
   EXPECT_THROW(keys::tagged_contact(std::string(20, '\0')), CorruptRecord);
 }
 

@@ -1,0 +1,276 @@
+#include <boost/json.hpp>
+#include <csignal>
+#include <sstream>
+#include <vector>
+
+#include "tests/support/api_fixture.hpp"
+#include "tests/support/event_stream.hpp"
+#include "tests/support/eventually.hpp"
+
+// GET /events as Server-Sent Events.
+namespace contactd::test {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::chrono::milliseconds patience{30'000};
+
+class EventsStream : public ApiTest {
+ protected:
+  static StreamEvent next(EventStream& stream) {
+    auto event = stream.next();
+    if (!event) throw std::runtime_error{"the stream has ended"};
+    return *std::move(event);
+  }
+  // The subjects of the next `count` events.
+  static std::vector<std::string> subjects(EventStream& stream, int count) {
+    std::vector<std::string> all;
+    for (int i = 0; i < count; ++i) {
+      all.push_back(json::value_to<std::string>(json::parse(next(stream).data).at("subject")));
+    }
+    return all;
+  }
+  static void expect_documented_head(const EventStream& stream) {
+    expect_documented({"GET", "/api/v1/events", {}, {}, stream.head()});
+  }
+  static double metric(const ServerProcess& server, const std::string& name) {
+    ApiUser anybody{server.port(), ""};
+    std::istringstream lines{anybody.send("GET", "/metrics").body()};
+    for (std::string line; std::getline(lines, line);) {
+      if (line.starts_with(name + ' ')) return std::stod(line.substr(name.size() + 1));
+    }
+    return -1;
+  }
+  // The id of the user's only key.
+  static std::string key_id(const ServerProcess& server, const ApiUser& of) {
+    const Answer keys =
+        admin_of(server).send("GET", "/admin/v1/keys?organization=" + of.organization());
+    return json::value_to<std::string>(keys.json().at("data").at(0).at("id"));
+  }
+};
+
+TEST_F(EventsStream, TellsWhatWasAndWhatComesAsPagesDo) {
+  const Contact ann = user.given_contact();
+  EventStream stream{shared_server().port(), user.key()};
+  ASSERT_EQ(stream.head().status, 200U);
+  expect_documented_head(stream);
+  EXPECT_EQ(stream.head().header("Content-Type"), "text/event-stream");
+  EXPECT_EQ(stream.head().header("Transfer-Encoding"), "chunked");
+  EXPECT_EQ(stream.head().header("X-Accel-Buffering"), "no");
+  EXPECT_FALSE(stream.head().header("Content-Length"));
+  std::vector<StreamEvent> events = {next(stream)};
+  user.given_patched(ann.id, R"({"first_name": "A\nB"})");
+  events.push_back(next(stream));
+  user.remove(ann.id).then(200);
+  events.push_back(next(stream));
+  const json::value page = user.send("GET", "/api/v1/events").then(200).json();
+  ASSERT_EQ(page.at("data").as_array().size(), events.size());
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    const json::value& expected = page.at("data").at(i);
+    EXPECT_EQ(json::parse(events[i].data), expected);
+    EXPECT_EQ(text(events[i].id), expected.at("cursor"));
+    EXPECT_EQ(text(events[i].type), expected.at("type"));
+  }
+}
+
+TEST_F(EventsStream, GoesOnAfterTheLastEventId) {
+  std::vector<std::string> ids;
+  for (int i = 0; i < 4; ++i) ids.push_back(user.given_contact().id);
+  std::string seen;
+  {
+    EventStream stream{shared_server().port(), user.key()};
+    EXPECT_EQ(subjects(stream, 2), (std::vector<std::string>{ids[0], ids[1]}));
+    seen = stream.last_id();
+  }
+  // The header goes before the query: a browser repeats the address that it was given.
+  EventStream again{shared_server().port(), user.key(), "after=latest", seen};
+  EXPECT_EQ(subjects(again, 2), (std::vector<std::string>{ids[2], ids[3]}));
+  EventStream by_query{shared_server().port(), user.key(), "after=" + seen};
+  EXPECT_EQ(subjects(by_query, 2), (std::vector<std::string>{ids[2], ids[3]}));
+}
+
+TEST_F(EventsStream, FromNowOnMeansFromTheFirstIdOn) {
+  user.given_contact();
+  std::string place;
+  {
+    EventStream stream{shared_server().port(), user.key(), "after=latest"};
+    const Contact ann = user.given_contact();
+    EXPECT_EQ(subjects(stream, 1), (std::vector<std::string>{ann.id}));
+  }
+  {
+    // A client that is cut off before the first event has a place to go on from.
+    ServerProcess server{{{"--feed-heartbeat-ms", "50"}, {}}};
+    ApiUser other = given_user(server);
+    other.given_contact();
+    EventStream stream{server.port(), other.key(), "after=latest"};
+    stream.wait_for_comment();
+    place = stream.last_id();
+    const Contact bob = other.given_contact();
+    EventStream again{server.port(), other.key(), {}, place};
+    EXPECT_EQ(subjects(again, 1), (std::vector<std::string>{bob.id}));
+  }
+}
+
+TEST_F(EventsStream, IsFilteredAndItsPlaceMovesOnAllTheSame) {
+  ServerProcess server{{{"--feed-heartbeat-ms", "50"}, {}}};
+  ApiUser other = given_user(server);
+  EventStream stream{server.port(), other.key(), "type=contactd.contact.deleted.v1"};
+  const Contact ann = other.given_contact();
+  const Contact bob = other.given_contact();
+  const auto end = json::value_to<std::string>(
+      other.send("GET", "/api/v1/events?after=latest").json().at("next_cursor"));
+  while (stream.last_id() != end) stream.wait_for_comment();
+  other.remove(bob.id).then(200);
+  const StreamEvent deleted = next(stream);
+  EXPECT_EQ(deleted.type, "contactd.contact.deleted.v1");
+}
+
+TEST_F(EventsStream, RefusesWhatPagesRefuse) {
+  const auto status = [&](const std::string& query, const std::string& last_id = {}) {
+    return EventStream{shared_server().port(), user.key(), query, last_id}.head().status;
+  };
+  EXPECT_EQ(status("after=x"), 400U);
+  EXPECT_EQ(status("type=x"), 400U);
+  EXPECT_EQ(status({}, "x"), 400U);
+  ApiUser stranger = given_user(shared_server());
+  stranger.given_contact();
+  const json::value page = stranger.send("GET", "/api/v1/events").json();
+  EXPECT_EQ(status({}, json::value_to<std::string>(page.at("next_cursor"))), 410U);
+  EXPECT_EQ(EventStream(shared_server().port(), "nobody").head().status, 401U);
+}
+
+TEST_F(EventsStream, AnswersAHeadWithoutAStream) {
+  const Answer answer = user.send("HEAD", "/api/v1/events", {{"Accept", "text/event-stream"}});
+  answer.then(200).with_header("Content-Type", "text/event-stream");
+  const auto takes = [&](const std::string& accept) {
+    return user.send("HEAD", "/api/v1/events", {{"Accept", accept}}).response().media_type();
+  };
+  EXPECT_EQ(takes("application/json, Text/Event-Stream;q=0.5"), "text/event-stream");
+  EXPECT_EQ(takes("text/event-stream;q=0"), "application/json");
+  EXPECT_EQ(takes("*/*"), "application/json");
+}
+
+TEST_F(EventsStream, EndsWithinASecondOfItsKeysRevocation) {
+  const std::string id = key_id(shared_server(), user);
+  ApiUser colleague = given_user(shared_server(), "write", user.organization());
+  EventStream stream{shared_server().port(), user.key()};
+  EventStream other{shared_server().port(), colleague.key()};
+  RawConnection poll{shared_server().port()};
+  poll.send(request_text("GET", "/api/v1/events?wait=30&after=latest", {{"X-API-KEY", user.key()}},
+                         std::nullopt));
+  user.given_contact();
+  next(stream);
+  next(other);
+  ResponseReader{poll}.read();
+  poll.send(request_text("GET", "/api/v1/events?wait=30&after=latest", {{"X-API-KEY", user.key()}},
+                         std::nullopt));
+  admin_of(shared_server()).send("DELETE", "/admin/v1/keys/" + id).then(200);
+  EXPECT_FALSE(stream.next());
+  EXPECT_TRUE(stream.ended_cleanly());
+  EXPECT_EQ(ResponseReader{poll}.read().status, 401U);
+  colleague.given_contact();
+  next(other);  // goes on
+}
+
+TEST_F(EventsStream, EndsCleanlyWhenTheServerStopsAndPollsAreAnswered) {
+  ServerProcess server;
+  ApiUser other = given_user(server);
+  EventStream stream{server.port(), other.key()};
+  RawConnection poll{server.port()};
+  poll.send(
+      request_text("GET", "/api/v1/events?wait=30", {{"X-API-KEY", other.key()}}, std::nullopt));
+  ASSERT_TRUE(eventually([&] { return metric(server, "contactd_feed_followers") == 2; }, patience));
+  server.send_signal(SIGTERM);
+  EXPECT_FALSE(stream.next());
+  EXPECT_TRUE(stream.ended_cleanly());
+  const Response answer = ResponseReader{poll}.read();
+  EXPECT_EQ(answer.status, 200U);
+  EXPECT_TRUE(answer.json().at("data").as_array().empty());
+  EXPECT_EQ(server.wait(), exited(0)) << server.log();
+}
+
+TEST_F(EventsStream, ArentMoreThanAKeyAndTheServerMayHave) {
+  ServerProcess server{{{"--feed-max-per-key", "2", "--feed-max", "3"}, {}}};
+  ApiUser one = given_user(server);
+  ApiUser other = given_user(server);
+  std::vector<std::unique_ptr<EventStream>> streams;
+  const auto open = [&](const ApiUser& of) {
+    streams.push_back(std::make_unique<EventStream>(server.port(), of.key()));
+    const Response& head = streams.back()->head();
+    if (head.status != 200) {
+      EXPECT_TRUE(head.header("Retry-After"));
+    }
+    return head.status;
+  };
+  EXPECT_EQ(open(one), 200U);
+  EXPECT_EQ(open(one), 200U);
+  EXPECT_EQ(open(one), 429U);
+  one.send("GET", "/api/v1/events?wait=1").then(429);
+  one.send("GET", "/api/v1/events").then(200);
+  EXPECT_EQ(open(other), 200U);
+  EXPECT_EQ(open(other), 503U);
+  streams.clear();
+  // That they have gone is seen at once, not when they are next written to.
+  EXPECT_TRUE(eventually([&] { return metric(server, "contactd_feed_followers") == 0; }, patience));
+  EXPECT_EQ(open(one), 200U);
+}
+
+TEST_F(EventsStream, OfAClientThatDoesntReadIsCutOffAndGoesOnWithoutGapOrRepeat) {
+  ServerProcess server{{{"--feed-stall-ms", "200"}, {}}};
+  ApiUser other = given_user(server);
+  EventStream stalled{server.port(), other.key()};
+  std::vector<std::string> created;
+  const std::string note(1'000, 'x');
+  const std::string body = R"({"first_name":")" + note + R"(","last_name":")" + note +
+                           R"(","company":")" + note + R"(","location":")" + note + "\"}";
+  const auto cut = [&] { return metric(server, "contactd_feed_stalled_total") == 1; };
+  while (!cut()) {
+    for (int i = 0; i < 100; ++i) created.push_back(other.given_contact(body).id);
+    ASSERT_LT(created.size(), 20'000U) << "the client that doesn't read was never cut off";
+  }
+  std::vector<std::string> seen;
+  try {
+    while (const auto event = stalled.next()) {
+      seen.push_back(json::value_to<std::string>(json::parse(event->data).at("subject")));
+    }
+  } catch (const std::exception& reset) {
+    // It was cut off, perhaps in the middle of an event.
+  }
+  EXPECT_FALSE(stalled.ended_cleanly());
+  ASSERT_LT(seen.size(), created.size());
+  EventStream again{server.port(), other.key(), {}, stalled.last_id()};
+  const auto rest = subjects(again, static_cast<int>(created.size() - seen.size()));
+  seen.insert(seen.end(), rest.begin(), rest.end());
+  EXPECT_EQ(seen, created);
+}
+
+// The commands of the section on events, as they stand in the README.
+TEST_F(EventsStream, AreReadByTheReadmesCommands) {
+  constexpr int curl_timed_out = 28;
+  const std::string readme = read_whole_file(CONTACTD_GOLDEN "/../../README.md");
+  const std::size_t begin = readme.find("## Follow the events");
+  ASSERT_NE(begin, std::string::npos);
+  std::istringstream lines{readme.substr(begin, readme.find("\n## ", begin + 1) - begin)};
+  const Contact ann = user.given_contact();
+  const auto cursor =
+      json::value_to<std::string>(given_user(shared_server(), "read", user.organization())
+                                      .send("GET", "/api/v1/events?limit=1")
+                                      .json()
+                                      .at("next_cursor"));
+  const Contact bob = user.given_contact();
+  int commands = 0;
+  for (std::string line; std::getline(lines, line);) {
+    if (!line.starts_with("curl ")) continue;
+    ++commands;
+    const bool stream = line.find("event-stream") != std::string::npos;
+    const Finished done =
+        run_program({"/usr/bin/env", "bash", "-c", "curl -sS --max-time 2 " + line.substr(5)},
+                    {{"URL", shared_server().url()}, {"KEY", user.key()}, {"CURSOR", cursor}});
+    EXPECT_EQ(done.status, exited(stream ? curl_timed_out : 0)) << line << '\n' << done.err;
+    EXPECT_NE(done.out.find(bob.id), std::string::npos) << line << '\n' << done.out;
+  }
+  EXPECT_EQ(commands, 3);
+}
+
+}  // namespace
+}  // namespace contactd::test
