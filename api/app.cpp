@@ -18,6 +18,7 @@
 #include "infra/kafka_event_log.hpp"
 #include "infra/kafka_membership.hpp"
 #include "infra/log.hpp"
+#include "infra/log_audit.hpp"
 #include "infra/random.hpp"
 
 namespace contactd::api {
@@ -127,7 +128,7 @@ class App {
       : config_(config),
         log_((create_data_dir(config.data_dir), open_log())),
         store_(infra::open_read_store(config.data_dir / "projections")),
-        partitions_(make_writers()),
+        partitions_((require_own_projections(), make_writers())),
         authenticator_(*store_, admin_key(config)),
         rate_limiter_(config.rate_limit, config.rate_window),
         feed_followers_(config.feed_followers_of_key_max, config.feed_followers_max),
@@ -188,6 +189,17 @@ class App {
     }
     require_same_log(config_.data_dir, identity);
     return log;
+  }
+
+  // Of another embedded log, which no name tells apart. A topic's has one (require_same_log).
+  void require_own_projections() {
+    if (config_.log == "kafka" || infra::leads_to(*log_, 0, store_->checkpoint(0))) return;
+    throw infra::Unavailable(
+        "the projections in " + (config_.data_dir / "projections").string() +
+        " aren't of the log in " + (config_.data_dir / "log").string() +
+        ", or one of the two was changed since: bring back from a backup what was there; or, if "
+        "the "
+        "log is right, remove the projections' directory: it is then made anew from the log");
   }
 
   // Both are called by the group's thread.
