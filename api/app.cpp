@@ -18,11 +18,15 @@
 #include "api/server.hpp"
 #include "api/tls.hpp"
 #include "api/webhooks.hpp"
+#include "infra/backup.hpp"
 #include "infra/embedded_event_log.hpp"
 #include "infra/errors.hpp"
 #include "infra/kafka_event_log.hpp"
 #include "infra/kafka_membership.hpp"
 #include "infra/log.hpp"
+#include "infra/log_audit.hpp"
+#include "infra/projections_dir.hpp"
+#include "infra/rebuild.hpp"
 #include "projections/key_layout.hpp"
 
 namespace contactd::api {
@@ -103,7 +107,7 @@ bool has_folded(const infra::ReadStore& store) {
 void require_same_log(const std::filesystem::path& data_dir, const std::string& identity,
                       const infra::ReadStore& store) {
   const std::filesystem::path file = data_dir / "projections.log";
-  const std::filesystem::path projections = data_dir / "projections";
+  const std::filesystem::path projections = infra::projections_dir(data_dir);
   std::string known;
   if (std::ifstream stream{file}; !std::getline(stream, known)) known = embedded_identity;
   if (known != identity && has_folded(store)) {
@@ -129,21 +133,23 @@ class App {
   explicit App(const ServeConfig& config)
       : config_(config),
         tls_(open_tls(config)),
-        store_((create_data_dir(config.data_dir),
-                infra::open_read_store(config.data_dir / "projections"))),
+        store_((create_data_dir(config.data_dir), open_store())),
         authenticator_(*store_, admin_key(config), infra::system_time),
         rate_limiter_(config.rate_limit, config.rate_window),
         feed_followers_(config.feed_followers_of_key_max, config.feed_followers_max),
         webhooks_(config, *store_, feed_hub_, metrics_),
-        services_{*store_,         partitions_,        metrics_,
-                  authenticator_,  rate_limiter_,      feed_hub_,
-                  feed_followers_, infra::system_time, webhooks_.services()},
+        services_{
+            *store_,         partitions_, metrics_,        authenticator_,     rate_limiter_,
+            operations_,     feed_hub_,   feed_followers_, infra::system_time, webhooks_.services(),
+            config.read_only},
         server_(settings(config, tls_.get()), services_) {
     show_certificate();
+    prepare_operations();
   }
   // Where it wasn't shut down: no writer may have an answer for what goes before it does.
   ~App() {
     opening_ = {};
+    stop_operations();
     webhooks_.stop();
     for (const auto& writer : partitions_.all()) writer->stop();
   }
@@ -151,6 +157,11 @@ class App {
   App& operator=(const App&) = delete;
 
   void start() {
+    if (config_.read_only) {
+      partitions_.open({});  // there are none to wait for
+      server_.start();
+      return;
+    }
     if (config_.log == "kafka") {
       partitions_.set_awaited("waiting for a Kafka broker at " + config_.kafka.bootstrap);
       server_.start();
@@ -159,7 +170,9 @@ class App {
       opening_ = std::jthread{[this](const std::stop_token& stop) { start_on_kafka(stop); }};
       return;
     }
-    open(infra::open_embedded_event_log(config_.data_dir / "log"), embedded_identity);
+    auto embedded = infra::open_embedded_event_log(config_.data_dir / "log");
+    embedded_ = embedded.get();
+    open(std::move(embedded), embedded_identity);
     server_.start();
     for (const auto& writer : partitions_.all()) writer->take();
   }
@@ -197,6 +210,7 @@ class App {
                      config_.drain_timeout.count());
       }
     }
+    stop_operations();
     opening_ = {};  // stops it, and waits for that
     webhooks_.stop();
     // The drain has answered all that was queued: the others may have the partitions at once.
@@ -223,6 +237,14 @@ class App {
             tls};
   }
 
+  std::unique_ptr<infra::SwappableReadStore> open_store() const {
+    if (!config_.read_only) infra::settle_projections_dir(config_.data_dir);
+    const std::filesystem::path directory = infra::projections_dir(config_.data_dir);
+    return std::make_unique<infra::SwappableReadStore>(
+        config_.read_only ? infra::open_existing_read_store(directory)
+                          : infra::open_read_store(directory));
+  }
+
   void show_certificate() {
     if (tls_ == nullptr) return;
     metrics_.tls_certificate_ends.Set(static_cast<double>(tls_->ends_at().unix_ms) / 1000);
@@ -242,6 +264,8 @@ class App {
   void open(std::unique_ptr<infra::EventLog> log, const std::string& identity) {
     require_same_log(config_.data_dir, identity, *store_);
     log_ = std::move(log);
+    log_identity_ = identity;
+    require_own_projections();
     partitions_.open(make_writers());
     for (const auto& writer : partitions_.all()) writer->start();
     webhooks_.start(partitions_);
@@ -276,6 +300,46 @@ class App {
       }
     }
     return nullptr;
+  }
+
+  void prepare_operations() {
+    operations_.has_backup = [this](const std::string& name) {
+      return std::filesystem::exists(config_.backup_dir / name);
+    };
+    operations_.start_backup = [this](const std::string& name) {
+      return operations_.backup.start(name, "bytes", [this, name](auto progress, auto stop) {
+        return infra::create_backup(*store_, embedded_, log_->partition_count(), log_identity_,
+                                    config_.backup_dir / name, progress, stop);
+      });
+    };
+    operations_.start_rebuild = [this] {
+      return operations_.rebuild.start("projections", "records", [this](auto progress, auto stop) {
+        return rebuild(progress, stop);
+      });
+    };
+  }
+  void stop_operations() {
+    operations_.rebuild.stop();
+    operations_.backup.stop();
+  }
+  bool rebuild(const Maintenance::Progress& progress, const std::stop_token& stop) {
+    std::vector<infra::Writer*> writers;
+    for (const auto& writer : partitions_.all()) writers.push_back(writer.get());
+    // The embedded log may be read by several at once; of Kafka each has a consumer of its own.
+    infra::Metrics unseen;
+    std::unique_ptr<infra::EventLog> kafka;
+    if (embedded_ == nullptr) kafka = infra::open_kafka_event_log(config_.kafka, unseen);
+    infra::LogReader& log = embedded_ == nullptr ? *kafka : *embedded_;
+    return infra::rebuild_projections(log, writers, *store_, config_.data_dir, progress, stop);
+  }
+
+  void require_own_projections() const {
+    if (config_.log == "kafka" || infra::leads_to(*log_, 0, store_->checkpoint(0))) return;
+    throw infra::Unavailable("the projections in " + config_.data_dir.string() +
+                             " aren't of the log there, or one of the two was changed since: "
+                             "bring back from a backup what was there; or, if the log is right, "
+                             "remove the projections' directory: it is then made anew from the "
+                             "log");
   }
 
   // Both are called by the group's thread.
@@ -325,13 +389,16 @@ class App {
   const ServeConfig config_;
   const std::unique_ptr<TlsCredentials> tls_;  // null: in the clear
   infra::Metrics metrics_;
-  std::unique_ptr<infra::ReadStore> store_;
+  std::string log_identity_;
+  infra::EmbeddedEventLog* embedded_ = nullptr;  // log_, if it is that
+  std::unique_ptr<infra::SwappableReadStore> store_;
   std::unique_ptr<infra::EventLog> log_;  // none until it is open
   infra::FeedHub feed_hub_;
   Partitions partitions_;
   std::unique_ptr<infra::KafkaMembership> membership_;
   Authenticator authenticator_;
   RateLimiter rate_limiter_;
+  Operations operations_;
   FeedFollowers feed_followers_;
   Webhooks webhooks_;
   Services services_;
@@ -343,6 +410,25 @@ class App {
   std::jthread opening_;  // last: it touches all of the above
 };
 
+void run(const ServeConfig& config, const Signals& signals) {
+  App app{config};
+  app.start();
+  bool stopping = false;
+  try {
+    while (!app.ready() && !stopping) stopping = signals.end_came_within(signal_check_interval);
+  } catch (...) {
+    app.shut_down(signals);
+    throw;
+  }
+  if (!stopping) {
+    std::printf("contactd ready %s\n", app.url().c_str());
+    std::fflush(stdout);
+    while (signals.wait() == SIGHUP) app.reload_tls();
+  }
+  spdlog::info("stopping");
+  app.shut_down(signals);
+}
+
 }  // namespace
 
 int serve(const ServeConfig& config) {
@@ -351,17 +437,8 @@ int serve(const ServeConfig& config) {
   const Signals signals{!config.tls_certificate.empty()};
   allow_many_descriptors();
   try {
-    App app{config};
-    app.start();
-    bool stopping = false;
-    while (!app.ready() && !stopping) stopping = signals.end_came_within(signal_check_interval);
-    if (!stopping) {
-      std::printf("contactd ready %s\n", app.url().c_str());
-      std::fflush(stdout);
-      while (signals.wait() == SIGHUP) app.reload_tls();
-    }
-    spdlog::info("stopping");
-    app.shut_down(signals);
+    run(config, signals);
+    if (!config.read_only) infra::settle_projections_dir(config.data_dir);
     return 0;
   } catch (const std::exception& problem) {
     spdlog::critical("{}", problem.what());

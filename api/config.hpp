@@ -27,6 +27,8 @@ struct ServeConfig {
   std::filesystem::path data_dir = "./contactd-data";
   std::string log = "embedded";  // or "kafka"
   infra::KafkaConfig kafka;
+  std::filesystem::path backup_dir;       // empty: <data_dir>/backups
+  bool read_only = false;                 // what is in data_dir is shown; there is no log
   std::string admin_key;                  // empty: kept in <data-dir>/admin.key
   std::filesystem::path tls_certificate;  // both or none
   std::filesystem::path tls_key;

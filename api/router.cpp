@@ -59,6 +59,14 @@ constexpr Endpoint keys_endpoints[] = {
     {"POST", Access::admin, true, create_key},
 };
 constexpr Endpoint key_endpoints[] = {{"DELETE", Access::admin, false, revoke_key}};
+constexpr Endpoint backups_endpoints[] = {
+    {"GET", Access::admin, false, backup_status},
+    {"POST", Access::admin, true, start_backup},
+};
+constexpr Endpoint rebuild_endpoints[] = {
+    {"GET", Access::admin, false, rebuild_status},
+    {"POST", Access::admin, false, start_rebuild},
+};
 constexpr Endpoint rotate_key_endpoints[] = {{"POST", Access::admin, false, rotate_key}};
 constexpr Endpoint schema_endpoints[] = {{"GET", Access::open, false, get_schema}};
 constexpr Endpoint schemas_endpoints[] = {{"GET", Access::open, false, list_schemas}};
@@ -87,6 +95,8 @@ constexpr std::array routes = {
     Route{"admin_key", {"admin", "v1", "keys", "{id}"}, key_endpoints},
     Route{"admin_key_rotate", {"admin", "v1", "keys", "{id}", "rotate"}, rotate_key_endpoints},
     Route{"admin_keys", {"admin", "v1", "keys"}, keys_endpoints},
+    Route{"backups", {"admin", "v1", "backups"}, backups_endpoints},
+    Route{"rebuild", {"admin", "v1", "rebuild"}, rebuild_endpoints},
     Route{"schema", {"schemas", "{id}"}, schema_endpoints},
     Route{"schemas", {"schemas"}, schemas_endpoints},
     Route{"openapi", {"openapi.json"}, openapi_endpoints},
@@ -194,6 +204,7 @@ bool is_json(std::string_view content_type) {
 // last ours, only that one knows that what it reads is what a client was last told. While the log
 // is away, nobody can have been told anything newer, and reads go on where it was ours.
 std::optional<Response> refuse_elsewhere(const Call& call) {
+  if (call.services.read_only) return std::nullopt;
   const infra::Writer& writer = call.services.partitions.writer_of(call.key->organization);
   const bool elsewhere = writer.ownership() == infra::Ownership::elsewhere;
   if (!elsewhere && !writer.may_be_stale() && !call.services.partitions.silent()) {
@@ -228,6 +239,12 @@ std::optional<Response> refuse_access(Call& call, Access access) {
   return refuse_elsewhere(call);
 }
 
+std::optional<Response> refuse_change(const Call& call, const Endpoint& endpoint) {
+  if (!call.services.read_only || endpoint.method == "GET") return std::nullopt;
+  return overloaded(call.format,
+                    "This server is read-only; nothing was changed. Ask the one that writes");
+}
+
 std::optional<Response> refuse_body(const Call& call, const Endpoint& endpoint) {
   if (!endpoint.takes_body) return std::nullopt;
   if (!call.request.has_body) {
@@ -250,6 +267,7 @@ Handled dispatch(Call& call, const Route& route, std::string_view method) {
   for (const Endpoint& endpoint : route.endpoints) {
     if (endpoint.method != method) continue;
     if (auto refused = refuse_access(call, endpoint.access)) return *std::move(refused);
+    if (auto refused = refuse_change(call, endpoint)) return *std::move(refused);
     if (auto refused = refuse_body(call, endpoint)) return *std::move(refused);
     return endpoint.handle(call);
   }

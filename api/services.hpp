@@ -10,6 +10,7 @@
 
 #include "api/auth.hpp"
 #include "api/feed_followers.hpp"
+#include "api/maintenance.hpp"
 #include "api/rate_limiter.hpp"
 #include "infra/clock.hpp"
 #include "infra/feed_hub.hpp"
@@ -92,10 +93,12 @@ struct Services {
   infra::Metrics& metrics;
   Authenticator& authenticator;
   RateLimiter& rate_limiter;
+  Operations& operations;
   infra::FeedHub& feed_hub;
   FeedFollowers& feed_followers;
   infra::Clock clock;
   WebhookServices webhooks;
+  bool read_only = false;  // there are no writers: what changes anything is refused
 };
 
 }  // namespace contactd::api

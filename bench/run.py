@@ -1,6 +1,6 @@
 """The benchmark: contactd beside its peers, interleaved, with the aims and what became of them.
 
-    python3 bench/run.py --build build/release [--only speed,get,memory,scale,history,replay,kafka]
+    python3 bench/run.py --build build/release [--only speed,get,history,rebuild,replay,...]
 
 README.md says what is measured and how to read it.
 """
@@ -21,12 +21,13 @@ import time
 sys.dont_write_bytecode = True
 
 import kafka  # noqa: E402
+import live_rebuild  # noqa: E402
 import peers  # noqa: E402
 import rebuild  # noqa: E402
 import report  # noqa: E402
 from peers import Failure  # noqa: E402
 
-PARTS = ("speed", "get", "memory", "scale", "history", "replay", "kafka")
+PARTS = ("speed", "get", "memory", "scale", "history", "rebuild", "replay", "kafka")
 QUICK = {"contacts": 2000, "many": 5000, "few": 500, "history_events": 100, "history_young": 640,
          "kafka_events": 4000, "replay_events": 6000,
          "rounds": 1, "seconds": 1, "warmup": 1, "disk_records": 200}
@@ -335,6 +336,8 @@ class Bench:
             self.memory_and_scale()
         if "history" in self.options.only:
             self.history()
+        if "rebuild" in self.options.only:
+            live_rebuild.measure(self)
         if "replay" in self.options.only:
             rebuild.measure(self)
         if "kafka" in self.options.only:
@@ -355,6 +358,7 @@ class Bench:
                            f"{options.many:,} (many)")
         report.print_table(named, "history", "PATCH on contacts with 10 events (young) and with "
                            f"{options.history_events:,} (old)")
+        report.print_table(named, "live_rebuild", "PATCH while the projections are built anew")
         report.print_table(named, "replay", "The embedded log: its bytes read, its events decoded, "
                            "the projections folded anew; events a second")
         report.print_table(named, "kafka", "PATCH with the log on Kafka, and bare loops of so many "

@@ -132,9 +132,9 @@ void require_nothing_would_be_forgotten(const std::filesystem::path& directory, 
                        ", with acknowledged records behind it; restore it from a backup");
 }
 
-class EmbeddedEventLog final : public EventLog {
+class RocksDbEventLog final : public EmbeddedEventLog {
  public:
-  EmbeddedEventLog(std::filesystem::path directory, rocksdb::Env* env)
+  RocksDbEventLog(std::filesystem::path directory, rocksdb::Env* env)
       : directory_(std::move(directory)), env_(env) {
     open();
   }
@@ -178,6 +178,12 @@ class EmbeddedEventLog final : public EventLog {
   bool wait(std::uint32_t, std::uint64_t from, std::chrono::milliseconds patience) override {
     std::unique_lock lock{end_mutex_};
     return grown_.wait_for(lock, patience, [&] { return from < end_; });
+  }
+
+  void copy_to(const std::filesystem::path& directory) override {
+    const std::shared_lock lock{db_mutex_};
+    if (db_ == nullptr) throw LogUnavailable("the embedded log's disk is full; free space");
+    db_->copy_to(directory);
   }
 
   std::uint64_t end_offset(std::uint32_t) override {
@@ -338,10 +344,10 @@ class EmbeddedLogReader final : public LogReader {
 
 }  // namespace
 
-std::unique_ptr<EventLog> open_embedded_event_log(const std::filesystem::path& directory,
-                                                  rocksdb::Env* env) {
+std::unique_ptr<EmbeddedEventLog> open_embedded_event_log(const std::filesystem::path& directory,
+                                                          rocksdb::Env* env) {
   try {
-    return std::make_unique<EmbeddedEventLog>(directory, env);
+    return std::make_unique<RocksDbEventLog>(directory, env);
   } catch (const StoreUnavailable& problem) {
     throw LogUnavailable(problem.what());
   }

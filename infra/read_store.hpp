@@ -109,6 +109,10 @@ class ReadStore : public projections::StateReader {
 
   // Makes all that was committed durable, so that the next start needs to fold nothing again.
   virtual void flush() = 0;
+
+  // Copies all that was committed before, and perhaps more, as of one moment, into a database in
+  // `directory`, which must not exist. Files are shared, where the file system can, not copied.
+  virtual void copy_to(const std::filesystem::path& directory) = 0;
 };
 
 // Opens, or creates, the database in `directory`. One of another format, or one that is damaged, is
@@ -116,5 +120,9 @@ class ReadStore : public projections::StateReader {
 // the machine's. Throws StoreUnavailable.
 std::unique_ptr<ReadStore> open_read_store(const std::filesystem::path& directory,
                                            rocksdb::Env* env = nullptr);
+
+// Opens the database in `directory`, which must be there and of this release's format.
+// Throws StoreUnavailable.
+std::unique_ptr<ReadStore> open_existing_read_store(const std::filesystem::path& directory);
 
 }  // namespace contactd::infra

@@ -1,5 +1,7 @@
 #include "infra/rocksdb_open.hpp"
 
+#include <rocksdb/utilities/checkpoint.h>
+
 #include <array>
 #include <cstdarg>
 #include <cstdio>
@@ -91,6 +93,31 @@ std::unique_ptr<RocksDb> RocksDb::beside_its_writer(const std::filesystem::path&
   }
   opened->db_.reset(db);
   return opened;
+}
+
+std::unique_ptr<RocksDb> RocksDb::for_reading(const std::filesystem::path& directory) {
+  std::unique_ptr<RocksDb> opened{new RocksDb};
+  rocksdb::DB* db = nullptr;
+  rocksdb::DBOptions options;
+  options.paranoid_checks = true;
+  const auto status = rocksdb::DB::OpenForReadOnly(
+      options, directory.string(), descriptors_of({{"default", {}}}), &opened->handles_, &db);
+  if (!status.ok()) {
+    throw StoreUnavailable("can't read " + directory.string() + ": " + status.ToString());
+  }
+  opened->db_.reset(db);
+  return opened;
+}
+
+void RocksDb::copy_to(const std::filesystem::path& directory) const {
+  rocksdb::Checkpoint* made = nullptr;
+  auto status = rocksdb::Checkpoint::Create(db_.get(), &made);
+  const std::unique_ptr<rocksdb::Checkpoint> checkpoint{made};
+  if (status.ok()) status = checkpoint->CreateCheckpoint(directory.string());
+  if (!status.ok()) {
+    throw StoreUnavailable("can't copy " + db_->GetName() + " to " + directory.string() + ": " +
+                           status.ToString());
+  }
 }
 
 RocksDb::~RocksDb() {

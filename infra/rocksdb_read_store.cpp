@@ -285,6 +285,11 @@ class RocksDbReadStore final : public ReadStore {
 
   void flush() override { generations_.flush(); }
 
+  void copy_to(const std::filesystem::path& directory) override {
+    flush();
+    db_.copy_to(directory);
+  }
+
   std::unique_ptr<Batch> begin() override { return std::make_unique<Changes>(*this); }
 
  private:
@@ -408,6 +413,18 @@ std::unique_ptr<ReadStore> open_read_store(const std::filesystem::path& director
   }
   store->store_format();
   return store;
+}
+
+std::unique_ptr<ReadStore> open_existing_read_store(const std::filesystem::path& directory) {
+  if (!std::filesystem::exists(directory / "CURRENT")) {
+    throw StoreUnavailable("there are no projections in " + directory.string());
+  }
+  auto store = std::make_unique<RocksDbReadStore>(directory, nullptr);
+  const std::uint32_t format = store->stored_format();
+  if (format == format_version) return store;
+  throw StoreUnavailable("the projections in " + directory.string() + " are of format " +
+                         std::to_string(format) + ", and this release's is " +
+                         std::to_string(format_version) + "; make them anew from the log");
 }
 
 }  // namespace contactd::infra

@@ -172,6 +172,10 @@ class Writer {
   // was acknowledged earlier.
   bool caught_up() const { return caught_up_.load(std::memory_order_acquire); }
 
+  // Nothing is folded as long as the lock is held. The checkpoint in the store is then the
+  // writer's.
+  std::unique_lock<std::mutex> hold_folding() { return std::unique_lock{fold_mutex_}; }
+
  private:
   using Clocked = std::chrono::steady_clock;
 

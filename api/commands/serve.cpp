@@ -124,6 +124,12 @@ void add_flags(CLI::App& app, Raw& raw) {
       ->envname("CONTACTD_ADMIN_KEY")
       ->check(CLI::Validator(check_admin_key, "KEY"));
   add_security(app, serve);
+  app.add_option("--backup-dir", serve.backup_dir,
+                 "Where backups are made; without one, <data-dir>/backups")
+      ->envname("CONTACTD_BACKUP_DIR");
+  flag(app, "read-only", serve.read_only,
+       "Only show the projections in --data-dir, such as `contactd replay` has made; no log is "
+       "read or written, changes are answered 503");
   add_limits(app, raw);
   add_timeouts(app, raw);
   add_feed(app, raw);
@@ -162,6 +168,7 @@ ServeConfig finish(Raw& raw) {
   serve.port = static_cast<std::uint16_t>(std::stoul(port));
   raw.log.finish();
   serve.data_dir = raw.log.data_dir;
+  if (serve.backup_dir.empty()) serve.backup_dir = serve.data_dir / "backups";
   serve.log = raw.log.log;
   serve.kafka = raw.log.kafka;
   serve.rate_window = std::chrono::seconds{raw.rate_window_s};

@@ -46,6 +46,11 @@ Handled list_keys(const Call& call);
 Handled revoke_key(const Call& call);
 Handled rotate_key(const Call& call);
 
+Handled start_backup(const Call& call);
+Handled backup_status(const Call& call);
+Handled start_rebuild(const Call& call);
+Handled rebuild_status(const Call& call);
+
 Handled list_schemas(const Call& call);
 Handled get_schema(const Call& call);
 

@@ -96,6 +96,19 @@ void ServerProcess::start(ServerSettings settings) {
   start();
 }
 
+std::vector<std::string> ServerProcess::reading_flags() const {
+  std::vector<std::string> flags = {"--data-dir", data_dir_.string()};
+  for (const std::vector<std::string>& given : {log_flags_, settings_.flags}) {
+    for (std::size_t i = 0; i + 1 < given.size(); ++i) {
+      if (given[i] != "--log" && given[i] != "--kafka-bootstrap" && given[i] != "--kafka-topic") {
+        continue;
+      }
+      flags.insert(flags.end(), {given[i], given[i + 1]});
+    }
+  }
+  return flags;
+}
+
 std::string ServerProcess::admin_key() const {
   const auto given = settings_.environment.find("CONTACTD_ADMIN_KEY");
   if (given != settings_.environment.end()) return given->second;

@@ -42,6 +42,8 @@ class ServerProcess {
   std::string url() const { return scheme_ + "127.0.0.1:" + std::to_string(port_); }
   pid_t pid() const { return process_->pid(); }
   const std::filesystem::path& data_dir() const { return data_dir_; }
+  // Flags by which a command reads this server's log.
+  std::vector<std::string> reading_flags() const;
   // The one from the environment that it was given, or the one that it made.
   std::string admin_key() const;
 
