@@ -27,6 +27,14 @@ bool is_plain(std::string_view host) {
   });
 }
 
+// The digits of one; the parser takes any number of them.
+bool is_port(const std::string& digits) {
+  constexpr std::size_t digits_max = 5;
+  if (digits.empty() || digits.size() > digits_max) return false;
+  const unsigned long number = std::stoul(digits);
+  return number > 0 && number <= 65'535;
+}
+
 bool leads_inside(const urls::url_view& url) {
   switch (url.host_type()) {
     case urls::host_type::ipv4:
@@ -63,7 +71,7 @@ std::variant<WebhookUrl, std::string> read_webhook_url(std::string_view text,
   }
   if (url.has_userinfo()) return "Expected a URL without a user name or a password";
   if (url.has_fragment()) return "Expected a URL without a fragment ('#')";
-  if (url.has_port() && url.port_number() == 0) return "Expected a port from 1 to 65535";
+  if (url.has_port() && !is_port(std::string{url.port()})) return "Expected a port from 1 to 65535";
   if (url.host_type() == urls::host_type::ipvfuture || !is_plain(std::string{url.host()})) {
     return "Expected a host name or an address";
   }

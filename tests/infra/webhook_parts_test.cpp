@@ -169,7 +169,7 @@ TEST(WebhookSecrets, AreMadeOfBase64AndHmac) {
   EXPECT_EQ(base64("foobar"), "Zm9vYmFy");
   // RFC 4231, test case 2.
   EXPECT_EQ(base64(hmac_sha256("Jefe", "what do ya want for nothing?")),
-            "W9zBRr9gdU5qBCQIlcQ1x1oAPzidJzmDnsddOWTsOEM=");
+            "W9zBRr9gdU5qBCQmCJV1x1oAPwidJzmDnexYuWTsOEM=");
 }
 
 TEST(WebhookSecrets, AreDerivedFromTheMasterTheWebhookAndTheGeneration) {
