@@ -319,6 +319,8 @@ void SimulatedStore::visit_range(Table, const std::string&, const std::string&,
   not_here();
 }
 
+void SimulatedStore::copy_to(const std::filesystem::path&) { not_here(); }
+
 void SimulatedStore::visit_all(const Visitor& visit) const {
   for (const auto& [table, rows] : tables_) {
     for (const auto& [key, value] : rows) visit(table, key, value);
