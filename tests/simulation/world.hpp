@@ -121,6 +121,7 @@ class SimulatedStore final : public infra::ReadStore {
                    const RowVisitor& visit) const override;
   void visit_all(const Visitor& visit) const override;
   void flush() override {}
+  void copy_to(const std::filesystem::path& directory) override;
 
  private:
   class Changes;
