@@ -1,25 +1,33 @@
 #include "api/app.hpp"
 
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstring>
+#include <exception>
 #include <fstream>
+#include <limits>
 #include <set>
 #include <thread>
 
+#include "api/key_file.hpp"
+#include "api/process_guard.hpp"
 #include "api/server.hpp"
+#include "api/tls.hpp"
+#include "api/webhooks.hpp"
+#include "infra/backup.hpp"
 #include "infra/embedded_event_log.hpp"
 #include "infra/errors.hpp"
 #include "infra/kafka_event_log.hpp"
 #include "infra/kafka_membership.hpp"
 #include "infra/log.hpp"
 #include "infra/log_audit.hpp"
-#include "infra/random.hpp"
+#include "infra/projections_dir.hpp"
+#include "infra/rebuild.hpp"
+#include "projections/key_layout.hpp"
 
 namespace contactd::api {
 namespace {
@@ -28,26 +36,31 @@ constexpr std::size_t admin_key_length = 43;
 constexpr auto embedded_identity = "embedded";
 // A commit takes a broker some milliseconds: the next batch is decided meanwhile.
 constexpr std::size_t kafka_batches_in_flight_max = 2;
-// How often it is looked whether all partitions serve, to print the ready line, or a signal came.
-constexpr timespec ready_check_interval{0, 20'000'000};
+// How often it is looked whether a signal came; at first also whether all partitions serve, to
+// print the ready line.
+constexpr timespec signal_check_interval{0, 20'000'000};
 
-// Blocks SIGTERM and SIGINT in this and every later thread, to be taken by wait() alone.
+// Blocks SIGTERM and SIGINT, and SIGHUP if it is to be taken, in this and every later thread, to be
+// taken by wait() alone.
 class Signals {
  public:
-  Signals() {
+  explicit Signals(bool with_hangup) {
     signal(SIGPIPE, SIG_IGN);
     sigemptyset(&set_);
     sigaddset(&set_, SIGTERM);
     sigaddset(&set_, SIGINT);
+    if (with_hangup) sigaddset(&set_, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &set_, nullptr);
   }
-  void wait() const {
+  int wait() const {
     int taken = 0;
     sigwait(&set_, &taken);
+    return taken;
   }
-  // Whether one came within the interval.
-  bool came_within(const timespec& interval) const {
-    return sigtimedwait(&set_, nullptr, &interval) > 0;
+  // Whether one that ends the program came within the interval.
+  bool end_came_within(const timespec& interval) const {
+    const int taken = sigtimedwait(&set_, nullptr, &interval);
+    return taken > 0 && taken != SIGHUP;
   }
 
  private:
@@ -64,33 +77,9 @@ void allow_many_descriptors() {
   }
 }
 
-std::string make_admin_key(const std::filesystem::path& file) {
-  const std::string key = infra::random_text(admin_key_length);
-  const int descriptor = open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  const std::string line = key + '\n';
-  const bool written =
-      descriptor >= 0 &&
-      write(descriptor, line.data(), line.size()) == static_cast<ssize_t>(line.size()) &&
-      fsync(descriptor) == 0;
-  if (descriptor >= 0) close(descriptor);
-  if (!written) {
-    throw infra::Unavailable("can't write the admin key to " + file.string() + ": " +
-                             std::strerror(errno));
-  }
-  return key;
-}
-
 std::string admin_key(const ServeConfig& config) {
   if (!config.admin_key.empty()) return config.admin_key;
-  const std::filesystem::path file = config.data_dir / "admin.key";
-  if (!std::filesystem::exists(file)) return make_admin_key(file);
-  std::ifstream stream{file};
-  std::string key;
-  if (!std::getline(stream, key) || key.empty()) {
-    throw infra::Unavailable("can't read the admin key from " + file.string() +
-                             "; remove the file to have a new one made");
-  }
-  return key;
+  return read_or_make_key(config.data_dir / "admin.key", "the admin key", admin_key_length);
 }
 
 void create_data_dir(const std::filesystem::path& directory) {
@@ -102,14 +91,26 @@ void create_data_dir(const std::filesystem::path& directory) {
   }
 }
 
+bool has_folded(const infra::ReadStore& store) {
+  bool found = false;
+  const std::string first = projections::keys::checkpoint(0);
+  const std::string last = projections::keys::checkpoint(std::numeric_limits<std::uint32_t>::max());
+  store.visit_range(projections::Table::meta, first, last, [&](auto, auto) {
+    found = true;
+    return false;
+  });
+  return found;
+}
+
 // The projections are of one log. What they are of is in a file beside them; without one they are
 // of an earlier release, which knew the embedded log only.
-void require_same_log(const std::filesystem::path& data_dir, const std::string& identity) {
+void require_same_log(const std::filesystem::path& data_dir, const std::string& identity,
+                      const infra::ReadStore& store) {
   const std::filesystem::path file = data_dir / "projections.log";
-  const std::filesystem::path projections = data_dir / "projections";
+  const std::filesystem::path projections = infra::projections_dir(data_dir);
   std::string known;
   if (std::ifstream stream{file}; !std::getline(stream, known)) known = embedded_identity;
-  if (known != identity && std::filesystem::exists(projections)) {
+  if (known != identity && has_folded(store)) {
     throw infra::Unavailable("the projections in " + projections.string() +
                              " are of another log (" + known + ") than the one given (" + identity +
                              "); give that log, or another --data-dir, or remove the directory: "
@@ -121,40 +122,97 @@ void require_same_log(const std::filesystem::path& data_dir, const std::string& 
   if (!stream.flush()) throw infra::Unavailable("can't write " + file.string());
 }
 
+std::unique_ptr<TlsCredentials> open_tls(const ServeConfig& config) {
+  if (config.tls_certificate.empty() && config.tls_key.empty()) return nullptr;
+  return std::make_unique<TlsCredentials>(config.tls_certificate, config.tls_key);
+}
+
 // Everything that serves, in the order of what needs what; destroyed in the opposite one.
 class App {
  public:
   explicit App(const ServeConfig& config)
       : config_(config),
-        log_((create_data_dir(config.data_dir), open_log())),
-        store_(infra::open_read_store(config.data_dir / "projections")),
-        partitions_((require_own_projections(), make_writers())),
-        authenticator_(*store_, admin_key(config)),
+        tls_(open_tls(config)),
+        store_((create_data_dir(config.data_dir), open_store())),
+        authenticator_(*store_, admin_key(config), infra::system_time),
         rate_limiter_(config.rate_limit, config.rate_window),
         feed_followers_(config.feed_followers_of_key_max, config.feed_followers_max),
-        services_{*store_,       partitions_, metrics_,        authenticator_,
-                  rate_limiter_, feed_hub_,   feed_followers_, infra::system_time},
-        server_(settings(config), services_) {}
+        webhooks_(config, *store_, feed_hub_, metrics_),
+        services_{
+            *store_,         partitions_, metrics_,        authenticator_,     rate_limiter_,
+            operations_,     feed_hub_,   feed_followers_, infra::system_time, webhooks_.services(),
+            config.read_only},
+        server_(settings(config, tls_.get()), services_) {
+    show_certificate();
+    prepare_operations();
+  }
+  // Where it wasn't shut down: no writer may have an answer for what goes before it does.
+  ~App() {
+    opening_ = {};
+    stop_operations();
+    webhooks_.stop();
+    for (const auto& writer : partitions_.all()) writer->stop();
+  }
+  App(const App&) = delete;
+  App& operator=(const App&) = delete;
 
   void start() {
-    server_.start();
-    for (const auto& writer : partitions_.all()) writer->start();
-    if (config_.log == "kafka") {
-      membership_ = infra::join_kafka_group(
-          config_.kafka, metrics_,
-          {[this](const auto& ours) { assign(ours); }, [this] { give_up_all(); }});
-    } else {
-      for (const auto& writer : partitions_.all()) writer->take();
+    if (config_.read_only) {
+      partitions_.open({});  // there are none to wait for
+      server_.start();
+      return;
     }
+    if (config_.log == "kafka") {
+      partitions_.set_awaited("waiting for a Kafka broker at " + config_.kafka.bootstrap);
+      server_.start();
+      spdlog::info("listening on {}; waiting for a Kafka broker at {}", server_.url(),
+                   config_.kafka.bootstrap);
+      opening_ = std::jthread{[this](const std::stop_token& stop) { start_on_kafka(stop); }};
+      return;
+    }
+    auto embedded = infra::open_embedded_event_log(config_.data_dir / "log");
+    embedded_ = embedded.get();
+    open(std::move(embedded), embedded_identity);
+    server_.start();
+    for (const auto& writer : partitions_.all()) writer->take();
   }
-  bool ready() const { return partitions_.caught_up(); }
+  // For connections from now on; what can't be used changes nothing.
+  void reload_tls() {
+    try {
+      tls_->reload();
+      spdlog::info("the TLS certificate was read again");
+    } catch (const infra::Unavailable& problem) {
+      spdlog::error("{}; the certificate read before stays in use", problem.what());
+    }
+    show_certificate();
+  }
+  // Throws why the log can't be used, if that has turned out.
+  bool ready() {
+    if (open_failed_) {
+      opening_.join();
+      std::rethrow_exception(open_failure_);
+    }
+    if (config_.log == "embedded") require_log_that_folds();
+    return partitions_.caught_up();
+  }
   std::string url() const { return server_.url(); }
 
-  void shut_down() {
-    if (!server_.drain(config_.drain_timeout)) {
-      spdlog::warn("some requests didn't finish within the drain's {} ms and were cut",
-                   config_.drain_timeout.count());
+  // A second signal cuts the drain short.
+  void shut_down(const Signals& signals) {
+    {
+      const std::jthread impatience{[&](const std::stop_token& over) {
+        while (!over.stop_requested()) {
+          if (signals.end_came_within(signal_check_interval)) return server_.hurry();
+        }
+      }};
+      if (!server_.drain(config_.drain_timeout)) {
+        spdlog::warn("some requests didn't finish within the drain's {} ms and were cut",
+                     config_.drain_timeout.count());
+      }
     }
+    stop_operations();
+    opening_ = {};  // stops it, and waits for that
+    webhooks_.stop();
     // The drain has answered all that was queued: the others may have the partitions at once.
     if (membership_) membership_->leave();
     for (const auto& writer : partitions_.all()) writer->stop();
@@ -163,7 +221,7 @@ class App {
   }
 
  private:
-  static Server::Settings settings(const ServeConfig& config) {
+  static Server::Settings settings(const ServeConfig& config, const TlsCredentials* tls) {
     // One core is the writer's: with a lane on every core, each slows the other down.
     const unsigned cores = std::max(2U, std::thread::hardware_concurrency());
     return {config.host,
@@ -174,32 +232,114 @@ class App {
             config.request_timeout,
             config.idle_timeout,
             config.feed_heartbeat,
-            config.feed_stall};
+            config.feed_stall,
+            config.connections_per_address_max,
+            tls};
   }
 
-  std::unique_ptr<infra::EventLog> open_log() {
-    std::string identity = embedded_identity;
-    std::unique_ptr<infra::EventLog> log;
-    if (config_.log == "kafka") {
-      auto kafka = infra::open_kafka_event_log(config_.kafka, metrics_);
-      identity = kafka->identity();
-      log = std::move(kafka);
-    } else {
-      log = infra::open_embedded_event_log(config_.data_dir / "log");
+  std::unique_ptr<infra::SwappableReadStore> open_store() const {
+    if (!config_.read_only) infra::settle_projections_dir(config_.data_dir);
+    const std::filesystem::path directory = infra::projections_dir(config_.data_dir);
+    return std::make_unique<infra::SwappableReadStore>(
+        config_.read_only ? infra::open_existing_read_store(directory)
+                          : infra::open_read_store(directory));
+  }
+
+  void show_certificate() {
+    if (tls_ == nullptr) return;
+    metrics_.tls_certificate_ends.Set(static_cast<double>(tls_->ends_at().unix_ms) / 1000);
+  }
+
+  // A log of this process alone, and no reads as long as it isn't folded: nobody is served by
+  // going on.
+  void require_log_that_folds() const {
+    for (const auto& writer : partitions_.all()) {
+      const auto status = writer->status();
+      if (status.state == infra::Writer::Status::State::stopped && !writer->caught_up()) {
+        throw infra::Unavailable(status.detail);
+      }
     }
-    require_same_log(config_.data_dir, identity);
-    return log;
   }
 
-  // Of another embedded log, which no name tells apart. A topic's has one (require_same_log).
-  void require_own_projections() {
+  void open(std::unique_ptr<infra::EventLog> log, const std::string& identity) {
+    require_same_log(config_.data_dir, identity, *store_);
+    log_ = std::move(log);
+    log_identity_ = identity;
+    require_own_projections();
+    partitions_.open(make_writers());
+    for (const auto& writer : partitions_.all()) writer->start();
+    webhooks_.start(partitions_);
+  }
+
+  // On a thread of its own: brokers may be away for long, and /readyz is to say so meanwhile.
+  void start_on_kafka(const std::stop_token& stop) {
+    pthread_setname_np(pthread_self(), "opening");
+    try {
+      auto log = open_kafka(stop);
+      if (!log) return;
+      const std::string identity = log->identity();
+      open(std::move(log), identity);
+      membership_ = infra::join_kafka_group(config_.kafka, metrics_,
+                                            {[this](const auto& ours) { assign(ours); },
+                                             [this] { give_up_all(); }, [this] { doubt_all(); }});
+      partitions_.watch(*membership_);
+    } catch (...) {
+      open_failure_ = std::current_exception();
+      open_failed_ = true;
+    }
+  }
+  // Nothing, if told to stop.
+  std::unique_ptr<infra::KafkaEventLog> open_kafka(const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      try {
+        return infra::open_kafka_event_log(config_.kafka, metrics_, stop);
+      } catch (const infra::LogAway& problem) {
+        if (stop.stop_requested()) return nullptr;
+        spdlog::error("{}; trying again", problem.what());
+        partitions_.set_awaited(problem.what());
+      }
+    }
+    return nullptr;
+  }
+
+  void prepare_operations() {
+    operations_.has_backup = [this](const std::string& name) {
+      return std::filesystem::exists(config_.backup_dir / name);
+    };
+    operations_.start_backup = [this](const std::string& name) {
+      return operations_.backup.start(name, "bytes", [this, name](auto progress, auto stop) {
+        return infra::create_backup(*store_, embedded_, log_->partition_count(), log_identity_,
+                                    config_.backup_dir / name, progress, stop);
+      });
+    };
+    operations_.start_rebuild = [this] {
+      return operations_.rebuild.start("projections", "records", [this](auto progress, auto stop) {
+        return rebuild(progress, stop);
+      });
+    };
+  }
+  void stop_operations() {
+    operations_.rebuild.stop();
+    operations_.backup.stop();
+  }
+  bool rebuild(const Maintenance::Progress& progress, const std::stop_token& stop) {
+    std::vector<infra::Writer*> writers;
+    for (const auto& writer : partitions_.all()) writers.push_back(writer.get());
+    // The embedded log may be read by several at once; of Kafka each has a consumer of its own.
+    infra::Metrics unseen;
+    std::unique_ptr<infra::EventLog> kafka;
+    if (embedded_ == nullptr) kafka = infra::open_kafka_event_log(config_.kafka, unseen);
+    infra::LogReader& log = embedded_ == nullptr ? *kafka : *embedded_;
+    return infra::rebuild_projections(log, writers, *store_, config_.data_dir, progress, stop);
+  }
+
+  void require_own_projections() const {
     if (config_.log == "kafka" || infra::leads_to(*log_, 0, store_->checkpoint(0))) return;
-    throw infra::Unavailable(
-        "the projections in " + (config_.data_dir / "projections").string() +
-        " aren't of the log in " + (config_.data_dir / "log").string() +
-        ", or one of the two was changed since: bring back from a backup what was there; or, if "
-        "the "
-        "log is right, remove the projections' directory: it is then made anew from the log");
+    throw infra::Unavailable("the projections in " + config_.data_dir.string() +
+                             " aren't of the log there, or one of the two was changed since: "
+                             "bring back from a backup what was there; or, if the log is right, "
+                             "remove the projections' directory: it is then made anew from the "
+                             "log");
   }
 
   // Both are called by the group's thread.
@@ -219,6 +359,9 @@ class App {
   }
   void give_up_all() {
     give_up(infra::Ownership::unknown, [](std::uint32_t) { return false; });
+  }
+  void doubt_all() {
+    for (const auto& writer : partitions_.all()) writer->doubt();
   }
   // All at once: each may take as long as an append, and the group waits for the last.
   template <class Except>
@@ -244,37 +387,58 @@ class App {
   }
 
   const ServeConfig config_;
+  const std::unique_ptr<TlsCredentials> tls_;  // null: in the clear
   infra::Metrics metrics_;
-  std::unique_ptr<infra::EventLog> log_;
-  std::unique_ptr<infra::ReadStore> store_;
+  std::string log_identity_;
+  infra::EmbeddedEventLog* embedded_ = nullptr;  // log_, if it is that
+  std::unique_ptr<infra::SwappableReadStore> store_;
+  std::unique_ptr<infra::EventLog> log_;  // none until it is open
   infra::FeedHub feed_hub_;
   Partitions partitions_;
+  std::unique_ptr<infra::KafkaMembership> membership_;
   Authenticator authenticator_;
   RateLimiter rate_limiter_;
+  Operations operations_;
   FeedFollowers feed_followers_;
+  Webhooks webhooks_;
   Services services_;
   Server server_;
-  std::unique_ptr<infra::KafkaMembership> membership_;
+
+  // Constant once open_failed_ is true.
+  std::exception_ptr open_failure_;
+  std::atomic<bool> open_failed_{false};
+  std::jthread opening_;  // last: it touches all of the above
 };
+
+void run(const ServeConfig& config, const Signals& signals) {
+  App app{config};
+  app.start();
+  bool stopping = false;
+  try {
+    while (!app.ready() && !stopping) stopping = signals.end_came_within(signal_check_interval);
+  } catch (...) {
+    app.shut_down(signals);
+    throw;
+  }
+  if (!stopping) {
+    std::printf("contactd ready %s\n", app.url().c_str());
+    std::fflush(stdout);
+    while (signals.wait() == SIGHUP) app.reload_tls();
+  }
+  spdlog::info("stopping");
+  app.shut_down(signals);
+}
 
 }  // namespace
 
 int serve(const ServeConfig& config) {
+  guard_process(config.core_dumps);
   infra::configure_log(config.log_level, config.log_format);
-  const Signals signals;
+  const Signals signals{!config.tls_certificate.empty()};
   allow_many_descriptors();
   try {
-    App app{config};
-    app.start();
-    bool stopping = false;
-    while (!app.ready() && !stopping) stopping = signals.came_within(ready_check_interval);
-    if (!stopping) {
-      std::printf("contactd ready %s\n", app.url().c_str());
-      std::fflush(stdout);
-      signals.wait();
-    }
-    spdlog::info("stopping");
-    app.shut_down();
+    run(config, signals);
+    if (!config.read_only) infra::settle_projections_dir(config.data_dir);
     return 0;
   } catch (const std::exception& problem) {
     spdlog::critical("{}", problem.what());

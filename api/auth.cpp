@@ -28,22 +28,25 @@ NewApiKey make_api_key() {
   return key;
 }
 
-Authenticator::Authenticator(const infra::ReadStore& store, const std::string& admin_key)
-    : store_(store), admin_hash_(infra::sha256(admin_key)) {}
+Authenticator::Authenticator(const infra::ReadStore& store, const std::string& admin_key,
+                             infra::Clock clock)
+    : store_(store), admin_hash_(infra::sha256(admin_key)), clock_(std::move(clock)) {}
 
-std::optional<domain::ApiKey> Authenticator::api_key(std::string_view presented) const {
+std::optional<domain::ApiKey> Authenticator::api_key(std::string_view presented) {
   if (presented.size() != key_length || !presented.starts_with(prefix)) return std::nullopt;
   auto key = store_.api_key(std::string{presented.substr(prefix.size(), id_length)});
-  if (!key || key->revoked_at ||
+  const domain::Instant now = clock_();
+  if (!key || !key->holds_at(now) ||
       !infra::equal_in_constant_time(infra::sha256(presented), key->secret_hash)) {
     return std::nullopt;
   }
+  usage_.note(key->id, now);
   return key;
 }
 
 bool Authenticator::holds(const domain::KeyId& id) const {
   const auto key = store_.api_key(id);
-  return key && !key->revoked_at;
+  return key && key->holds_at(clock_());
 }
 
 bool Authenticator::is_admin(std::string_view presented) const {

@@ -4,7 +4,9 @@
 #include <string>
 #include <string_view>
 
+#include "api/key_usage.hpp"
 #include "domain/organization/api_key.hpp"
+#include "infra/clock.hpp"
 #include "infra/read_store.hpp"
 
 namespace contactd::api {
@@ -24,18 +26,24 @@ bool could_be_key_id(std::string_view text);
 // Says who a request is from. Threads: any.
 class Authenticator {
  public:
-  Authenticator(const infra::ReadStore& store, const std::string& admin_key);
+  Authenticator(const infra::ReadStore& store, const std::string& admin_key, infra::Clock clock);
 
-  // The key's record, if it is one that holds. Asks the projection each time, so that a revocation
-  // holds from the moment it is answered. Takes the same time for every wrong secret of a key.
-  std::optional<domain::ApiKey> api_key(std::string_view presented) const;
-  // Whether the key, which was presented and held then, holds still. Threads: any.
+  // The key's record, if it is one that holds; notes its use. Asks the projection each time, so
+  // that a revocation holds from the moment it is answered. Takes the same time for every wrong
+  // secret of a key.
+  std::optional<domain::ApiKey> api_key(std::string_view presented);
+  // Whether the key, which was presented and held then, holds still: for answers that go on for
+  // long.
   bool holds(const domain::KeyId& id) const;
   bool is_admin(std::string_view presented) const;
+
+  const KeyUsage& usage() const { return usage_; }
 
  private:
   const infra::ReadStore& store_;
   const domain::Digest admin_hash_;
+  const infra::Clock clock_;
+  KeyUsage usage_;
 };
 
 }  // namespace contactd::api

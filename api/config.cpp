@@ -7,7 +7,9 @@ namespace contactd::api {
 namespace {
 
 // In the order in which --help lists them.
-constexpr void (*commands[])(CommandLine&) = {add_serve, add_keys, add_events, add_verify};
+constexpr void (*commands[])(CommandLine&) = {add_serve,   add_keys,   add_import, add_export,
+                                              add_history, add_events, add_replay, add_rebuild,
+                                              add_verify,  add_backup, add_restore};
 
 // The first line of what CLI11 says, as one sentence.
 ExitNow usage_error(const CLI::Error& error) {

@@ -8,8 +8,17 @@
 
 #include "api/commands/command_line.hpp"
 #include "infra/kafka_config.hpp"
+#include "infra/webhook_url.hpp"
 
 namespace contactd::api {
+
+struct WebhookConfig {
+  std::string secret;                 // the master secret
+  std::filesystem::path secret_file;  // neither: kept in <data-dir>/webhook.key
+  infra::WebhookUrlRules rules;
+  double retry_scale = 1;
+  std::chrono::milliseconds timeout{15'000};
+};
 
 // `contactd serve`: every member is a flag, a CONTACTD_* variable and a line of the config file.
 struct ServeConfig {
@@ -18,10 +27,16 @@ struct ServeConfig {
   std::filesystem::path data_dir = "./contactd-data";
   std::string log = "embedded";  // or "kafka"
   infra::KafkaConfig kafka;
-  std::string admin_key;  // empty: kept in <data-dir>/admin.key
+  std::filesystem::path backup_dir;       // empty: <data_dir>/backups
+  bool read_only = false;                 // what is in data_dir is shown; there is no log
+  std::string admin_key;                  // empty: kept in <data-dir>/admin.key
+  std::filesystem::path tls_certificate;  // both or none
+  std::filesystem::path tls_key;
+  bool core_dumps = false;
 
   unsigned io_threads = 0;  // 0: one for each core but one, the writer's
   std::size_t connections_max = 10'000;
+  std::size_t connections_per_address_max = 0;
   std::size_t queue_commands_max = 4096;
   std::uint64_t rate_limit = 0;
   std::chrono::seconds rate_window{10};
@@ -35,6 +50,8 @@ struct ServeConfig {
   std::chrono::milliseconds feed_stall{10'000};
   std::size_t feed_followers_max = 8'000;
   std::size_t feed_followers_of_key_max = 2'000;
+
+  WebhookConfig webhooks;
 
   std::string log_level = "info";
   std::string log_format = "plain";

@@ -23,6 +23,12 @@ void append_field(std::string& out, std::string_view name, std::string_view valu
   out += "\r\n";
 }
 
+constexpr std::string_view cache_control = "Cache-Control";
+constexpr std::string_view security_fields =
+    "X-Content-Type-Options: nosniff\r\n"
+    "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n";
+constexpr std::string_view tls_fields = "Strict-Transport-Security: max-age=31536000\r\n";
+
 }  // namespace
 
 std::string_view reason_of(int status) {
@@ -31,6 +37,8 @@ std::string_view reason_of(int status) {
       return "OK";
     case 201:
       return "Created";
+    case 202:
+      return "Accepted";
     case 204:
       return "No Content";
     case 304:
@@ -112,8 +120,8 @@ std::optional<std::string> Request::joined_field(std::string_view name) const {
 }
 
 void append_response(std::string& out, const Response& response, int minor_version, bool keep_alive,
-                     std::string_view date, std::string_view request_id) {
-  out.reserve(out.size() + response.body.size() + 512);
+                     std::string_view date, std::string_view request_id, bool tls) {
+  out.reserve(out.size() + response.body.size() + 768);
   out += minor_version == 0 ? "HTTP/1.0 " : "HTTP/1.1 ";
   append_decimal(out, static_cast<std::size_t>(response.status));
   out += ' ';
@@ -132,7 +140,14 @@ void append_response(std::string& out, const Response& response, int minor_versi
     }
   }
   append_field(out, "X-Request-Id", request_id);
-  for (const auto& [name, value] : response.fields) append_field(out, name, value);
+  bool says_of_caches = false;
+  for (const auto& [name, value] : response.fields) {
+    append_field(out, name, value);
+    says_of_caches = says_of_caches || name == cache_control;
+  }
+  if (!says_of_caches) append_field(out, cache_control, "no-store");
+  out += security_fields;
+  if (tls) out += tls_fields;
   if (!keep_alive) {
     append_field(out, "Connection", "close");
   } else if (minor_version == 0) {

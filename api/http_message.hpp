@@ -84,8 +84,9 @@ using Handled = std::variant<Response, Write, SlowRead, Feed>;
 std::string_view reason_of(int status);
 
 // Appends the response, of a streamed one the head, as HTTP/1.`minor_version` bytes. `date` is the
-// value of the Date field.
+// value of the Date field; `tls` is whether it goes over TLS. An answer is not for caches, nor for
+// a browser to make a page of, unless it says otherwise itself.
 void append_response(std::string& out, const Response& response, int minor_version, bool keep_alive,
-                     std::string_view date, std::string_view request_id);
+                     std::string_view date, std::string_view request_id, bool tls);
 
 }  // namespace contactd::api

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 
 // Every bound of the HTTP side that isn't a flag; README lists them.
 namespace contactd::api::limits {
@@ -10,6 +11,13 @@ inline constexpr std::size_t target_bytes_max = 4096;
 inline constexpr std::size_t header_bytes_max = 16'384;  // request line and header fields
 inline constexpr std::size_t body_bytes_max = 262'144;
 inline constexpr std::size_t read_bytes = 16'384;  // what is read from a socket at once
+// What a chunked body's framing may take: so much, and so many times the body. One byte a chunk
+// takes six.
+inline constexpr std::size_t chunk_framing_bytes_max = 16'384;
+inline constexpr std::size_t chunk_framing_ratio_max = 6;
+// How slowly a request may come: after the grace, at this rate on average. The time-outs hold too.
+inline constexpr std::chrono::milliseconds receive_grace{5'000};
+inline constexpr std::size_t receive_bytes_a_second_min = 500;
 // Commands that arrived together are handed to the writer together, but at most so many: the first
 // of them are decided while the rest is still being read.
 inline constexpr std::size_t commands_before_wake_max = 32;
@@ -17,6 +25,8 @@ inline constexpr std::size_t commands_before_wake_max = 32;
 inline constexpr std::size_t pipelined_answer_bytes_max = 65'536;
 // Connections beyond --max-connections that are told so at once; further ones are just closed.
 inline constexpr std::size_t refused_connections_max = 256;
+// The same of those beyond --max-connections-per-address.
+inline constexpr std::size_t refused_connections_an_address_max = 16;
 // After a failed accept, such as for want of file descriptors.
 inline constexpr std::chrono::milliseconds accept_retry_pause{100};
 
@@ -24,6 +34,11 @@ inline constexpr std::size_t idempotency_key_length_max = 255;
 inline constexpr std::size_t request_id_length_max = 128;
 inline constexpr std::size_t etags_max = 32;  // in one If-Match or If-None-Match
 inline constexpr std::size_t key_name_characters_max = 100;
+inline constexpr std::size_t webhook_description_characters_max = 500;
+inline constexpr std::size_t admin_key_length_min = 16;
+// How long a key that was rotated goes on to hold.
+inline constexpr std::int64_t key_grace_seconds_default = 24 * 3600;
+inline constexpr std::int64_t key_grace_seconds_max = 90 * 24 * 3600;
 
 inline constexpr std::size_t page_size_default = 50;
 inline constexpr std::size_t page_size_max = 200;

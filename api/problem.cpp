@@ -2,6 +2,7 @@
 
 #include "api/limits.hpp"
 #include "domain/json_text.hpp"
+#include "domain/organization/webhook.hpp"
 
 namespace contactd::api {
 namespace {
@@ -95,6 +96,14 @@ struct RejectionToResponse {
   }
   Response operator()(const domain::ApiKeyNotFound&) const {
     return error_response(format, 404, "API key not found");
+  }
+  Response operator()(const domain::WebhookNotFound&) const {
+    return error_response(format, 404, "Webhook not found");
+  }
+  Response operator()(const domain::TooManyWebhooks&) const {
+    return error_response(format, 409,
+                          "This organization has " + std::to_string(domain::webhooks_max) +
+                              " webhooks, as many as it may have; delete one first");
   }
 };
 

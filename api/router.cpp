@@ -1,6 +1,8 @@
 #include "api/router.hpp"
 
+#include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <span>
 
 #include "api/handlers/handlers.hpp"
@@ -11,7 +13,7 @@
 namespace contactd::api {
 namespace {
 
-enum class Access { open, admin, read_contacts, write_contacts };
+enum class Access { open, admin, read_contacts, write_contacts, read_webhooks, write_webhooks };
 
 struct Endpoint {
   std::string_view method;
@@ -22,7 +24,7 @@ struct Endpoint {
 
 struct Route {
   std::string_view name;
-  std::array<std::string_view, 5> path;  // segments; "{id}" takes any; unused ones are empty
+  std::array<std::string_view, 7> path;  // segments; "{...}" takes any; unused ones are empty
   std::span<const Endpoint> endpoints;
 };
 
@@ -38,11 +40,34 @@ constexpr Endpoint contacts_endpoints[] = {
     {"POST", Access::write_contacts, true, create_contact},
 };
 constexpr Endpoint events_endpoints[] = {{"GET", Access::read_contacts, false, get_events}};
+constexpr Endpoint webhooks_endpoints[] = {
+    {"GET", Access::read_webhooks, false, list_webhooks},
+    {"POST", Access::write_webhooks, true, create_webhook},
+};
+constexpr Endpoint webhook_endpoints[] = {
+    {"GET", Access::read_webhooks, false, get_webhook},
+    {"PATCH", Access::write_webhooks, true, update_webhook},
+    {"DELETE", Access::write_webhooks, false, delete_webhook},
+};
+constexpr Endpoint rotate_secret_endpoints[] = {
+    {"POST", Access::write_webhooks, false, rotate_webhook_secret}};
+constexpr Endpoint deliveries_endpoints[] = {
+    {"GET", Access::read_webhooks, false, list_deliveries}};
+constexpr Endpoint replay_endpoints[] = {{"POST", Access::write_webhooks, false, replay_delivery}};
 constexpr Endpoint keys_endpoints[] = {
     {"GET", Access::admin, false, list_keys},
     {"POST", Access::admin, true, create_key},
 };
 constexpr Endpoint key_endpoints[] = {{"DELETE", Access::admin, false, revoke_key}};
+constexpr Endpoint backups_endpoints[] = {
+    {"GET", Access::admin, false, backup_status},
+    {"POST", Access::admin, true, start_backup},
+};
+constexpr Endpoint rebuild_endpoints[] = {
+    {"GET", Access::admin, false, rebuild_status},
+    {"POST", Access::admin, false, start_rebuild},
+};
+constexpr Endpoint rotate_key_endpoints[] = {{"POST", Access::admin, false, rotate_key}};
 constexpr Endpoint schema_endpoints[] = {{"GET", Access::open, false, get_schema}};
 constexpr Endpoint schemas_endpoints[] = {{"GET", Access::open, false, list_schemas}};
 constexpr Endpoint openapi_endpoints[] = {{"GET", Access::open, false, openapi}};
@@ -56,8 +81,22 @@ constexpr std::array routes = {
     Route{"revert", {"api", "v1", "contacts", "{id}", "revert"}, revert_endpoints},
     Route{"contacts", {"api", "v1", "contacts"}, contacts_endpoints},
     Route{"events", {"api", "v1", "events"}, events_endpoints},
+    Route{"webhooks", {"api", "v1", "webhooks"}, webhooks_endpoints},
+    Route{"webhook", {"api", "v1", "webhooks", "{id}"}, webhook_endpoints},
+    Route{"webhook_secret",
+          {"api", "v1", "webhooks", "{id}", "rotate-secret"},
+          rotate_secret_endpoints},
+    Route{"webhook_deliveries",
+          {"api", "v1", "webhooks", "{id}", "deliveries"},
+          deliveries_endpoints},
+    Route{"webhook_replay",
+          {"api", "v1", "webhooks", "{id}", "deliveries", "{delivery}", "replay"},
+          replay_endpoints},
     Route{"admin_key", {"admin", "v1", "keys", "{id}"}, key_endpoints},
+    Route{"admin_key_rotate", {"admin", "v1", "keys", "{id}", "rotate"}, rotate_key_endpoints},
     Route{"admin_keys", {"admin", "v1", "keys"}, keys_endpoints},
+    Route{"backups", {"admin", "v1", "backups"}, backups_endpoints},
+    Route{"rebuild", {"admin", "v1", "rebuild"}, rebuild_endpoints},
     Route{"schema", {"schemas", "{id}"}, schema_endpoints},
     Route{"schemas", {"schemas"}, schemas_endpoints},
     Route{"openapi", {"openapi.json"}, openapi_endpoints},
@@ -66,14 +105,16 @@ constexpr std::array routes = {
     Route{"metrics", {"metrics"}, metrics_endpoints},
 };
 
-bool matches(const Route& route, const Target& target, std::string& id) {
+// `ids` are what stands for the segments that take any.
+bool matches(const Route& route, const Target& target, std::array<std::string, 2>& ids) {
   const auto& segments = target.segments;
   if (segments.size() > route.path.size()) return false;
+  std::size_t taken = 0;
   for (std::size_t i = 0; i < route.path.size(); ++i) {
     const std::string_view segment = i < segments.size() ? segments[i] : std::string_view{};
-    if (route.path[i] == "{id}") {
+    if (route.path[i].starts_with('{')) {
       if (segment.empty()) return false;
-      id = segment;
+      ids[taken++] = segment;
     } else if (segment != route.path[i] || (segment.empty() && i < segments.size())) {
       return false;
     }
@@ -81,9 +122,9 @@ bool matches(const Route& route, const Target& target, std::string& id) {
   return true;
 }
 
-const Route* find_route(const Target& target, std::string& id) {
+const Route* find_route(const Target& target, std::array<std::string, 2>& ids) {
   for (const Route& candidate : routes) {
-    if (matches(candidate, target, id)) return &candidate;
+    if (matches(candidate, target, ids)) return &candidate;
   }
   return nullptr;
 }
@@ -98,7 +139,36 @@ std::string allowed_methods(const Route& route) {
   return methods + ", OPTIONS";
 }
 
-bool takes_patch(const Route& route) { return route.endpoints.data() == contact_endpoints; }
+bool takes_patch(const Route& route) {
+  return std::any_of(route.endpoints.begin(), route.endpoints.end(),
+                     [](const Endpoint& endpoint) { return endpoint.method == "PATCH"; });
+}
+
+// The scope that an access needs.
+struct Needed {
+  domain::Scope domain::Scopes::* resource;
+  domain::Scope scope;
+  std::string_view name;
+};
+
+Needed needed_for(Access access) {
+  using domain::Scope;
+  using domain::Scopes;
+  switch (access) {
+    case Access::read_contacts:
+      return {&Scopes::contacts, Scope::read, "contacts:read"};
+    case Access::write_contacts:
+      return {&Scopes::contacts, Scope::write, "contacts:write"};
+    case Access::read_webhooks:
+      return {&Scopes::webhooks, Scope::read, "webhooks:read"};
+    case Access::write_webhooks:
+      return {&Scopes::webhooks, Scope::write, "webhooks:write"};
+    case Access::open:
+    case Access::admin:
+      break;
+  }
+  std::abort();
+}
 
 Response options_response(const Route& route) {
   Response response;
@@ -130,35 +200,49 @@ bool is_json(std::string_view content_type) {
   return equal_ignoring_case(charset, "utf-8") || equal_ignoring_case(charset, "\"utf-8\"");
 }
 
-// While another instance writes an organization's partition, only it knows that what it reads is
-// what a client was last told. While nobody is known to write it, nothing newer can have been told
-// for long, and reads go on.
+// While another instance writes an organization's partition, or may have written it since it was
+// last ours, only that one knows that what it reads is what a client was last told. While the log
+// is away, nobody can have been told anything newer, and reads go on where it was ours.
 std::optional<Response> refuse_elsewhere(const Call& call) {
+  if (call.services.read_only) return std::nullopt;
   const infra::Writer& writer = call.services.partitions.writer_of(call.key->organization);
-  if (writer.ownership() != infra::Ownership::elsewhere) return std::nullopt;
+  const bool elsewhere = writer.ownership() == infra::Ownership::elsewhere;
+  if (!elsewhere && !writer.may_be_stale() && !call.services.partitions.silent()) {
+    return std::nullopt;
+  }
   return overloaded(call.format, "Another instance serves this organization; ask it, or try again");
 }
 
 std::optional<Response> refuse_access(Call& call, Access access) {
   if (access == Access::open) return std::nullopt;
+  if (!call.services.partitions.is_open()) {
+    return overloaded(call.format, "The log can't be reached yet; /readyz says why. Try again");
+  }
   if (!call.services.partitions.caught_up()) {
-    return overloaded(call.format, "Still folding the log; /readyz tells how far. Try again");
+    return overloaded(
+        call.format,
+        "The log isn't folded yet; /readyz tells how far, or what is in the way. Try again");
   }
   const auto presented = call.request.field("X-API-KEY");
   if (!presented || presented->empty()) return missing_key(call.format);
-  const Authenticator& authenticator = call.services.authenticator;
+  Authenticator& authenticator = call.services.authenticator;
   if (access == Access::admin) {
     if (authenticator.is_admin(*presented)) return std::nullopt;
     return invalid_key(call.format);
   }
   call.key = authenticator.api_key(*presented);
   if (!call.key) return invalid_key(call.format);
-  const bool write = access == Access::write_contacts;
-  const domain::Scope needed = write ? domain::Scope::write : domain::Scope::read;
-  if (call.key->scopes.contacts < needed) {
-    return insufficient_scope(call.format, write ? "contacts:write" : "contacts:read");
+  const Needed needed = needed_for(access);
+  if (call.key->scopes.*needed.resource < needed.scope) {
+    return insufficient_scope(call.format, needed.name);
   }
   return refuse_elsewhere(call);
+}
+
+std::optional<Response> refuse_change(const Call& call, const Endpoint& endpoint) {
+  if (!call.services.read_only || endpoint.method == "GET") return std::nullopt;
+  return overloaded(call.format,
+                    "This server is read-only; nothing was changed. Ask the one that writes");
 }
 
 std::optional<Response> refuse_body(const Call& call, const Endpoint& endpoint) {
@@ -183,6 +267,7 @@ Handled dispatch(Call& call, const Route& route, std::string_view method) {
   for (const Endpoint& endpoint : route.endpoints) {
     if (endpoint.method != method) continue;
     if (auto refused = refuse_access(call, endpoint.access)) return *std::move(refused);
+    if (auto refused = refuse_change(call, endpoint)) return *std::move(refused);
     if (auto refused = refuse_body(call, endpoint)) return *std::move(refused);
     return endpoint.handle(call);
   }
@@ -238,8 +323,9 @@ Routed route_or_throw(const Services& services, const Request& request) {
   if (!target) {
     return {error_response(format, 400, "The request target is no valid path and query"), "none"};
   }
-  Call call{services, request, *target, format, {}, {}};
-  const Route* found = find_route(*target, call.id);
+  std::array<std::string, 2> ids;
+  const Route* found = find_route(*target, ids);
+  Call call{services, request, *target, format, {}, std::move(ids[0]), std::move(ids[1])};
   if (found == nullptr) {
     return {error_response(format, 404, "No such resource; /openapi.json lists what there is"),
             "none"};

@@ -8,6 +8,7 @@
 #include <boost/asio/post.hpp>
 #include <ctime>
 #include <future>
+#include <limits>
 
 #include "api/lane.hpp"
 #include "api/limits.hpp"
@@ -152,12 +153,37 @@ Awaitable<void> Lane::watch_deadlines() {
   }
 }
 
+// How many connections each address has; counts nothing unless there is a limit.
+class AddressCounts {
+ public:
+  explicit AddressCounts(bool enabled) : enabled_(enabled) {}
+
+  bool enabled() const { return enabled_; }
+  std::size_t add(const asio::ip::address& address) {
+    if (!enabled_) return 0;
+    const std::lock_guard lock{mutex_};
+    return ++counts_[address];
+  }
+  void remove(const asio::ip::address& address) {
+    if (!enabled_) return;
+    const std::lock_guard lock{mutex_};
+    const auto found = counts_.find(address);
+    if (--found->second == 0) counts_.erase(found);
+  }
+
+ private:
+  const bool enabled_;
+  std::mutex mutex_;
+  std::map<asio::ip::address, std::size_t> counts_;  // guarded by mutex_; of open connections
+};
+
 class Server::Impl {
  public:
   Impl(const Settings& settings, const Services& services)
       : settings_(settings),
         slow_reads_(limits::slow_read_threads),
-        state_(settings_, services, slow_reads_) {
+        state_(settings_, services, slow_reads_),
+        addresses_(settings_.connections_per_address_max > 0) {
     for (unsigned i = 0; i < settings_.lanes; ++i) {
       lanes_.push_back(std::make_unique<Lane>(state_));
     }
@@ -172,7 +198,8 @@ class Server::Impl {
 
   std::string url() const {
     const bool v6 = settings_.host.find(':') != std::string::npos;
-    return "http://" + (v6 ? '[' + settings_.host + ']' : settings_.host) + ':' +
+    const std::string_view scheme = settings_.tls == nullptr ? "http://" : "https://";
+    return std::string{scheme} + (v6 ? '[' + settings_.host + ']' : settings_.host) + ':' +
            std::to_string(port_);
   }
 
@@ -183,12 +210,18 @@ class Server::Impl {
       acceptor_->close(ignored);
     });
     close_sessions(false);
-    const bool finished = wait_until_gone(patience);
+    const bool finished = wait_until_gone(patience, true);
     if (!finished) {
       close_sessions(true);
-      wait_until_gone(limits::abort_max);
+      wait_until_gone(limits::abort_max, false);
     }
     return finished;
+  }
+
+  void hurry() {
+    const std::lock_guard lock{state_.gone_mutex};
+    hurried_ = true;
+    state_.gone.notify_all();
   }
 
   void stop() {
@@ -237,25 +270,31 @@ class Server::Impl {
   }
 
   void take(Lane& lane, Socket socket) {
+    error_code ec;
+    const auto client = socket.remote_endpoint(ec).address();
+    if (ec) return;  // gone already
     const std::size_t open = ++state_.connections;
-    const bool welcome = open <= settings_.connections_max;
-    if (open > settings_.connections_max + limits::refused_connections_max) {
-      leave();
+    const std::size_t from_there = addresses_.add(client);
+    const std::size_t there_max = addresses_.enabled() ? settings_.connections_per_address_max
+                                                       : std::numeric_limits<std::size_t>::max();
+    const bool welcome = open <= settings_.connections_max && from_there <= there_max;
+    // Of those that are too many, a few are told so.
+    if (open > settings_.connections_max + limits::refused_connections_max ||
+        from_there > there_max + limits::refused_connections_an_address_max) {
+      leave(client);
       return;
     }
-    asio::co_spawn(lane.io(), serve(std::move(socket), lane, welcome), [this](auto failure) {
-      log_failure(failure);
-      leave();
-    });
+    asio::co_spawn(lane.io(), serve(std::move(socket), lane, client.to_string(), welcome),
+                   [this, client](auto failure) {
+                     log_failure(failure);
+                     leave(client);
+                   });
   }
 
   // Static: the frame holds all that it needs, and the lane outlives it.
-  static Awaitable<void> serve(Socket socket, Lane& lane, bool welcome) {
+  static Awaitable<void> serve(Socket socket, Lane& lane, std::string client, bool welcome) {
     infra::Metrics& metrics = lane.state().services.metrics;
-    error_code ec;
-    const auto client = socket.remote_endpoint(ec);
-    if (ec) co_return;
-    Session session{std::move(socket), lane, client.address().to_string()};
+    Session session{std::move(socket), lane, std::move(client)};
     struct Registration {
       Lane& lane;
       Session& session;
@@ -277,15 +316,19 @@ class Server::Impl {
     }
   }
 
-  void leave() {
+  void leave(const asio::ip::address& client) {
+    addresses_.remove(client);
     if (--state_.connections > 0) return;
     const std::lock_guard lock{state_.gone_mutex};
     state_.gone.notify_all();
   }
 
-  bool wait_until_gone(std::chrono::milliseconds patience) {
+  bool wait_until_gone(std::chrono::milliseconds patience, bool may_be_hurried) {
     std::unique_lock lock{state_.gone_mutex};
-    return state_.gone.wait_for(lock, patience, [this] { return state_.connections == 0; });
+    state_.gone.wait_for(lock, patience, [this, may_be_hurried] {
+      return state_.connections == 0 || (may_be_hurried && hurried_);
+    });
+    return state_.connections == 0;
   }
 
   void close_sessions(bool all) {
@@ -307,9 +350,11 @@ class Server::Impl {
   const Settings settings_;
   asio::thread_pool slow_reads_;
   ServerState state_;
+  AddressCounts addresses_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::optional<asio::basic_socket_acceptor<tcp, Executor>> acceptor_;
   std::uint16_t port_ = 0;
+  bool hurried_ = false;  // guarded by state_.gone_mutex
 };
 
 Server::Server(const Settings& settings, const Services& services)
@@ -318,6 +363,7 @@ Server::~Server() = default;
 void Server::start() { impl_->start(); }
 std::string Server::url() const { return impl_->url(); }
 bool Server::drain(std::chrono::milliseconds patience) { return impl_->drain(patience); }
+void Server::hurry() { impl_->hurry(); }
 void Server::stop() { impl_->stop(); }
 
 }  // namespace contactd::api

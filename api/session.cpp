@@ -1,16 +1,15 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/write.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 
 #include "api/feed_session.hpp"
 #include "api/lane.hpp"
 #include "api/limits.hpp"
 #include "api/problem.hpp"
-#include "api/request_guard.hpp"
+#include "api/request_reader.hpp"
 #include "api/router.hpp"
+#include "api/tls.hpp"
 #include "infra/errors.hpp"
 #include "infra/log.hpp"
 #include "infra/random.hpp"
@@ -18,55 +17,16 @@
 namespace contactd::api {
 namespace {
 
-namespace beast = boost::beast;
-namespace http = beast::http;
 using boost::system::error_code;
-using Parser = http::request_parser<http::string_body>;
 // Goes on with a coroutine that waits. A timer to be cancelled instead goes through the event loop.
 using Resume = asio::async_result<asio::use_awaitable_t<Executor>, void()>::handler_type;
 
-std::string_view text(beast::string_view view) { return {view.data(), view.size()}; }
-
-std::string_view text(const asio::const_buffer& buffer) {
-  return {static_cast<const char*>(buffer.data()), buffer.size()};
-}
-
-// The answer to a request that the parser gave up on; `seen` is what came of it.
-Response parse_failure(error_code ec, std::string_view seen) {
-  if (ec == http::error::header_limit) {
-    if (seen.substr(0, limits::target_bytes_max).find("\r\n") == std::string_view::npos) {
-      return protocol_error(414, "The request target is too long");
-    }
-    return protocol_error(431, "The header fields are too large; send less than " +
-                                   std::to_string(limits::header_bytes_max) + " bytes");
-  }
-  if (ec == http::error::body_limit) {
-    return protocol_error(413, "The body is too large; send at most " +
-                                   std::to_string(limits::body_bytes_max) + " bytes");
-  }
-  if (ec == http::error::bad_version) {
-    return protocol_error(505, "The HTTP versions spoken here are 1.1 and 1.0");
-  }
-  return protocol_error(400, "Malformed HTTP request: " + ec.message());
-}
-
-constexpr const char* request_id_field = "X-Request-Id";
-
-// The value of a field in a header that the parser hasn't seen, and may never take; empty if there
-// is none.
-std::string_view raw_field(std::string_view header, std::string_view name) {
-  for (std::size_t at = header.find("\r\n"); at != std::string_view::npos;
-       at = header.find("\r\n", at + 2)) {
-    std::string_view line = header.substr(at + 2);
-    line = line.substr(0, line.find("\r\n"));
-    if (line.size() <= name.size() || line[name.size()] != ':') continue;
-    if (!equal_ignoring_case(line.substr(0, name.size()), name)) continue;
-    line.remove_prefix(name.size() + 1);
-    while (line.starts_with(' ') || line.starts_with('\t')) line.remove_prefix(1);
-    while (line.ends_with(' ') || line.ends_with('\t')) line.remove_suffix(1);
-    return line;
-  }
-  return {};
+// When what began at `start` is to be whole, if so much of it has come: never after `patience`,
+// sooner where it comes too slowly.
+SteadyTime receive_deadline(SteadyTime start, std::size_t bytes,
+                            std::chrono::milliseconds patience) {
+  const std::chrono::milliseconds earned{bytes * 1000 / limits::receive_bytes_a_second_min};
+  return start + std::min(patience, limits::receive_grace + earned);
 }
 
 }  // namespace
@@ -79,16 +39,17 @@ class Session::Impl final : public FeedPeer {
     error_code ignored;
     socket_.set_option(asio::ip::tcp::no_delay{true}, ignored);
     socket_.non_blocking(true, ignored);
+    if (settings().tls != nullptr) {
+      tls_context_ = settings().tls->current();
+      tls_.emplace(socket_, *tls_context_);
+    }
   }
 
   Awaitable<void> run(Session& self) {
     self_ = &self;
-    bool open = true;
+    bool open = co_await shake_hands();
     while (open) {
-      parser_.emplace();
-      parser_->header_limit(limits::header_bytes_max);
-      parser_->body_limit(limits::body_bytes_max);
-      parser_->eager(true);
+      reader_.next();
       open = co_await read_request();
       if (open) open = co_await answer_request();
       feed_.reset();
@@ -98,8 +59,9 @@ class Session::Impl final : public FeedPeer {
   }
 
   Awaitable<void> refuse(Response response) {
+    const bool open = co_await shake_hands();
     enter(Phase::writing, settings().request_timeout);
-    co_await refuse_and_close(std::move(response));
+    if (open) co_await refuse_and_close(std::move(response));
     error_code ignored;
     socket_.close(ignored);
   }
@@ -111,7 +73,7 @@ class Session::Impl final : public FeedPeer {
     cancel();
   }
   void close_if_idle() {
-    if (phase_ == Phase::idle) cancel();
+    if (phase_ == Phase::idle || phase_ == Phase::handshake) cancel();
     if (feed_) feed_->finish();
   }
   // The session may be gone when one of these returns: what it waited for has come.
@@ -132,7 +94,7 @@ class Session::Impl final : public FeedPeer {
   }
 
  private:
-  enum class Phase { idle, header, body, waiting, writing, lingering };
+  enum class Phase { handshake, idle, header, body, waiting, writing, lingering };
 
   const Server::Settings& settings() const { return lane_.state().settings; }
 
@@ -140,9 +102,31 @@ class Session::Impl final : public FeedPeer {
     phase_ = phase;
     deadline_ = std::chrono::steady_clock::now() + patience;
   }
+  // As enter(), for what a client sends: it may not come too slowly either.
+  void begin_receiving(Phase phase, std::chrono::milliseconds patience) {
+    phase_ = phase;
+    receiving_since_ = std::chrono::steady_clock::now();
+    patience_ = patience;
+    received_bytes_ = 0;
+    deadline_ = receive_deadline(receiving_since_, 0, patience);
+  }
+  void note_received(std::size_t count) {
+    if (phase_ == Phase::idle) return begin_receiving(Phase::header, settings().header_timeout);
+    received_bytes_ += count;
+    deadline_ = receive_deadline(receiving_since_, received_bytes_, patience_);
+  }
   void cancel() {
     error_code ignored;
     socket_.cancel(ignored);
+  }
+
+  // Of a connection with TLS. False if that came to nothing.
+  Awaitable<bool> shake_hands() {
+    if (!tls_) co_return true;
+    enter(Phase::handshake, settings().header_timeout);
+    const auto [ec] = co_await tls_->async_handshake(asio::ssl::stream_base::server, await);
+    if (ec) lane_.state().services.metrics.tls_handshakes_failed.Increment();
+    co_return !ec;
   }
 
   // Reads until a request is whole. False if the connection is to be closed: it has ended, or the
@@ -150,83 +134,39 @@ class Session::Impl final : public FeedPeer {
   Awaitable<bool> read_request() {
     bool told_to_continue = false;
     overdue_ = false;
-    if (buffer_.size() == 0) {
-      enter(Phase::idle, settings().idle_timeout);
+    if (reader_.has_bytes()) {
+      begin_receiving(Phase::header, settings().header_timeout);
     } else {
-      enter(Phase::header, settings().header_timeout);
+      // Who has asked for nothing yet has a reason to be there, or hasn't.
+      const bool fresh = !std::exchange(greeted_, true);
+      enter(Phase::idle, fresh ? std::min(settings().idle_timeout, settings().header_timeout)
+                               : settings().idle_timeout);
     }
     for (;;) {
-      if (auto refused = parse()) {
+      if (auto refused = reader_.parse()) {
         co_await refuse_and_close(*std::move(refused));
         co_return false;
       }
-      if (parser_->is_done()) co_return true;
-      if (parser_->is_header_done() && !told_to_continue) {
+      if (reader_.is_done()) co_return true;
+      if (reader_.header_is_done() && !told_to_continue) {
         told_to_continue = true;
-        enter(Phase::body, settings().request_timeout);
-        if (parser_->get().find(http::field::expect) != parser_->get().end()) {
-          out_ += "HTTP/1.1 100 Continue\r\n\r\n";
-        }
+        begin_receiving(Phase::body, settings().request_timeout);
+        if (reader_.expects_continue()) out_ += "HTTP/1.1 100 Continue\r\n\r\n";
       }
       if (!co_await flush()) co_return false;
       if (phase_ == Phase::idle && lane_.state().draining) co_return false;
-      const auto [ec, count] =
-          co_await socket_.async_read_some(buffer_.prepare(limits::read_bytes), await);
+      std::tuple<error_code, std::size_t> got;
+      const auto space = reader_.prepare(limits::read_bytes);
+      if (tls_) {
+        got = co_await tls_->async_read_some(space, await);
+      } else {
+        got = co_await socket_.async_read_some(space, await);
+      }
+      const auto [ec, count] = got;
       if (ec) co_return co_await read_failed();
-      buffer_.commit(count);
-      if (phase_ == Phase::idle) enter(Phase::header, settings().header_timeout);
+      reader_.commit(count);
+      note_received(count);
     }
-  }
-
-  // Gives the parser what has come. The refusal, if that can't become a request.
-  std::optional<Response> parse() {
-    while (buffer_.size() > 0 && !parser_->is_done()) {
-      const bool in_header = !parser_->is_header_done();
-      if (in_header && !skip_empty_lines()) return std::nullopt;
-      // Beast gets a header only once it is whole and was looked at.
-      if (in_header && !header_is_whole()) return refuse_unfinished_header();
-      if (in_header) {
-        if (auto refused = guard()) return refused;
-      }
-      error_code ec;
-      const std::size_t used = parser_->put(buffer_.data(), ec);
-      if (ec && ec != http::error::need_more) {
-        return parse_failure(ec, text(buffer_.cdata()));
-      }
-      buffer_.consume(used);
-      if (ec == http::error::need_more || used == 0) return std::nullopt;
-    }
-    return std::nullopt;
-  }
-
-  // RFC 9112, section 2.2: empty lines before a request line are passed over. False if nothing is
-  // left.
-  bool skip_empty_lines() {
-    while (text(buffer_.cdata()).starts_with("\r\n")) buffer_.consume(2);
-    const std::string_view rest = text(buffer_.cdata());
-    return !rest.empty() && rest != "\r";
-  }
-
-  std::size_t header_end() const { return text(buffer_.cdata()).find("\r\n\r\n"); }
-  bool header_is_whole() const {
-    const std::size_t end = header_end();
-    return end != std::string_view::npos && end + 4 <= limits::header_bytes_max;
-  }
-
-  // What can be said of a header before its end is here: it is too long, or never will be right.
-  std::optional<Response> refuse_unfinished_header() const {
-    const std::string_view seen = text(buffer_.cdata());
-    if (seen.size() > limits::header_bytes_max) {
-      return parse_failure(http::error::header_limit, seen);
-    }
-    if (!has_bare_newline(seen)) return std::nullopt;
-    return protocol_error(400, "Malformed HTTP request; end each line with CRLF");
-  }
-
-  std::optional<Response> guard() const {
-    const auto refused = guard_header(text(buffer_.cdata()).substr(0, header_end() + 4));
-    if (!refused) return std::nullopt;
-    return protocol_error(refused->status, refused->sentence);
   }
 
   Awaitable<bool> read_failed() {
@@ -237,27 +177,10 @@ class Session::Impl final : public FeedPeer {
     co_return false;
   }
 
-  Request request() const {
-    const auto& message = parser_->get();
-    Request request;
-    request.method = text(message.method_string());
-    request.target = text(message.target());
-    request.fields.reserve(16);
-    for (const auto& field : message) {
-      request.fields.emplace_back(text(field.name_string()), text(field.value()));
-    }
-    request.body = message.body();
-    request.has_body = parser_->content_length().has_value() || parser_->chunked();
-    request.client_address = client_address_;
-    const auto id = request.field(request_id_field);
-    request.request_id = id && good_request_id(*id) ? std::string{*id} : infra::new_request_id();
-    return request;
-  }
-
   // Handles the request that was read and writes the answer. Whether the connection stays open.
   Awaitable<bool> answer_request() {
     const auto started = std::chrono::steady_clock::now();
-    const Request asked = request();
+    const Request asked = reader_.take_request(client_address_);
     Routed routed = route(lane_.state().services, asked);
     Response response;
     if (auto* ready = std::get_if<Response>(&routed.handled)) {
@@ -278,12 +201,12 @@ class Session::Impl final : public FeedPeer {
                               SteadyTime started) {
     if (cut_) co_return false;
     response.head = asked.method == "HEAD";
-    const bool keep = parser_->keep_alive() && !response.close && !lane_.state().draining;
-    append_response(out_, response, parser_->get().version() == 10 ? 0 : 1, keep, lane_.date(),
-                    asked.request_id);
+    const bool keep = reader_.keep_alive() && !response.close && !lane_.state().draining;
+    append_response(out_, response, reader_.minor_version(), keep, lane_.date(), asked.request_id,
+                    tls_.has_value());
     lane_.count(asked.method, route_name, response.status,
                 std::chrono::steady_clock::now() - started);
-    if (keep && buffer_.size() > 0 && out_.size() < limits::pipelined_answer_bytes_max) {
+    if (keep && reader_.has_bytes() && out_.size() < limits::pipelined_answer_bytes_max) {
       co_return true;  // the next request is here already: its answer may go along
     }
     if (!co_await flush()) co_return false;
@@ -342,7 +265,7 @@ class Session::Impl final : public FeedPeer {
     feed_timer_.emplace(lane_.executor());
     format_ = error_format(asked);
     request_id_ = asked.request_id;
-    if (buffer_.size() == 0) buffer_ = beast::flat_buffer{};  // it may be long until it is needed
+    if (!reader_.has_bytes()) reader_.discard();  // it may be long until the memory is needed
     if (feed.streams()) watch_for_close();
     if (lane_.state().draining) feed.finish();
     Response response = co_await feed.answer();
@@ -350,12 +273,12 @@ class Session::Impl final : public FeedPeer {
     if (!response.streamed || asked.method == "HEAD") {
       co_return co_await send_answer(std::move(response), asked, "events", started);
     }
-    const int minor_version = parser_->get().version() == 10 ? 0 : 1;
-    append_response(out_, response, minor_version, false, lane_.date(), asked.request_id);
+    const int minor_version = reader_.minor_version();
+    append_response(out_, response, minor_version, false, lane_.date(), asked.request_id,
+                    tls_.has_value());
     lane_.count(asked.method, "events", response.status,
                 std::chrono::steady_clock::now() - started);
-    parser_.reset();  // and with it what `asked` has of the request
-    buffer_ = beast::flat_buffer{};
+    reader_.forget();  // and with it what `asked` has of the request
     error_code ignored;
     socket_.set_option(asio::socket_base::send_buffer_size{limits::feed_send_buffer_bytes},
                        ignored);
@@ -426,43 +349,47 @@ class Session::Impl final : public FeedPeer {
   Awaitable<bool> flush() { return flush(settings().request_timeout); }
   Awaitable<bool> flush(std::chrono::milliseconds patience) {
     if (out_.empty()) co_return true;
-    error_code ec;
-    // Most answers fit into the socket's buffer: no detour through the event loop for those.
-    const std::size_t sent = socket_.write_some(asio::buffer(out_), ec);
-    if (ec && ec != asio::error::would_block) co_return false;
-    if (!ec && sent == out_.size()) {
-      out_.clear();
-      co_return true;
+    std::size_t sent = 0;
+    if (!tls_) {
+      // Most answers fit into the socket's buffer: no detour through the event loop for those.
+      error_code ec;
+      sent = socket_.write_some(asio::buffer(out_), ec);
+      if (ec && ec != asio::error::would_block) co_return false;
+      if (ec) sent = 0;
     }
+    bool taken = true;
+    if (sent < out_.size()) taken = co_await flush_rest(sent, patience);
+    out_.clear();
+    co_return taken;
+  }
+
+  Awaitable<bool> flush_rest(std::size_t sent, std::chrono::milliseconds patience) {
     const Phase before = phase_;
     enter(Phase::writing, patience);
-    const auto rest = asio::buffer(out_) + (ec ? 0 : sent);
-    const auto [failed, count] = co_await asio::async_write(socket_, rest, await);
-    out_.clear();
-    if (failed) co_return false;
+    const auto rest = asio::buffer(out_) + sent;
+    std::tuple<error_code, std::size_t> written;
+    if (tls_) {
+      written = co_await asio::async_write(*tls_, rest, await);
+    } else {
+      written = co_await asio::async_write(socket_, rest, await);
+    }
+    if (std::get<0>(written)) co_return false;
     if (before == Phase::idle) {
       enter(Phase::idle, settings().idle_timeout);
+    } else if (before == Phase::header) {
+      begin_receiving(Phase::header, settings().header_timeout);
+    } else if (before == Phase::body) {
+      begin_receiving(Phase::body, settings().request_timeout);
     } else {
       enter(before, settings().request_timeout);
     }
     co_return true;
   }
 
-  // The id that the client has given the request, as far as its header has come; else a new one.
-  std::string refused_request_id() const {
-    std::string_view id;
-    if (parser_ && parser_->is_header_done()) {
-      const auto found = parser_->get().find(request_id_field);
-      if (found != parser_->get().end()) id = text(found->value());
-    } else {
-      id = raw_field(text(buffer_.cdata()), request_id_field);
-    }
-    return good_request_id(id) ? std::string{id} : infra::new_request_id();
-  }
-
   Awaitable<void> refuse_and_close(Response response) {
     overdue_ = false;
-    append_response(out_, response, 1, false, lane_.date(), refused_request_id());
+    append_response(out_, response, 1, false, lane_.date(), reader_.refused_request_id(),
+                    tls_.has_value());
     lane_.count("OTHER", "none", response.status, {});
     // Not `if (co_await ...) co_await ...`: GCC 12 compiles that into a trap.
     const bool sent = co_await flush();
@@ -474,13 +401,17 @@ class Session::Impl final : public FeedPeer {
   // reset (RFC 9112, section 9.6).
   Awaitable<void> linger() {
     error_code ignored;
-    socket_.shutdown(Socket::shutdown_send, ignored);
     enter(Phase::lingering, limits::linger_max);
+    if (tls_) {
+      const auto [ec] = co_await tls_->async_shutdown(await);
+      if (ec && overdue_) co_return;
+    }
+    socket_.shutdown(Socket::shutdown_send, ignored);
     std::size_t left = limits::linger_bytes_max;
     while (left > 0) {
-      buffer_.clear();
-      const auto [ec, count] =
-          co_await socket_.async_read_some(buffer_.prepare(limits::read_bytes), await);
+      reader_.discard();
+      const auto space = reader_.prepare(limits::read_bytes);
+      const auto [ec, count] = co_await socket_.async_read_some(space, await);
       if (ec) co_return;
       left -= std::min(left, count);
     }
@@ -489,15 +420,20 @@ class Session::Impl final : public FeedPeer {
   Lane& lane_;
   Session* self_ = nullptr;
   Socket socket_;
-  std::optional<Resume> resume_;  // while it waits for a delivery
+  std::shared_ptr<asio::ssl::context> tls_context_;  // outlives tls_
+  std::optional<asio::ssl::stream<Socket&>> tls_;    // on socket_, where the server has TLS
+  std::optional<Resume> resume_;                     // while it waits for a delivery
   const std::string client_address_;
-  beast::flat_buffer buffer_;
-  std::optional<Parser> parser_;
+  RequestReader reader_;
   std::string out_;
   std::optional<infra::Outcome> outcome_;
   std::optional<Response> slow_response_;
   Phase phase_ = Phase::idle;
   SteadyTime deadline_ = SteadyTime::max();
+  SteadyTime receiving_since_;
+  std::chrono::milliseconds patience_{};
+  std::size_t received_bytes_ = 0;
+  bool greeted_ = false;  // a first request was waited for
   bool overdue_ = false;  // the deadline has passed; it was the lane that cancelled
   // Of a feed that is being answered.
   std::optional<FeedSession> feed_;

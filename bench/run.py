@@ -1,6 +1,6 @@
 """The benchmark: contactd beside its peers, interleaved, with the aims and what became of them.
 
-    python3 bench/run.py --build build/release [--only speed,get,memory,scale,history,kafka]
+    python3 bench/run.py --build build/release [--only speed,get,history,rebuild,replay,...]
 
 README.md says what is measured and how to read it.
 """
@@ -21,13 +21,15 @@ import time
 sys.dont_write_bytecode = True
 
 import kafka  # noqa: E402
+import live_rebuild  # noqa: E402
 import peers  # noqa: E402
+import rebuild  # noqa: E402
 import report  # noqa: E402
 from peers import Failure  # noqa: E402
 
-PARTS = ("speed", "get", "memory", "scale", "history", "kafka")
+PARTS = ("speed", "get", "memory", "scale", "history", "rebuild", "replay", "kafka")
 QUICK = {"contacts": 2000, "many": 5000, "few": 500, "history_events": 100, "history_young": 640,
-         "kafka_events": 4000,
+         "kafka_events": 4000, "replay_events": 6000,
          "rounds": 1, "seconds": 1, "warmup": 1, "disk_records": 200}
 OLD_CONTACTS = 64  # as many as connections, so that no two changes of one contact meet
 
@@ -49,6 +51,8 @@ def options_of(arguments):
         help="behind a contact with a long history (default: %(default)s)")
     add("--history-young", default=6400, type=int,
         help="how many contacts with 10 events (default: %(default)s)")
+    add("--replay-events", default=1_000_000, type=int,
+        help="of the log that is folded anew (default: %(default)s)")
     add("--kafka-events", default=1_000_000, type=int,
         help="of the topic that is folded anew (default: %(default)s)")
     add("--disk-records", default=3000, type=int, help="of (b) (default: %(default)s)")
@@ -295,13 +299,13 @@ class Bench:
 
     # ---- history -------------------------------------------------------------------------------
 
-    def patch_some(self, server, first, contacts, requests, connections):
+    def patch_some(self, server, first, contacts, requests, connections, *flags):
         """A counted number of PATCHes in turn, so that the histories stay as long as they are."""
         self.salt = getattr(self, "salt", 0) + 1
         sample = json.loads(peers.run([
             self.options.build / "bench_seed", "patch", "--server", server.address, "--keys",
             server.keys, "--ids", server.ids, "--first", first, "--contacts", contacts,
-            "--requests", requests, "--connections", connections, "--salt", self.salt]))
+            "--requests", requests, "--connections", connections, "--salt", self.salt, *flags]))
         return {**sample, "errors": 0}
 
     def history(self):
@@ -332,6 +336,10 @@ class Bench:
             self.memory_and_scale()
         if "history" in self.options.only:
             self.history()
+        if "rebuild" in self.options.only:
+            live_rebuild.measure(self)
+        if "replay" in self.options.only:
+            rebuild.measure(self)
         if "kafka" in self.options.only:
             try:
                 self.kafka_time = kafka.measure(self)
@@ -350,6 +358,9 @@ class Bench:
                            f"{options.many:,} (many)")
         report.print_table(named, "history", "PATCH on contacts with 10 events (young) and with "
                            f"{options.history_events:,} (old)")
+        report.print_table(named, "live_rebuild", "PATCH while the projections are built anew")
+        report.print_table(named, "replay", "The embedded log: its bytes read, its events decoded, "
+                           "the projections folded anew; events a second")
         report.print_table(named, "kafka", "PATCH with the log on Kafka, and bare loops of so many "
                            "records a transaction")
         report.print_table(named, "rebuild", "The topic read and thrown away, and folded anew; "
@@ -388,7 +399,8 @@ def check_tools(options):
         raise Failure("wrk is missing, and without it nothing can be measured: "
                       "apt-get install wrk postgresql-15 nodejs npm")
     for program in (options.contactd, *(options.build / name for name in
-                                        ("bench_bare_beast", "bench_fdatasync", "bench_seed"))):
+                                        ("bench_bare_beast", "bench_fdatasync", "bench_seed",
+                                         "bench_replay"))):
         if not program.exists():
             raise Failure(f"{program} is not there: ./dev build release")
 

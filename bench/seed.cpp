@@ -24,6 +24,7 @@
 #include <exception>
 #include <fstream>
 #include <iostream>
+#include <random>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -56,6 +57,7 @@ struct Options {
   std::size_t first = 0;
   std::size_t contacts = 0;
   std::string salt = "0";
+  bool varied = false;
 };
 
 std::vector<std::string> lines_of(const std::string& path) {
@@ -87,13 +89,17 @@ class Work {
   }
 
   [[nodiscard]] Request request(std::size_t number) const {
-    const std::size_t contact = patches_ ? options_.first + number % options_.contacts : number;
+    const std::size_t contact = patches_ ? options_.first + changed(number) : number;
     Request request{patches_ ? http::verb::patch : http::verb::post, "/api/v1/contacts", 11};
     if (patches_) request.target("/api/v1/contacts/" + ids_[contact]);
     request.set(http::field::host, options_.server);
     request.set("X-API-KEY", keys_[contact % keys_.size()]);
     request.set(http::field::content_type, "application/json");
-    request.body() = patches_ ? patch(number) : creation(contact);
+    if (patches_) {
+      request.body() = options_.varied ? varied_patch(number) : patch(number);
+    } else {
+      request.body() = creation(contact);
+    }
     request.prepare_payload();
     return request;
   }
@@ -132,6 +138,40 @@ class Work {
     return R"({"first_name":"Jane","last_name":"Doe","email":"jane.)" + std::to_string(contact) +
            R"(@example.com","phone_number":"+1234567890","job_title":"CEO",)"
            R"("company":"Acme Inc","location":"New York","tags":["vip"]})";
+  }
+
+  // Which contact the request is about: in turn; or any, half of the time one of a tenth.
+  [[nodiscard]] std::size_t changed(std::size_t number) const {
+    if (!options_.varied) return number % options_.contacts;
+    std::mt19937_64 random{number};
+    const std::uint64_t bits = random();
+    const bool often = bits % 2 == 0 && options_.contacts >= 10;
+    return static_cast<std::size_t>(random() %
+                                    (often ? options_.contacts / 10 : options_.contacts));
+  }
+
+  // What people change: mostly one field, or three; some not in English.
+  [[nodiscard]] std::string varied_patch(std::size_t number) const {
+    const std::string value = options_.salt + "-" + std::to_string(number);
+    switch (number % 10) {
+      case 0:
+      case 1:
+      case 2:
+      case 3:
+        return patch(number);
+      case 4:
+      case 5:
+        return R"({"job_title":"Head of Sales )" + value + R"("})";
+      case 6:
+        return R"({"company":"Zoë Müller & Söhne )" + value + R"(","location":"東京"})";
+      case 7:
+        return R"({"email":"jane.)" + value + R"(@example.com"})";
+      case 8:
+        return R"({"status":")" + std::string{number % 20 == 8 ? "inactive" : "active"} +
+               R"(","website":"https://example.com/)" + value + R"("})";
+      default:
+        return R"({"tags":["vip",")" + value + R"("],"phone_number":"+1)" + value + R"("})";
+    }
   }
 
   // Another value in every field at every request, so that each is one event.
@@ -208,6 +248,8 @@ int main(int argc, char** argv) try {
   patch.add_option("--contacts", options.contacts, "how many contacts to change, from the first")
       ->required()
       ->check(CLI::Range(1, 100000000));
+  patch.add_flag("--varied", options.varied,
+                 "draw the contacts, and change this or that, instead of the same in turn");
   patch.add_option("--salt", options.salt, "makes the values differ from those of other runs");
   CLI11_PARSE(app, argc, argv);
   run(options, patch.parsed());

@@ -13,11 +13,11 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(rdkafka REQUIRED IMPORTED_TARGET rdkafka>=2.0.2)
 
 # Asio and Beast are compiled once, into this library, and not again in each file that uses them.
-add_library(contactd_asio STATIC cmake/asio.cpp cmake/beast.cpp)
+add_library(contactd_asio STATIC cmake/asio.cpp cmake/asio_ssl.cpp cmake/beast.cpp)
 target_compile_definitions(contactd_asio PUBLIC
   BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION
   BOOST_ASIO_NO_DEPRECATED)
-target_link_libraries(contactd_asio PUBLIC Boost::headers Threads::Threads)
+target_link_libraries(contactd_asio PUBLIC Boost::headers Threads::Threads OpenSSL::SSL)
 
 # The allocator: glibc's took a fifth of a PATCH's time. A sanitizer brings its own.
 if(NOT CONTACTD_SANITIZE)

@@ -15,6 +15,10 @@ if(CONTACTD_SANITIZE)
   add_compile_options(-fsanitize=${CONTACTD_SANITIZE} -fno-omit-frame-pointer
                       -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${CONTACTD_SANITIZE})
+  if(CONTACTD_FUZZ)
+    # Clang's check of calls through pointers takes coroutines for wrong ones.
+    add_compile_options(-fno-sanitize=function)
+  endif()
   if(CONTACTD_SANITIZE STREQUAL "thread")
     # Asio has fences, which GCC's sanitizer can't follow; it warns of each.
     add_compile_options(-Wno-tsan)
@@ -31,3 +35,16 @@ target_compile_options(contactd_warnings INTERFACE
   $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>
   $<$<BOOL:${CONTACTD_WERROR}>:-Werror>)
 target_include_directories(contactd_warnings INTERFACE ${PROJECT_SOURCE_DIR})
+
+# What reads bytes from the network or the log is compiled to stop at an overrun, and the binary is
+# linked so that nothing in it can be rewritten; tests/tidy/hardening_test.py looks at the outcome.
+# The sanitizers have checks of their own.
+add_library(contactd_hardening INTERFACE)
+if(NOT CONTACTD_SANITIZE)
+  target_compile_options(contactd_hardening INTERFACE
+    -fstack-protector-strong -fstack-clash-protection -fcf-protection=full -fPIE)
+  target_compile_definitions(contactd_hardening INTERFACE
+    $<$<NOT:$<CONFIG:Debug>>:_FORTIFY_SOURCE=2>)
+  target_link_options(contactd_hardening INTERFACE
+    -pie -Wl,-z,relro -Wl,-z,now -Wl,-z,noexecstack)
+endif()

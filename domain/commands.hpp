@@ -48,13 +48,59 @@ struct CreateApiKey {
   std::string name;
   Scopes scopes;
   Digest secret_hash{};
+  std::optional<Instant> expires_at = {};
+};
+
+// Makes a successor of a key, of the same name and scopes. Both hold until `old_ends_at`.
+struct RotateApiKey {
+  KeyId old;
+  KeyId key;  // the successor's
+  Digest secret_hash{};
+  std::optional<Instant> expires_at;  // the successor's
+  Instant old_ends_at;
+  Instant now;
 };
 
 struct RevokeApiKey {
   KeyId key;
 };
 
+struct CreateWebhook {
+  WebhookId webhook;
+  WebhookSettings settings;
+  MasterMark master = 0;
+};
+
+// What isn't given stays.
+struct UpdateWebhook {
+  WebhookId webhook;
+  std::optional<std::string> url;
+  std::optional<std::string> description;
+  std::optional<std::vector<std::string>> types;
+  std::optional<bool> enabled;
+};
+
+struct DisableWebhook {
+  WebhookId webhook;
+  std::string reason;
+};
+
+struct RotateWebhookSecret {
+  WebhookId webhook;
+  MasterMark master = 0;
+};
+
+struct DeleteWebhook {
+  WebhookId webhook;
+};
+
+struct ProgressWebhook {
+  WebhookId webhook;
+  WebhookProgressed progress;
+};
+
 using Command = std::variant<CreateContact, UpdateContact, DeleteContact, RevertContact,
-                             CreateApiKey, RevokeApiKey>;
+                             CreateApiKey, RotateApiKey, RevokeApiKey, CreateWebhook, UpdateWebhook,
+                             DisableWebhook, RotateWebhookSecret, DeleteWebhook, ProgressWebhook>;
 
 }  // namespace contactd::domain

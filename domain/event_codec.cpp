@@ -10,6 +10,8 @@
 #include <limits>
 #include <stdexcept>
 
+#include "domain/json_text.hpp"
+#include "domain/organization/webhook_codec.hpp"
 #include "domain/stored_types.hpp"
 
 namespace contactd::domain {
@@ -20,7 +22,11 @@ namespace json = boost::json;
 constexpr std::string_view contact_created = "contactd.contact.created.v1";
 constexpr std::string_view contact_updated = "contactd.contact.updated.v1";
 constexpr std::string_view contact_deleted = "contactd.contact.deleted.v1";
-constexpr std::string_view api_key_created = "contactd.api_key.created.v1";
+constexpr std::string_view api_key_created_v1 = "contactd.api_key.created.v1";
+// With an end, or the key that it takes the place of.
+constexpr std::string_view api_key_created_v2 = "contactd.api_key.created.v2";
+// With a scope for webhooks.
+constexpr std::string_view api_key_created_v3 = "contactd.api_key.created.v3";
 constexpr std::string_view api_key_revoked = "contactd.api_key.revoked.v1";
 constexpr std::string_view request_answered = "contactd.request.answered.v1";
 constexpr std::string_view writer_claimed_v1 = "contactd.writer.claimed.v1";
@@ -31,11 +37,29 @@ constexpr std::array all_types = {
     StoredType{contact_created},
     StoredType{contact_updated},
     StoredType{contact_deleted},
-    StoredType{api_key_created},
+    StoredType{api_key_created_v1,
+               [](json::object& data) {
+                 data["expires_at"] = nullptr;
+                 data["replaces"] = nullptr;
+               }},
+    StoredType{api_key_created_v2,
+               [](json::object& data) {
+                 auto* scopes = data.if_contains("scopes");
+                 if (scopes != nullptr && scopes->is_object()) {
+                   scopes->get_object()["webhooks"] = nullptr;
+                 }
+               }},
+    StoredType{api_key_created_v3},
     StoredType{api_key_revoked},
     StoredType{request_answered},
     StoredType{writer_claimed_v1, [](json::object& data) { data["partitions"] = nullptr; }},
     StoredType{writer_claimed_v2},
+    StoredType{webhook_created},
+    StoredType{webhook_updated},
+    StoredType{webhook_disabled},
+    StoredType{webhook_secret_rotated},
+    StoredType{webhook_deleted},
+    StoredType{webhook_progressed},
 };
 static_assert(gap_in(all_types).empty(), "a version of a stored type has no way to the next");
 
@@ -44,6 +68,9 @@ constexpr auto all_names = [] {
   for (std::size_t i = 0; i < names.size(); ++i) names[i] = all_types[i].name;
   return names;
 }();
+
+// What a JSON number of a version may be.
+constexpr auto version_max = static_cast<Version>(std::numeric_limits<std::int64_t>::max());
 
 struct Unreadable : std::runtime_error {
   using std::runtime_error::runtime_error;
@@ -73,6 +100,16 @@ std::uint32_t partitions_at(const json::object& object, bool upcast) {
     throw Unreadable("member 'partitions' is no number of partitions");
   }
   return static_cast<std::uint32_t>(count);
+}
+
+// To the millisecond, in the one form in which times are written.
+Instant time_at(const json::object& object, std::string_view name) {
+  const std::string_view text = text_at(object, name);
+  const auto time = parse_iso8601(text);
+  if (!time || to_iso8601(*time) != text) {
+    throw Unreadable("member '" + std::string{name} + "' is no time");
+  }
+  return *time;
 }
 
 ContactId contact_at(const json::object& object, std::string_view name = "contact_id") {
@@ -131,6 +168,10 @@ void append_contact(std::string& out, const ContactId& id, Version version) {
   out += std::to_string(version);
 }
 
+std::string time_or_null(const std::optional<Instant>& time) {
+  return time ? '"' + to_iso8601(*time) + '"' : "null";
+}
+
 struct Encoder {
   std::string out;
 
@@ -153,8 +194,19 @@ struct Encoder {
   }
   void operator()(const ApiKeyCreated& event) {
     out += R"({"key_id":)" + json_string(event.key) + R"(,"name":)" + json_string(event.name) +
-           R"(,"scopes":{"contacts":")" + std::string{name_of(event.scopes.contacts)} +
-           R"("},"secret_sha256":")" + to_hex(event.secret_hash) + R"("})";
+           R"(,"scopes":{"contacts":")" + std::string{name_of(event.scopes.contacts)} + '"';
+    const bool with_webhooks = event.scopes.webhooks != Scope::none;
+    if (with_webhooks) {
+      out += R"(,"webhooks":")" + std::string{name_of(event.scopes.webhooks)} + '"';
+    }
+    out += R"(},"secret_sha256":")" + to_hex(event.secret_hash) + '"';
+    if (with_webhooks || event.expires_at || event.replaces) {
+      out += R"(,"expires_at":)" + time_or_null(event.expires_at) + R"(,"replaces":)";
+      out += event.replaces ? R"({"key_id":)" + json_string(event.replaces->key) +
+                                  R"(,"ends_at":)" + time_or_null(event.replaces->ends_at) + '}'
+                            : "null";
+    }
+    out += '}';
   }
   void operator()(const ApiKeyRevoked& event) {
     out += R"({"key_id":)" + json_string(event.key) + '}';
@@ -173,6 +225,10 @@ struct Encoder {
     if (event.partitions > 0) out += R"(,"partitions":)" + std::to_string(event.partitions);
     out += '}';
   }
+  template <class WebhookEvent>
+  void operator()(const WebhookEvent& event) {
+    append_data(out, event);
+  }
 };
 
 RequestAnswered answered_from(const json::object& object) {
@@ -189,8 +245,16 @@ ApiKeyCreated key_created_from(const json::object& object) {
   if (scopes == nullptr || !scopes->is_object() || !hash) {
     throw Unreadable("member 'scopes' or 'secret_sha256' is wrong");
   }
-  return {std::string{text_at(object, "key_id")}, std::string{text_at(object, "name")},
-          Scopes{scope_at(scopes->get_object(), "contacts")}, *hash};
+  const json::object& each = scopes->get_object();
+  ApiKeyCreated event{std::string{text_at(object, "key_id")}, std::string{text_at(object, "name")},
+                      Scopes{scope_at(each, "contacts")}, *hash};
+  if (!each.at("webhooks").is_null()) event.scopes.webhooks = scope_at(each, "webhooks");
+  if (!object.at("expires_at").is_null()) event.expires_at = time_at(object, "expires_at");
+  if (const json::value& replaces = object.at("replaces"); !replaces.is_null()) {
+    const json::object& replaced = replaces.as_object();
+    event.replaces = {std::string{text_at(replaced, "key_id")}, time_at(replaced, "ends_at")};
+  }
+  return event;
 }
 
 // The event that data of the newest version of a type says; `upcast` if an older one was stored.
@@ -203,12 +267,13 @@ Event event_from(std::string_view type, const json::object& data, bool upcast) {
     return ContactCreated{contact_at(data), changes_at(data)};
   }
   if (type == contact_deleted) return ContactDeleted{contact_at(data), number_at(data, "version")};
-  if (type == api_key_created) return key_created_from(data);
+  if (type == api_key_created_v3) return key_created_from(data);
   if (type == api_key_revoked) return ApiKeyRevoked{std::string{text_at(data, "key_id")}};
   if (type == request_answered) return answered_from(data);
   if (type == writer_claimed_v2) {
     return WriterClaimed{std::string{text_at(data, "writer")}, partitions_at(data, upcast)};
   }
+  if (auto event = read_webhook_event(type, data)) return *std::move(event);
   throw Unreadable("this release knows no such type; start one that does");
 }
 
@@ -219,7 +284,9 @@ Event event_from_stored(std::string_view type, json::object& data) {
   if (stored == all_types.end()) return event_from(type, data, false);
   const auto* newest = stored;
   for (; newest->to_next != nullptr; ++newest) newest->to_next(data);
-  return event_from(newest->name, data, newest != stored);
+  Event event = event_from(newest->name, data, newest != stored);
+  if (type_of(event) != type) throw Unreadable("its data is that of another version");
+  return event;
 }
 
 // The data of a created or updated contact, read along the text that encode_data() writes, without
@@ -229,10 +296,9 @@ class PlainReader {
  public:
   explicit PlainReader(std::string_view text) : rest_(text) {}
 
-  // Without escapes and beyond-ASCII characters, any JSON string is canonical.
+  // Without escapes, any JSON string is canonical; in UTF-8, which it must be.
   static bool is_plain(std::string_view text) {
-    return std::all_of(text.begin(), text.end(),
-                       [](char c) { return c >= 0x20 && c < 0x7F && c != '\\'; });
+    return text.find('\\') == std::string_view::npos && is_utf8_without_controls(text);
   }
 
   std::optional<ContactUpdated> read() {
@@ -257,9 +323,11 @@ class PlainReader {
     rest_.remove_prefix(text.size());
     return true;
   }
+  // As JSON writes it, and no larger than what the slow path reads.
   bool take_number(Version& number) {
+    if (rest_.size() > 1 && rest_[0] == '0' && rest_[1] >= '0' && rest_[1] <= '9') return false;
     const auto [end, ec] = std::from_chars(rest_.data(), rest_.data() + rest_.size(), number);
-    if (ec != std::errc{}) return false;
+    if (ec != std::errc{} || number > version_max) return false;
     rest_.remove_prefix(static_cast<std::size_t>(end - rest_.data()));
     return true;
   }
@@ -302,12 +370,21 @@ struct TypeName {
   std::string_view operator()(const ContactCreated&) const { return contact_created; }
   std::string_view operator()(const ContactUpdated&) const { return contact_updated; }
   std::string_view operator()(const ContactDeleted&) const { return contact_deleted; }
-  std::string_view operator()(const ApiKeyCreated&) const { return api_key_created; }
+  std::string_view operator()(const ApiKeyCreated& event) const {
+    if (event.scopes.webhooks != Scope::none) return api_key_created_v3;
+    return event.expires_at || event.replaces ? api_key_created_v2 : api_key_created_v1;
+  }
   std::string_view operator()(const ApiKeyRevoked&) const { return api_key_revoked; }
   std::string_view operator()(const RequestAnswered&) const { return request_answered; }
   std::string_view operator()(const WriterClaimed& event) const {
     return event.partitions == 0 ? writer_claimed_v1 : writer_claimed_v2;
   }
+  std::string_view operator()(const WebhookCreated&) const { return webhook_created; }
+  std::string_view operator()(const WebhookUpdated&) const { return webhook_updated; }
+  std::string_view operator()(const WebhookDisabled&) const { return webhook_disabled; }
+  std::string_view operator()(const WebhookSecretRotated&) const { return webhook_secret_rotated; }
+  std::string_view operator()(const WebhookDeleted&) const { return webhook_deleted; }
+  std::string_view operator()(const WebhookProgressed&) const { return webhook_progressed; }
 };
 
 struct RejectionEncoder {
@@ -329,6 +406,8 @@ struct RejectionEncoder {
   void operator()(const VersionNotFound& missing) const {
     out += R"({"reason":"version_not_found","asked":)" + std::to_string(missing.asked) + '}';
   }
+  void operator()(const WebhookNotFound&) const { out += R"({"reason":"webhook_not_found"})"; }
+  void operator()(const TooManyWebhooks&) const { out += R"({"reason":"too_many_webhooks"})"; }
 };
 
 Rejection rejection_from(const json::object& object) {
@@ -337,6 +416,8 @@ Rejection rejection_from(const json::object& object) {
   if (reason == "email_taken") return EmailTaken{contact_at(object, "holder")};
   if (reason == "api_key_not_found") return ApiKeyNotFound{};
   if (reason == "version_not_found") return VersionNotFound{number_at(object, "asked")};
+  if (reason == "webhook_not_found") return WebhookNotFound{};
+  if (reason == "too_many_webhooks") return TooManyWebhooks{};
   if (reason != "version_mismatch") throw Unreadable("an unknown rejection");
   VersionMismatch mismatch{number_at(object, "current"), {}};
   for (const json::value& item : object.at("changed").as_array()) {

@@ -8,6 +8,7 @@
 
 #include "domain/contact/contact.hpp"
 #include "domain/ids.hpp"
+#include "domain/organization/webhook_events.hpp"
 #include "domain/rejection.hpp"
 
 // The facts. Their stored names and forms are in event_codec.hpp; both are frozen.
@@ -42,8 +43,17 @@ std::optional<Scope> scope_named(std::string_view name);
 
 struct Scopes {
   Scope contacts = Scope::none;
+  Scope webhooks = Scope::none;
 
   auto operator<=>(const Scopes&) const = default;
+};
+
+// The key that a new one takes the place of, and when it ends, if it doesn't end before.
+struct ReplacedKey {
+  KeyId key;
+  Instant ends_at;
+
+  auto operator<=>(const ReplacedKey&) const = default;
 };
 
 struct ApiKeyCreated {
@@ -51,6 +61,9 @@ struct ApiKeyCreated {
   std::string name;
   Scopes scopes;
   Digest secret_hash{};  // SHA-256 of the whole key as the client sends it
+  // Neither: version 1 of the event.
+  std::optional<Instant> expires_at = {};
+  std::optional<ReplacedKey> replaces = {};
 
   auto operator<=>(const ApiKeyCreated&) const = default;
 };
@@ -78,8 +91,10 @@ struct WriterClaimed {
   auto operator<=>(const WriterClaimed&) const = default;
 };
 
-using Event = std::variant<ContactCreated, ContactUpdated, ContactDeleted, ApiKeyCreated,
-                           ApiKeyRevoked, RequestAnswered, WriterClaimed>;
+using Event =
+    std::variant<ContactCreated, ContactUpdated, ContactDeleted, ApiKeyCreated, ApiKeyRevoked,
+                 RequestAnswered, WriterClaimed, WebhookCreated, WebhookUpdated, WebhookDisabled,
+                 WebhookSecretRotated, WebhookDeleted, WebhookProgressed>;
 
 // Ties an event to the request that carried an Idempotency-Key.
 struct IdempotencyStamp {

@@ -1,6 +1,8 @@
 #include "domain/json_text.hpp"
 
 #include <array>
+#include <cstdint>
+#include <cstring>
 
 namespace contactd::domain {
 namespace {
@@ -75,7 +77,48 @@ std::optional<std::size_t> array_length(std::string_view json) {
   return std::nullopt;
 }
 
+std::uint64_t each_byte(std::uint64_t byte) { return byte * 0x0101010101010101U; }
+
+// How many of the first bytes, in whole words, are ASCII and no control characters.
+std::size_t ascii_length(std::string_view text) {
+  std::size_t at = 0;
+  for (std::uint64_t word = 0; at + sizeof(word) <= text.size(); at += sizeof(word)) {
+    std::memcpy(&word, text.data() + at, sizeof(word));
+    const std::uint64_t control = (word - each_byte(0x20)) & ~word;
+    if (((word | control) & each_byte(0x80)) != 0) break;
+  }
+  return at;
+}
+
+// The length of the character that `text` begins with; 0 if it is none, or a control character.
+std::size_t character_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
+  };
+  const auto continues = [&](std::size_t i) { return byte(i) >= 0x80U && byte(i) <= 0xBFU; };
+  const unsigned first = byte(0);
+  if (first < 0x80U) return first >= 0x20U ? 1 : 0;
+  if (first < 0xC2U || first > 0xF4U || !continues(1)) return 0;
+  if (first < 0xE0U) return 2;
+  // No longer than need be, no surrogate, none past U+10FFFF.
+  const bool wrong = (first == 0xE0U && byte(1) < 0xA0U) || (first == 0xEDU && byte(1) > 0x9FU) ||
+                     (first == 0xF0U && byte(1) < 0x90U) || (first == 0xF4U && byte(1) > 0x8FU);
+  if (wrong || !continues(2)) return 0;
+  if (first < 0xF0U) return 3;
+  return continues(3) ? 4 : 0;
+}
+
 }  // namespace
+
+bool is_utf8_without_controls(std::string_view text) {
+  for (;;) {
+    text.remove_prefix(ascii_length(text));
+    if (text.empty()) return true;
+    const std::size_t length = character_length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+}
 
 void append_json_string(std::string& out, std::string_view text) {
   out += '"';

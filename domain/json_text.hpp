@@ -16,6 +16,9 @@ namespace contactd::domain {
 void append_json_string(std::string& out, std::string_view text);
 std::string json_string(std::string_view text);
 
+// Whether `text` is valid UTF-8 (RFC 3629) without control characters (U+0000 to U+001F).
+bool is_utf8_without_controls(std::string_view text);
+
 // The length of the JSON value that `json` starts with, if that is null, a string or an array of
 // strings in canonical text; nothing otherwise. Linear in that length; reads nothing past it.
 std::optional<std::size_t> canonical_value_length(std::string_view json);

@@ -40,7 +40,17 @@ struct ApiKeyNotFound {
   auto operator<=>(const ApiKeyNotFound&) const = default;
 };
 
-using Rejection =
-    std::variant<ContactNotFound, EmailTaken, VersionMismatch, ApiKeyNotFound, VersionNotFound>;
+// Unknown, deleted, or another organization's.
+struct WebhookNotFound {
+  auto operator<=>(const WebhookNotFound&) const = default;
+};
+
+// The organization has as many as it may have.
+struct TooManyWebhooks {
+  auto operator<=>(const TooManyWebhooks&) const = default;
+};
+
+using Rejection = std::variant<ContactNotFound, EmailTaken, VersionMismatch, ApiKeyNotFound,
+                               VersionNotFound, WebhookNotFound, TooManyWebhooks>;
 
 }  // namespace contactd::domain

@@ -1,6 +1,8 @@
 #include "infra/batch_decider.hpp"
 
+#include <algorithm>
 #include <cassert>
+#include <cstdlib>
 
 #include "domain/contact/decide.hpp"
 #include "infra/random.hpp"
@@ -100,8 +102,21 @@ Decision BatchDecider::decide_on(const Submission&, const CreateApiKey& command)
   return domain::decide(command);
 }
 
+Decision BatchDecider::decide_on(const Submission&, const RotateApiKey& command) {
+  return domain::decide(command, store_.api_key(command.old));
+}
+
 Decision BatchDecider::decide_on(const Submission&, const RevokeApiKey& command) {
   return domain::decide(command, store_.api_key(command.key));
+}
+
+Decision BatchDecider::decide_on(const Submission& submission, const CreateWebhook& command) {
+  return domain::decide(command, count_webhooks(submission.organization));
+}
+
+template <class WebhookCommand>
+Decision BatchDecider::decide_on(const Submission& submission, const WebhookCommand& command) {
+  return domain::decide(command, webhook(submission.organization, command.webhook));
 }
 
 BatchDecider::Settled BatchDecider::settle(const Submission& submission, Decision decision) {
@@ -119,20 +134,20 @@ BatchDecider::Settled BatchDecider::accept(const Submission& submission, Event e
     return {Outcome{DeletedAnswer{deleted->contact}}};
   }
   if (const auto* key = std::get_if<ApiKeyCreated>(&fact)) {
-    return {Outcome{ApiKeyCreatedAnswer{
-        {key->key, submission.organization, key->name, key->scopes, key->secret_hash, now_, {}}}}};
+    return {Outcome{ApiKeyCreatedAnswer{key_made_by(*key, submission.organization, now_)}}};
   }
   if (const auto* key = std::get_if<ApiKeyRevoked>(&fact)) {
     return {Outcome{ApiKeyRevokedAnswer{key->key}}};
+  }
+  if (const auto* id = webhook_of(fact)) {
+    return {webhook_outcome(submission.organization, *id)};
   }
   return {std::nullopt, last_event(), created};
 }
 
 BatchDecider::Settled BatchDecider::nothing_to_do(const Submission& submission) {
   const ContactId* contact = contact_of(submission.command);
-  if (contact == nullptr) {
-    return {Outcome{ApiKeyRevokedAnswer{std::get<RevokeApiKey>(submission.command).key}}};
-  }
+  if (contact == nullptr) return {other_outcome(submission)};
   if (submission.idempotency) {
     record(submission, RequestAnswered{*contact});
     return {std::nullopt, last_event(), false};
@@ -140,6 +155,28 @@ BatchDecider::Settled BatchDecider::nothing_to_do(const Submission& submission) 
   const Source& source = pending(submission.organization, *contact).source;
   if (source.results != nullptr) return {std::nullopt, source, false};
   return {contact_outcome(*confirmed_.contact(submission.organization, *contact), false)};
+}
+
+// Of a command about no contact that had nothing to do.
+Outcome BatchDecider::other_outcome(const Submission& submission) const {
+  return std::visit(
+      [&](const auto& command) -> Outcome {
+        if constexpr (requires { command.webhook; }) {
+          return webhook_outcome(submission.organization, command.webhook);
+        } else if constexpr (requires { command.key; }) {
+          return {ApiKeyRevokedAnswer{command.key}};
+        } else {
+          std::abort();
+        }
+      },
+      submission.command);
+}
+
+Outcome BatchDecider::webhook_outcome(const OrganizationId& organization,
+                                      const WebhookId& id) const {
+  auto known = webhook(organization, id);
+  if (!known) return {WebhookDeletedAnswer{id}};
+  return {WebhookAnswer{*std::move(known)}};
 }
 
 BatchDecider::Settled BatchDecider::reject(const Submission& submission, Rejection rejection) {
@@ -155,7 +192,14 @@ void BatchDecider::record(const Submission& submission, Event event) {
 
 void BatchDecider::note(const Submission& submission, const RecordedEvent& event) {
   const ContactId* contact = contact_of(submission.command);
-  if (contact == nullptr) return;
+  if (contact == nullptr) {
+    const WebhookId* id = webhook_of(event.event);
+    if (id == nullptr) return;
+    // What begins at the offset isn't known yet, and no rule asks for it.
+    auto after = evolve(webhook(submission.organization, *id), event, 0);
+    webhooks_[projections::keys::webhook(submission.organization, *id)] = std::move(after);
+    return;
+  }
   Pending& entry = pending(submission.organization, *contact);
   emails_.apply(submission.organization, entry.contact(), event.event);
   entry.unapplied = events_.size() - 1;
@@ -177,6 +221,35 @@ void BatchDecider::Pending::apply(const RecordedEvent& event) {
       },
       event.event);
   unapplied.reset();
+}
+
+std::optional<Webhook> BatchDecider::webhook(const OrganizationId& organization,
+                                             const WebhookId& id) const {
+  const std::string key = projections::keys::webhook(organization, id);
+  if (const auto own = webhooks_.find(key); own != webhooks_.end()) return own->second;
+  for (const auto& base : bases_) {
+    const auto found = base->webhooks_.find(key);
+    if (found != base->webhooks_.end()) return found->second;
+  }
+  return store_.webhook(organization, id);
+}
+
+std::size_t BatchDecider::count_webhooks(const OrganizationId& organization) const {
+  std::map<std::string, bool> there;
+  for (const Webhook& known : store_.webhooks(organization)) {
+    there[projections::keys::webhook(organization, known.id)] = true;
+  }
+  const std::string prefix = projections::keys::organization(organization);
+  const auto add = [&](const auto& touched) {
+    for (auto at = touched.lower_bound(prefix);
+         at != touched.end() && at->first.starts_with(prefix); ++at) {
+      there[at->first] = at->second.has_value();
+    }
+  };
+  for (auto base = bases_.rbegin(); base != bases_.rend(); ++base) add((*base)->webhooks_);
+  add(webhooks_);
+  return static_cast<std::size_t>(
+      std::count_if(there.begin(), there.end(), [](const auto& one) { return one.second; }));
 }
 
 std::optional<ContactId> BatchDecider::holder_of(const Submission& submission,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -92,7 +93,12 @@ class BatchDecider {
   domain::Decision decide_on(const Submission& submission, const domain::DeleteContact& command);
   domain::Decision decide_on(const Submission& submission, const domain::RevertContact& command);
   domain::Decision decide_on(const Submission& submission, const domain::CreateApiKey& command);
+  domain::Decision decide_on(const Submission& submission, const domain::RotateApiKey& command);
   domain::Decision decide_on(const Submission& submission, const domain::RevokeApiKey& command);
+  domain::Decision decide_on(const Submission& submission, const domain::CreateWebhook& command);
+  // The other commands about webhooks.
+  template <class WebhookCommand>
+  domain::Decision decide_on(const Submission& submission, const WebhookCommand& command);
 
   std::optional<domain::ContactId> holder_of(const Submission& submission,
                                              const domain::ContactPatch& patch) const;
@@ -102,6 +108,13 @@ class BatchDecider {
   Pending before(const std::string& key, const domain::OrganizationId& organization,
                  const domain::ContactId& contact) const;
   void note(const Submission& submission, const domain::RecordedEvent& event);
+  // As what was decided so far has left them.
+  std::optional<domain::Webhook> webhook(const domain::OrganizationId& organization,
+                                         const domain::WebhookId& id) const;
+  std::size_t count_webhooks(const domain::OrganizationId& organization) const;
+  Outcome other_outcome(const Submission& submission) const;
+  Outcome webhook_outcome(const domain::OrganizationId& organization,
+                          const domain::WebhookId& id) const;
   void record(const Submission& submission, domain::Event event);
   Source last_event() const { return {results_, events_.size() - 1}; }
 
@@ -116,6 +129,8 @@ class BatchDecider {
 
   domain::EmailRegistry emails_;
   std::unordered_map<std::string, Pending> contacts_;
+  // Those that the batch has touched, by key; nothing: deleted.
+  std::map<std::string, std::optional<domain::Webhook>> webhooks_;
   std::vector<domain::RecordedEvent> events_;
   std::vector<std::string> canonical_;
   // Apart from the rest, so that who waits for one of them doesn't keep all of the batch.

@@ -82,9 +82,15 @@ struct Unreadable : std::runtime_error {
 class Headers {
  public:
   explicit Headers(std::span<const KafkaHeaderView> headers) {
+    // contactd writes them in this order, so that each is mostly the next one.
+    auto next = header_names.begin();
     for (const auto& [name, value] : headers) {
-      const auto known = std::find(header_names.begin(), header_names.end(), name);
-      if (known == header_names.end()) continue;
+      auto known = std::find(next, header_names.end(), name);
+      if (known == header_names.end()) {
+        known = std::find(header_names.begin(), next, name);
+        if (known == next) continue;
+      }
+      next = known + 1;
       auto& place = values_[static_cast<std::size_t>(known - header_names.begin())];
       if (!place) {
         place = value;

@@ -1,5 +1,6 @@
 #include "infra/embedded_event_log.hpp"
 
+#include <rocksdb/listener.h>
 #include <stdlib.h>
 
 #include <array>
@@ -7,6 +8,7 @@
 #include <condition_variable>
 #include <cstring>
 #include <mutex>
+#include <shared_mutex>
 #include <thread>
 
 #include "infra/errors.hpp"
@@ -24,8 +26,19 @@ constexpr int write_buffers_max = 3;
 // Written over again instead of made anew: syncing a file that doesn't grow is cheaper.
 constexpr std::size_t recycled_wal_files = 2;
 
-rocksdb::DBOptions database_options() {
+// Keeps RocksDB from going on by itself after a full disk: it writes to the file in which a write
+// has failed, and an assertion of Debian's build ends the process for that.
+class NoRecovery final : public rocksdb::EventListener {
+ public:
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status,
+                            bool* auto_recovery) override {
+    *auto_recovery = false;
+  }
+};
+
+rocksdb::DBOptions database_options(rocksdb::Env* env) {
   rocksdb::DBOptions options;
+  if (env != nullptr) options.env = env;
   options.create_if_missing = true;
   options.paranoid_checks = true;
   // What follows a torn record was never acknowledged; what precedes it was. That nothing follows
@@ -34,8 +47,7 @@ rocksdb::DBOptions database_options() {
   options.recycle_log_file_num = recycled_wal_files;
   options.max_background_jobs = 2;
   options.allow_concurrent_memtable_write = false;  // one thread writes
-  options.info_log_level = rocksdb::WARN_LEVEL;
-  options.keep_log_file_num = 2;
+  options.listeners = {std::make_shared<NoRecovery>()};
   return options;
 }
 
@@ -106,11 +118,11 @@ LogSlice read_records(const RocksDb& db, std::uint64_t from, std::uint64_t end,
 }
 
 // RocksDB would read a damaged write-ahead log up to the damage, forget the rest, and delete it.
-void require_nothing_would_be_forgotten(const std::filesystem::path& directory) {
+void require_nothing_would_be_forgotten(const std::filesystem::path& directory, rocksdb::Env* env) {
   const auto damage = find_wal_damage(directory);
   if (!damage) return;
   rocksdb::DB* opened = nullptr;
-  const auto status = rocksdb::DB::OpenForReadOnly({database_options(), record_options()},
+  const auto status = rocksdb::DB::OpenForReadOnly({database_options(env), record_options()},
                                                    directory.string(), &opened);
   const std::unique_ptr<rocksdb::DB> db{opened};
   // What is behind the damage may be in a table since.
@@ -120,12 +132,11 @@ void require_nothing_would_be_forgotten(const std::filesystem::path& directory) 
                        ", with acknowledged records behind it; restore it from a backup");
 }
 
-class EmbeddedEventLog final : public EventLog {
+class RocksDbEventLog final : public EmbeddedEventLog {
  public:
-  explicit EmbeddedEventLog(const std::filesystem::path& directory)
-      : db_((require_nothing_would_be_forgotten(directory), directory), database_options(),
-            {{"default", record_options()}}) {
-    end_ = end_of(db_);
+  RocksDbEventLog(std::filesystem::path directory, rocksdb::Env* env)
+      : directory_(std::move(directory)), env_(env) {
+    open();
   }
 
   std::uint32_t partition_count() const override { return 1; }
@@ -133,6 +144,7 @@ class EmbeddedEventLog final : public EventLog {
   Claim claim(std::uint32_t partition, const domain::RecordedEvent& proposal) override {
     assert(partition == only_partition);
     const std::lock_guard lock{append_mutex_};
+    if (full_) reopen();
     const std::uint64_t epoch = end_offset(partition);
     const auto status = write({&proposal, 1}, {});
     if (!status.ok()) throw LogUnavailable(failed("claim", status));
@@ -157,13 +169,21 @@ class EmbeddedEventLog final : public EventLog {
   }
 
   LogSlice read(std::uint32_t, std::uint64_t from, std::size_t count_max) override {
+    const std::shared_lock lock{db_mutex_};
+    if (db_ == nullptr) throw LogUnavailable("the embedded log's disk is full; free space");
     // What lies past it is written, but not yet known to be synced.
-    return read_records(db_, from, end_offset(only_partition), count_max);
+    return read_records(*db_, from, end_offset(only_partition), count_max);
   }
 
   bool wait(std::uint32_t, std::uint64_t from, std::chrono::milliseconds patience) override {
     std::unique_lock lock{end_mutex_};
     return grown_.wait_for(lock, patience, [&] { return from < end_; });
+  }
+
+  void copy_to(const std::filesystem::path& directory) override {
+    const std::shared_lock lock{db_mutex_};
+    if (db_ == nullptr) throw LogUnavailable("the embedded log's disk is full; free space");
+    db_->copy_to(directory);
   }
 
   std::uint64_t end_offset(std::uint32_t) override {
@@ -182,6 +202,28 @@ class EmbeddedEventLog final : public EventLog {
               rocksdb::SliceParts{value_parts.data(), static_cast<int>(value_parts.size())});
   }
 
+  void open() {
+    require_nothing_would_be_forgotten(directory_, env_);
+    db_ = std::make_unique<RocksDb>(directory_, database_options(env_),
+                                    std::vector<RocksDb::Family>{{"default", record_options()}});
+    const std::lock_guard lock{end_mutex_};
+    end_ = end_of(*db_);
+    grown_.notify_all();
+  }
+
+  // After a full disk. After any other failed write no more is taken until contactd is started
+  // again: what a disk has of a sync that failed nobody can say. Guarded by append_mutex_.
+  void reopen() {
+    const std::unique_lock lock{db_mutex_};
+    db_.reset();
+    try {
+      open();
+    } catch (const StoreUnavailable& problem) {
+      throw LogUnavailable(problem.what());
+    }
+    full_ = false;
+  }
+
   // Guarded by append_mutex_. Returns once the records are on the disk.
   rocksdb::Status write(std::span<const domain::RecordedEvent> events,
                         std::span<const std::string> canonical) {
@@ -198,19 +240,27 @@ class EmbeddedEventLog final : public EventLog {
     }
     rocksdb::WriteOptions options;
     options.sync = true;
-    const auto status = db_->Write(options, &batch);
+    const auto status = (*db_)->Write(options, &batch);
     if (status.ok()) {
       const std::lock_guard lock{end_mutex_};
       end_ = offset;
       grown_.notify_all();
+    } else if (status.IsNoSpace()) {
+      full_ = true;
     }
     return status;
   }
 
-  RocksDb db_;
+  const std::filesystem::path directory_;
+  rocksdb::Env* const env_;
+  // Changed with append_mutex_ and db_mutex_ held, so that either will do to use it. Null after a
+  // full disk, until there is room to open it again; full_ is true then.
+  std::unique_ptr<RocksDb> db_;
+  std::shared_mutex db_mutex_;
   // Guarded by append_mutex_.
   std::mutex append_mutex_;
   std::uint64_t claimed_ = no_claim;
+  bool full_ = false;  // the disk was, at the last write
   // Guarded by end_mutex_: one past the last record known to be synced.
   std::mutex end_mutex_;
   std::condition_variable grown_;
@@ -249,7 +299,8 @@ std::unique_ptr<RocksDb> open_beside_its_writer(const std::filesystem::path& dir
 class EmbeddedLogReader final : public LogReader {
  public:
   explicit EmbeddedLogReader(const std::filesystem::path& directory)
-      : db_((require_nothing_would_be_forgotten(directory), open_beside_its_writer(directory))) {}
+      : db_((require_nothing_would_be_forgotten(directory, nullptr),
+             open_beside_its_writer(directory))) {}
 
   std::uint32_t partition_count() const override { return 1; }
 
@@ -293,9 +344,10 @@ class EmbeddedLogReader final : public LogReader {
 
 }  // namespace
 
-std::unique_ptr<EventLog> open_embedded_event_log(const std::filesystem::path& directory) {
+std::unique_ptr<EmbeddedEventLog> open_embedded_event_log(const std::filesystem::path& directory,
+                                                          rocksdb::Env* env) {
   try {
-    return std::make_unique<EmbeddedEventLog>(directory);
+    return std::make_unique<RocksDbEventLog>(directory, env);
   } catch (const StoreUnavailable& problem) {
     throw LogUnavailable(problem.what());
   }

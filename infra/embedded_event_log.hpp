@@ -5,13 +5,26 @@
 
 #include "infra/event_log.hpp"
 
+namespace rocksdb {
+class Env;
+}
+
 namespace contactd::infra {
+
+class EmbeddedEventLog : public EventLog {
+ public:
+  // Copies all that was committed before, and perhaps more, as of one moment, into a log in
+  // `directory`, which must not exist. May be called from any thread.
+  virtual void copy_to(const std::filesystem::path& directory) = 0;
+};
 
 // The log for one process without a broker: a RocksDB database of its own, one partition, each
 // batch written and synced to disk as one. A second process on the same directory is refused by
-// RocksDB's lock. Offsets count from 0 without gaps.
+// RocksDB's lock. Offsets count from 0 without gaps. Several threads may read it at once.
+// On the disk that `env` stands for, or else the machine's.
 // Throws LogUnavailable if the directory can't be opened.
-std::unique_ptr<EventLog> open_embedded_event_log(const std::filesystem::path& directory);
+std::unique_ptr<EmbeddedEventLog> open_embedded_event_log(const std::filesystem::path& directory,
+                                                          rocksdb::Env* env = nullptr);
 
 // The same log for reading only: also while another process writes it, and of a directory that may
 // not be written to. Needs a moment of a temporary directory.

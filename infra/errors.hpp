@@ -15,8 +15,18 @@ struct LogUnavailable : Unavailable {
   using Unavailable::Unavailable;
 };
 
+// No broker of the log answers; one may at any time.
+struct LogAway : LogUnavailable {
+  using LogUnavailable::LogUnavailable;
+};
+
 struct StoreUnavailable : Unavailable {
   using Unavailable::Unavailable;
+};
+
+// A database's files are there but don't fit together: one is missing or corrupt.
+struct StoreDamaged : StoreUnavailable {
+  using StoreUnavailable::StoreUnavailable;
 };
 
 }  // namespace contactd::infra

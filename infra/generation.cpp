@@ -88,7 +88,9 @@ void Generation::remove_range(Table table, std::string begin, std::string end) {
 }
 
 Generation::Contact& Generation::contact(std::string_view key) {
-  return contacts_.try_emplace(key).first->second;
+  // An event's row and its history come one after the other.
+  if (last_ == nullptr || last_->first != key) last_ = &*contacts_.try_emplace(key).first;
+  return last_->second;
 }
 
 void Generation::set(Table table, std::string key, Row row) {
@@ -169,22 +171,35 @@ void Generation::feed_entries(std::string_view begin, std::string_view end,
 
 void Generation::update_entries(std::string_view begin, std::string_view end,
                                 std::vector<Entry>& out) const {
-  const auto append = [&](const Updates& updates) {
-    for (const Update& update : updates.rows) {
-      if (!update.gone && within(update.key, begin, end)) out.emplace_back(update.key, &update.row);
-    }
-    for (const std::string& key : updates.removed) {
-      if (within(key, begin, end)) out.emplace_back(key, &removed_row);
-    }
-  };
   // A range within one organization is what readers ask for.
   const auto one = begin.empty() ? updates_.end() : updates_.find(organization_part(begin));
   if (one != updates_.end() && end.starts_with(one->first)) {
-    append(one->second);
-  } else {
-    for (const auto& [organization, updates] : updates_) append(updates);
+    return append_updates(one->second, begin, end, out);
   }
-  sort_by_key(out, [](const Entry& entry) { return entry.first; });
+  std::vector<const ByKey<Updates>::value_type*> organizations;
+  organizations.reserve(updates_.size());
+  for (const auto& entry : updates_) organizations.push_back(&entry);
+  sort_by_key(organizations, [](const auto* entry) { return std::string_view{entry->first}; });
+  for (const auto* entry : organizations) append_updates(entry->second, begin, end, out);
+}
+
+void Generation::append_updates(const Updates& updates, std::string_view begin,
+                                std::string_view end, std::vector<Entry>& out) {
+  const auto first = static_cast<std::ptrdiff_t>(out.size());
+  std::vector<Entry> removed;
+  for (const std::string& key : updates.removed) {
+    if (within(key, begin, end)) removed.emplace_back(key, &removed_row);
+  }
+  sort_by_key(removed, [](const Entry& entry) { return entry.first; });
+  out.insert(out.end(), removed.begin(), removed.end());
+  const auto middle = static_cast<std::ptrdiff_t>(out.size());
+  for (const Update& update : updates.rows) {
+    if (!update.gone && within(update.key, begin, end)) out.emplace_back(update.key, &update.row);
+  }
+  // What older generations had comes first, as the log's events do.
+  const auto behind = out.begin() + middle;
+  if (removed.empty() || behind == out.end() || *(behind - 1) < *behind) return;
+  std::inplace_merge(out.begin() + first, behind, out.end());
 }
 
 const Generation::Row* Generation::find_in_updates(std::string_view key) const {

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "infra/key_hash.hpp"
 #include "projections/key_layout.hpp"
 
 namespace contactd::infra {
@@ -47,6 +48,13 @@ class Generation {
   // `end` is the end of the table. The entries hold until the next change.
   void entries(Table table, std::string_view begin, std::string_view end,
                std::vector<Entry>& out) const;
+  // Calls `visit` with the key and the row of each contact that it says something of, in no order.
+  template <class Visit>
+  void visit_contacts(const Visit& visit) const {
+    for (const auto& [key, contact] : contacts_) {
+      if (contact.touched) visit(std::string_view{key}, contact.row);
+    }
+  }
   // The rows of feed of the organization with that prefix, in order; null if it has none here.
   using FeedRows = std::vector<std::pair<std::string, Row>>;
   const FeedRows* feed_of(std::string_view organization_prefix) const;
@@ -59,13 +67,6 @@ class Generation {
   bool empty() const { return bytes_ == 0; }
 
  private:
-  // Look-ups by a view of a key.
-  struct Hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view key) const noexcept {
-      return std::hash<std::string_view>{}(key);
-    }
-  };
   using Rows = absl::btree_map<std::string, Row, std::less<>>;
   struct Contact {
     bool touched = false;  // `row` says something
@@ -103,13 +104,16 @@ class Generation {
   void update_entries(std::string_view begin, std::string_view end, std::vector<Entry>& out) const;
   void contact_entries(std::string_view begin, std::string_view end, std::vector<Entry>& out) const;
   void history_entries(std::string_view begin, std::string_view end, std::vector<Entry>& out) const;
+  static void append_updates(const Updates& updates, std::string_view begin, std::string_view end,
+                             std::vector<Entry>& out);
   static void append_history(const Contact& contact, std::string_view begin, std::string_view end,
                              std::vector<Entry>& out);
 
   template <class Value>
-  using ByKey = absl::flat_hash_map<std::string, Value, Hash, std::equal_to<>>;
+  using ByKey = absl::flat_hash_map<std::string, Value, KeyHash, std::equal_to<>>;
 
   ByKey<Contact> contacts_;                          // tables contacts and history
+  ByKey<Contact>::value_type* last_ = nullptr;       // the one of them that was written last
   ByKey<Updates> updates_;                           // table by_update, by organization
   ByKey<FeedRows> feeds_;                            // table feed, by organization
   std::array<Rows, projections::table_count> rows_;  // the others

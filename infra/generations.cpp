@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
 
 #include "infra/errors.hpp"
 #include "infra/log.hpp"
@@ -33,12 +32,12 @@ void require(const rocksdb::Status& status) {
 }
 
 // A crash may have left some.
-void remove_leftovers(const std::string& directory) {
-  std::error_code ignored;
-  for (const auto& file : std::filesystem::directory_iterator(directory, ignored)) {
-    if (file.path().filename().string().starts_with(file_prefix)) {
-      std::filesystem::remove(file.path(), ignored);
-    }
+void remove_leftovers(rocksdb::DB& db) {
+  std::vector<std::string> files;
+  db.GetEnv()->GetChildren(db.GetName(), &files).PermitUncheckedError();
+  for (const std::string& file : files) {
+    if (!file.starts_with(file_prefix)) continue;
+    db.GetEnv()->DeleteFile(db.GetName() + '/' + file).PermitUncheckedError();
   }
 }
 
@@ -52,7 +51,7 @@ bool Overlay::hides(std::string_view key) const {
 
 Generations::Generations(const RocksDb& db, OnFlushed on_flushed)
     : db_(db), on_flushed_(std::move(on_flushed)) {
-  remove_leftovers(db_->GetName());
+  remove_leftovers(*db_);
   flusher_ = std::jthread{[this](std::stop_token stop) {
     pthread_setname_np(pthread_self(), "flusher");  // for top, perf and gdb
     // Requests go first. Of this thread alone; without the right to, it stays as it is.
@@ -218,7 +217,7 @@ void Generations::write_one(const Generation& generation) {
     one.options.write_global_seqno = false;
   }
   const auto status = db_->IngestExternalFiles(files);
-  if (!status.ok()) remove_leftovers(db_->GetName());
+  if (!status.ok()) remove_leftovers(*db_);
   require(status);
 }
 

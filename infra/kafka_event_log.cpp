@@ -13,13 +13,14 @@ namespace {
 
 // Where a partition's first claim is found: ahead of it are at most foreign records.
 constexpr std::size_t first_records = 16;
-constexpr std::chrono::milliseconds first_record_wait_max{2'000};
+constexpr std::chrono::milliseconds first_record_wait_max{30'000};
+constexpr std::chrono::milliseconds end_check_interval{200};
 
 class TopicEventLog final : public KafkaEventLog {
  public:
-  TopicEventLog(KafkaConfig config, Metrics& metrics)
+  TopicEventLog(KafkaConfig config, Metrics& metrics, const std::stop_token& stop)
       : config_(std::move(config)),
-        topic_(prepare_kafka_topic(config_, metrics)),
+        topic_(prepare_kafka_topic(config_, metrics, stop)),
         reader_(config_, metrics) {
     partitions_.reserve(topic_.partitions);
     for (std::uint32_t id = 0; id < topic_.partitions; ++id) {
@@ -63,11 +64,24 @@ class TopicEventLog final : public KafkaEventLog {
     kafka::PartitionReader reader;
   };
 
+  // Returns false if the partition has no record that anybody could read: if all that there is in
+  // it is Kafka's own, its end moves to where it begins once that has been read.
+  bool wait_for_first_record(Partition& partition) const {
+    const auto deadline = std::chrono::steady_clock::now() + first_record_wait_max;
+    while (partition.reader.end_offset() > 0) {
+      if (partition.reader.wait(0, end_check_interval)) return true;
+      if (std::chrono::steady_clock::now() < deadline) continue;
+      throw LogUnavailable("the Kafka topic " + config_.topic + " has records that can't be read " +
+                           "within " + std::to_string(first_record_wait_max.count() / 1000) +
+                           " seconds; check the brokers, and transactions that were left open");
+    }
+    return false;
+  }
+
   // The first claim of a partition has how many there were. One that has none says nothing.
   void check_recorded_partitions() {
     for (const auto& partition : partitions_) {
-      if (partition->reader.end_offset() == 0) continue;
-      if (!partition->reader.wait(0, first_record_wait_max)) continue;
+      if (!wait_for_first_record(*partition)) continue;
       for (const LogEntry& entry : partition->reader.read(0, first_records).entries) {
         const auto* const unreadable = std::get_if<UnreadableRecord>(&entry.record);
         if (unreadable == nullptr) continue;
@@ -87,8 +101,9 @@ class TopicEventLog final : public KafkaEventLog {
 
 }  // namespace
 
-std::unique_ptr<KafkaEventLog> open_kafka_event_log(const KafkaConfig& config, Metrics& metrics) {
-  return std::make_unique<TopicEventLog>(config, metrics);
+std::unique_ptr<KafkaEventLog> open_kafka_event_log(const KafkaConfig& config, Metrics& metrics,
+                                                    const std::stop_token& stop) {
+  return std::make_unique<TopicEventLog>(config, metrics, stop);
 }
 
 }  // namespace contactd::infra

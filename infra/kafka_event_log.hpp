@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <stop_token>
 #include <string>
 
 #include "infra/event_log.hpp"
@@ -19,7 +20,9 @@ class KafkaEventLog : public EventLog {
 };
 
 // Checks the topic first (kafka_topic.hpp). `metrics` must outlive the log.
-// Throws LogUnavailable if no broker answers, or the topic can't be used.
-std::unique_ptr<KafkaEventLog> open_kafka_event_log(const KafkaConfig& config, Metrics& metrics);
+// Throws LogAway if no broker answers for a bounded time, or soon once `stop` is requested; and
+// LogUnavailable if the topic can't be used.
+std::unique_ptr<KafkaEventLog> open_kafka_event_log(const KafkaConfig& config, Metrics& metrics,
+                                                    const std::stop_token& stop = {});
 
 }  // namespace contactd::infra

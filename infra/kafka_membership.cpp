@@ -1,7 +1,12 @@
 #include "infra/kafka_membership.hpp"
 
 #include <pthread.h>
+#include <time.h>
 
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
 #include <thread>
 
 #include "infra/errors.hpp"
@@ -20,6 +25,14 @@ constexpr auto heartbeat_interval_ms = "1000";
 // How long giving up partitions may hold up the group: longer than it can take.
 constexpr auto rebalance_timeout_ms = "60000";
 constexpr int poll_wait_ms = 100;
+
+// Goes on while the machine sleeps, too.
+std::chrono::milliseconds now() {
+  timespec time{};
+  clock_gettime(CLOCK_BOOTTIME, &time);
+  return std::chrono::seconds{time.tv_sec} + std::chrono::duration_cast<std::chrono::milliseconds>(
+                                                 std::chrono::nanoseconds{time.tv_nsec});
+}
 
 class Membership final : public KafkaMembership {
  public:
@@ -43,9 +56,10 @@ class Membership final : public KafkaMembership {
     rd_kafka_conf_set_rebalance_cb(conf.get(), on_rebalance);
     client_ = make_client(RD_KAFKA_CONSUMER, std::move(conf));
     rd_kafka_poll_set_consumer(client_.get());
-    const PartitionsPtr topics{rd_kafka_topic_partition_list_new(1)};
-    rd_kafka_topic_partition_list_add(topics.get(), config.topic.c_str(), RD_KAFKA_PARTITION_UA);
-    if (const auto error = rd_kafka_subscribe(client_.get(), topics.get())) {
+    session_timeout_ = session_timeout();
+    topics_.reset(rd_kafka_topic_partition_list_new(1));
+    rd_kafka_topic_partition_list_add(topics_.get(), config.topic.c_str(), RD_KAFKA_PARTITION_UA);
+    if (const auto error = rd_kafka_subscribe(client_.get(), topics_.get())) {
       throw LogUnavailable("can't join the group " + config.name_space + ": " + text_of(error));
     }
     thread_ = std::jthread{[this](std::stop_token stop) {
@@ -61,6 +75,8 @@ class Membership final : public KafkaMembership {
     thread_.join();
   }
 
+  bool silent() const override { return now() - alive_.load() > session_timeout_; }
+
  private:
   struct Context : ClientContext {
     Membership* membership = nullptr;
@@ -68,12 +84,32 @@ class Membership final : public KafkaMembership {
 
   void run(const std::stop_token& stop) {
     while (!stop.stop_requested()) {
+      if (silent()) join_anew();
+      alive_ = now();
       const MessagePtr message{rd_kafka_consumer_poll(client_.get(), poll_wait_ms)};
       if (message && message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         spdlog::warn("kafka group: {}", rd_kafka_message_errstr(message.get()));
       }
     }
     rd_kafka_consumer_close(client_.get());  // calls on_rebalance
+  }
+
+  // What applies: the user may have given another than ours.
+  std::chrono::milliseconds session_timeout() const {
+    std::array<char, 32> value{};
+    std::size_t size = value.size();
+    rd_kafka_conf_get(rd_kafka_conf(client_.get()), "session.timeout.ms", value.data(), &size);
+    return std::chrono::milliseconds{std::strtol(value.data(), nullptr, 10)};
+  }
+
+  void join_anew() {
+    spdlog::warn(
+        "kafka group: this instance stood still for longer than the group waits; joining "
+        "anew");
+    callbacks_.stood_still();
+    if (const auto error = rd_kafka_subscribe(client_.get(), topics_.get())) {
+      spdlog::warn("kafka group: can't join anew: {}", text_of(error));
+    }
   }
 
   static void on_rebalance(rd_kafka_t* client, rd_kafka_resp_err_t what,
@@ -91,6 +127,7 @@ class Membership final : public KafkaMembership {
       rd_kafka_pause_partitions(client, partitions);
       spdlog::info("kafka group: {} partitions are this instance's", ours.size());
       self.callbacks_.assigned(ours);
+      self.alive_ = now();
       return;
     }
     spdlog::info(
@@ -98,11 +135,15 @@ class Membership final : public KafkaMembership {
         rd_kafka_assignment_lost(client) != 0 ? ", and this instance had lost its own" : "");
     self.callbacks_.revoked();
     rd_kafka_assign(client, nullptr);
+    self.alive_ = now();  // giving up may have taken long
   }
 
   const Callbacks callbacks_;
   Context context_;
   ClientPtr client_;
+  PartitionsPtr topics_;
+  std::chrono::milliseconds session_timeout_{};
+  std::atomic<std::chrono::milliseconds> alive_{now()};  // when the thread last ran
   std::jthread thread_;
 };
 

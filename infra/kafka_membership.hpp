@@ -23,11 +23,17 @@ class KafkaMembership {
     // The group decides anew, or has lost us: none is ours, and nobody is known to own any.
     // Partitions must have been given up when it returns.
     std::function<void()> revoked;
+    // This process stood still for so long that the group may have given its partitions to others,
+    // who may have written them since. It joins anew, and so is told.
+    std::function<void()> stood_still;
   };
 
   virtual ~KafkaMembership() = default;
   // Leaves the group, having called `revoked` if partitions were ours.
   virtual void leave() = 0;
+  // Whether the process stands still now, or has only just been woken: nothing of what the group
+  // has said holds. Threads: any.
+  virtual bool silent() const = 0;
 };
 
 // Throws LogUnavailable. `metrics` must outlive it.

@@ -94,13 +94,13 @@ void PartitionReader::go_to(Lock& lock, std::uint64_t from) {
   started_ = true;
 }
 
-void PartitionReader::poll(Lock& lock, milliseconds patience, std::size_t count_max) {
-  std::array<rd_kafka_message_t*, poll_records_max> messages{};
+bool PartitionReader::poll(Lock& lock, milliseconds patience, std::size_t count_max) {
+  std::array<rd_kafka_message_t*, poll_records_max> messages;
+  const std::size_t wanted = std::min(count_max, messages.size());
   polling_ = true;
   lock.unlock();
-  const auto count =
-      rd_kafka_consume_batch_queue(queue_.get(), static_cast<int>(patience.count()),
-                                   messages.data(), std::min(count_max, messages.size()));
+  const auto count = rd_kafka_consume_batch_queue(queue_.get(), static_cast<int>(patience.count()),
+                                                  messages.data(), wanted);
   lock.lock();
   polling_ = false;
   for (auto i = 0; i < count; ++i) {
@@ -108,6 +108,7 @@ void PartitionReader::poll(Lock& lock, milliseconds patience, std::size_t count_
     take(*message);
   }
   polled_.notify_all();
+  return count == static_cast<ssize_t>(wanted);
 }
 
 void PartitionReader::take(const rd_kafka_message_t& message) {
@@ -150,8 +151,8 @@ void PartitionReader::take(const rd_kafka_message_t& message) {
 LogSlice PartitionReader::read(std::uint64_t from, std::size_t count_max) {
   Lock lock{mutex_};
   go_to(lock, from);
-  if (pending_.size() < count_max && !polling_) {
-    poll(lock, milliseconds::zero(), count_max - pending_.size());
+  for (bool more = true; more && pending_.size() < count_max && !polling_;) {
+    more = poll(lock, milliseconds::zero(), count_max - pending_.size());
   }
   LogSlice slice{{}, from};
   while (!pending_.empty() && slice.entries.size() < count_max) {
@@ -169,6 +170,7 @@ bool PartitionReader::wait(std::uint64_t from, milliseconds patience) {
   const auto deadline = Clock::now() + patience;
   Lock lock{mutex_};
   for (;;) {
+    if (started_ && from < given_) return true;  // one was given out already
     go_to(lock, from);
     if (has(from)) return true;
     const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());

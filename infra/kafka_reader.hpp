@@ -53,7 +53,8 @@ class PartitionReader {
 
   bool has(std::uint64_t from) const;
   void go_to(Lock& lock, std::uint64_t from);
-  void poll(Lock& lock, std::chrono::milliseconds patience, std::size_t count_max);
+  // Returns whether as many came as were wanted: there may be more.
+  bool poll(Lock& lock, std::chrono::milliseconds patience, std::size_t count_max);
   void take(const rd_kafka_message_t& message);
   void stop();
   std::string name() const;

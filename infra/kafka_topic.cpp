@@ -20,6 +20,7 @@ using Clock = std::chrono::steady_clock;
 // How long a start waits for a broker.
 constexpr milliseconds start_wait_max{30'000};
 constexpr milliseconds request_wait_max{5'000};
+constexpr milliseconds stop_check_interval{200};
 // A topic that was just made isn't known to every broker at once.
 constexpr milliseconds look_again_pause{100};
 constexpr auto safe_cleanup = "delete";
@@ -27,7 +28,8 @@ constexpr auto unlimited = "-1";
 
 class TopicCare {
  public:
-  TopicCare(const KafkaConfig& config, Metrics& metrics) : config_(config) {
+  TopicCare(const KafkaConfig& config, Metrics& metrics, std::stop_token stop)
+      : config_(config), stop_(std::move(stop)) {
     context_.name = "admin";
     context_.metrics = &metrics;
     client_ = make_client(RD_KAFKA_PRODUCER,
@@ -59,6 +61,7 @@ class TopicCare {
   std::string name() const { return "the Kafka topic " + config_.topic; }
 
   const KafkaConfig& config_;
+  const std::stop_token stop_;
   ClientContext context_;
   ClientPtr client_;
   QueuePtr queue_;
@@ -84,11 +87,15 @@ KafkaTopic TopicCare::prepare() {
 }
 
 std::string TopicCare::cluster_id() {
-  char* const id = rd_kafka_clusterid(client_.get(), static_cast<int>(start_wait_max.count()));
+  const auto deadline = Clock::now() + start_wait_max;
+  char* id = nullptr;
+  while (id == nullptr && Clock::now() < deadline && !stop_.stop_requested()) {
+    id = rd_kafka_clusterid(client_.get(), static_cast<int>(stop_check_interval.count()));
+  }
   if (id == nullptr) {
-    throw LogUnavailable("no Kafka broker answers at " + config_.bootstrap + " within " +
-                         std::to_string(start_wait_max.count() / 1000) +
-                         " seconds; check --kafka-bootstrap and that a broker is up");
+    throw LogAway("no Kafka broker answers at " + config_.bootstrap + " within " +
+                  std::to_string(start_wait_max.count() / 1000) +
+                  " seconds; check --kafka-bootstrap and that a broker is up");
   }
   std::string text{id};
   rd_kafka_mem_free(client_.get(), id);
@@ -296,8 +303,9 @@ void TopicCare::unsafe(const std::string& what, const std::string& fix) {
 
 }  // namespace
 
-KafkaTopic prepare_kafka_topic(const KafkaConfig& config, Metrics& metrics) {
-  return TopicCare{config, metrics}.prepare();
+KafkaTopic prepare_kafka_topic(const KafkaConfig& config, Metrics& metrics,
+                               const std::stop_token& stop) {
+  return TopicCare{config, metrics, stop}.prepare();
 }
 
 }  // namespace contactd::infra

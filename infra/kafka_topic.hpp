@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <stop_token>
 #include <string>
 
 #include "infra/kafka_config.hpp"
@@ -17,7 +18,9 @@ struct KafkaTopic {
 // refuses one whose settings would lose records (finite retention, compaction, unclean leader
 // election, fewer replicas or in-sync replicas than asked for), or warns of it if that was asked
 // for. Waits for a broker, for a bounded time.
-// Throws LogUnavailable, with a sentence that names the setting, its value and the fix.
-KafkaTopic prepare_kafka_topic(const KafkaConfig& config, Metrics& metrics);
+// Throws LogAway if none answers, or soon once `stop` is requested; LogUnavailable, with a sentence
+// that names the setting, its value and the fix.
+KafkaTopic prepare_kafka_topic(const KafkaConfig& config, Metrics& metrics,
+                               const std::stop_token& stop);
 
 }  // namespace contactd::infra

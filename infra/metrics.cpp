@@ -43,14 +43,17 @@ Metrics::Metrics()
       http_connections(gauge(*registry_, "contactd_http_connections", "Open client connections")),
       http_connections_refused(counter(*registry_, "contactd_http_connections_refused_total",
                                        "Connections turned away at the limit")),
+      tls_handshakes_failed(counter(*registry_, "contactd_tls_handshakes_failed_total",
+                                    "Connections that ended before TLS was agreed upon")),
+      tls_certificate_ends(gauge(*registry_, "contactd_tls_certificate_end_seconds",
+                                 "When the certificate in use ends, since 1970; 0: no TLS")),
       feed_followers(gauge(*registry_, "contactd_feed_followers",
                            "Streams and long polls that follow an organization's events")),
-      feed_bytes(counter(*registry_, "contactd_feed_stream_bytes_total",
-                         "Bytes of events sent to streams")),
+      feed_bytes(counter(*registry_, "contactd_feed_stream_bytes_total", "Sent to streams")),
       feed_stalled(counter(*registry_, "contactd_feed_stalled_total",
                            "Streams that were ended because their client read too slowly")),
-      queue_commands(
-          gauge(*registry_, "contactd_queue_commands", "Commands that wait for the writer")),
+      queue_commands(gauges(*registry_, "contactd_queue_commands",
+                            "Commands that wait for the partition's writer")),
       queue_full(counter(*registry_, "contactd_queue_full_total",
                          "Commands refused because the queue was full")),
       batch_commands(histograms(*registry_, "contactd_batch_commands",
@@ -75,10 +78,21 @@ Metrics::Metrics()
       fold_out_of_sequence(
           counter(*registry_, fold_skipped, fold_skipped_help, {{"reason", "out_of_sequence"}})),
       fold_foreign(counter(*registry_, fold_skipped, fold_skipped_help, {{"reason", "foreign"}})),
-      fold_offset(
-          gauge(*registry_, "contactd_fold_offset", "The first offset that is not folded yet")),
-      partition_serving(gauge(*registry_, "contactd_partition_serving",
-                              "1 while the partition's writer takes commands")),
+      fold_offset(gauges(*registry_, "contactd_fold_offset", "The first offset not folded yet")),
+      partition_serving(gauges(*registry_, "contactd_partition_serving",
+                               "1 while the partition's writer takes commands")),
+      webhook_deliveries(counters(*registry_, "contactd_webhook_deliveries_total",
+                                  "Attempts to deliver an event to a webhook, by outcome")),
+      webhook_given_up(counter(*registry_, "contactd_webhook_given_up_total",
+                               "Events given up after the last attempt of the schedule")),
+      webhook_disabled(counter(*registry_, "contactd_webhook_disabled_total",
+                               "Webhooks disabled because they answered 410")),
+      webhook_endpoints(gauge(*registry_, "contactd_webhook_endpoints",
+                              "Enabled webhooks that this process delivers to")),
+      webhook_pending(gauge(*registry_, "contactd_webhook_pending_events",
+                            "Events read for webhooks and not delivered yet")),
+      webhook_lag_seconds(gauge(*registry_, "contactd_webhook_lag_seconds",
+                                "Age of the oldest event that a webhook still has to be sent")),
       kafka_up(gauge(*registry_, "contactd_kafka_up", "1 while a Kafka broker is connected")),
       kafka_errors(counters(*registry_, "contactd_kafka_errors_total",
                             "Errors of Kafka's clients, by client and error")),
@@ -90,6 +104,10 @@ Metrics::Metrics()
                              "What waits in a client to be taken by contactd")),
       kafka_lag_records(gauges(*registry_, "contactd_kafka_lag_records",
                                "Offsets between what was read and the partition's end")) {}
+
+Gauge& of_partition(Family<Gauge>& family, std::uint32_t partition) {
+  return family.Add({{"partition", std::to_string(partition)}});
+}
 
 std::string Metrics::text() const { return TextSerializer{}.Serialize(registry_->Collect()); }
 

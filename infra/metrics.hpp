@@ -6,6 +6,7 @@
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -29,12 +30,14 @@ class Metrics {
   prometheus::Family<prometheus::Histogram>& http_seconds;  // route
   prometheus::Gauge& http_connections;
   prometheus::Counter& http_connections_refused;
+  prometheus::Counter& tls_handshakes_failed;
+  prometheus::Gauge& tls_certificate_ends;
 
   prometheus::Gauge& feed_followers;
   prometheus::Counter& feed_bytes;
   prometheus::Counter& feed_stalled;
 
-  prometheus::Gauge& queue_commands;
+  prometheus::Family<prometheus::Gauge>& queue_commands;  // partition
   prometheus::Counter& queue_full;
   prometheus::Histogram& batch_commands;
 
@@ -49,8 +52,15 @@ class Metrics {
   prometheus::Counter& fold_stale_claim;
   prometheus::Counter& fold_out_of_sequence;
   prometheus::Counter& fold_foreign;
-  prometheus::Gauge& fold_offset;
-  prometheus::Gauge& partition_serving;
+  prometheus::Family<prometheus::Gauge>& fold_offset;        // partition
+  prometheus::Family<prometheus::Gauge>& partition_serving;  // partition
+
+  prometheus::Family<prometheus::Counter>& webhook_deliveries;  // outcome
+  prometheus::Counter& webhook_given_up;
+  prometheus::Counter& webhook_disabled;
+  prometheus::Gauge& webhook_endpoints;
+  prometheus::Gauge& webhook_pending;
+  prometheus::Gauge& webhook_lag_seconds;
 
   prometheus::Gauge& kafka_up;
   prometheus::Family<prometheus::Counter>& kafka_errors;        // client, error
@@ -59,5 +69,9 @@ class Metrics {
   prometheus::Family<prometheus::Gauge>& kafka_queue_ops;       // client
   prometheus::Family<prometheus::Gauge>& kafka_lag_records;     // partition
 };
+
+// The one of a family that has the label `partition`.
+prometheus::Gauge& of_partition(prometheus::Family<prometheus::Gauge>& family,
+                                std::uint32_t partition);
 
 }  // namespace contactd::infra

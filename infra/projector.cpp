@@ -10,12 +10,29 @@ namespace {
 
 using namespace projections;
 
-// How many records are read and folded as one write; bounds the memory of a catch-up.
+// How many records are read and folded as one write. If there are so many, there may be many more.
 constexpr std::size_t slice_records_max = 1024;
 // How many contacts are remembered at once.
 constexpr std::size_t contacts_remembered_max = 4096;
 constexpr std::chrono::milliseconds read_back_wait_max{10'000};
 constexpr std::chrono::milliseconds stop_check_interval{200};
+
+// The confirmed state as it is stored.
+class StoredState final : public StateReader {
+ public:
+  explicit StoredState(const ReadStore& store) : store_(store) {}
+
+  std::shared_ptr<const ContactView> contact(const domain::OrganizationId& organization,
+                                             const domain::ContactId& contact) const override {
+    return store_.contact(organization, contact);
+  }
+  std::optional<std::string> get(Table table, std::string_view key) const override {
+    return store_.get(table, key);
+  }
+
+ private:
+  const ReadStore& store_;
+};
 
 }  // namespace
 
@@ -28,21 +45,32 @@ std::shared_ptr<const ContactView> ConfirmedState::contact(
   }
   auto view = store_.contact(organization, contact);
   const std::lock_guard lock{mutex_};
-  if (contacts_.size() >= contacts_remembered_max) contacts_.clear();
-  contacts_[std::move(key)] = view;
+  put(std::move(key), view);
   return view;
 }
 
-void ConfirmedState::forget(const domain::RecordedEvent& event) {
+void ConfirmedState::remember(const domain::RecordedEvent& event,
+                              const std::shared_ptr<const ContactView>& contact) {
   std::visit(
       [&](const auto& fact) {
         if constexpr (requires { fact.contact; }) {
-          const std::string key = keys::contact(event.organization, fact.contact);
+          std::string key = keys::contact(event.organization, fact.contact);
           const std::lock_guard lock{mutex_};
-          contacts_.erase(key);
+          put(std::move(key), contact);
         }
       },
       event.event);
+}
+
+void ConfirmedState::forget_all() {
+  const std::lock_guard lock{mutex_};
+  contacts_.clear();
+}
+
+// Called with mutex_ held.
+void ConfirmedState::put(std::string key, std::shared_ptr<const ContactView> contact) const {
+  if (contacts_.size() >= contacts_remembered_max) contacts_.clear();
+  contacts_[std::move(key)] = std::move(contact);
 }
 
 Projector::Projector(std::uint32_t partition, LogReader& log, ReadStore& store, Metrics& metrics)
@@ -50,14 +78,39 @@ Projector::Projector(std::uint32_t partition, LogReader& log, ReadStore& store, 
       log_(log),
       store_(store),
       metrics_(metrics),
+      offset_gauge_(of_partition(metrics.fold_offset, partition)),
       checkpoint_(store.checkpoint(partition)),
       confirmed_(store) {}
 
 bool Projector::fold_next(const OnFolded& on_folded) {
-  const LogSlice slice = log_.read(partition_, checkpoint_.next_offset, slice_records_max);
-  if (slice.next_offset <= checkpoint_.next_offset) return false;
-  fold(slice, on_folded);
-  return true;
+  try {
+    LogSlice slice = next_slice();
+    if (slice.next_offset <= checkpoint_.next_offset) return false;
+    if (ahead_) {
+      // So many contacts change that to remember each would cost more than it spares.
+      fold(slice, StoredState{store_}, on_folded);
+      confirmed_.forget_all();
+      ahead_->give_back(std::move(slice));
+    } else {
+      fold(slice, confirmed_, on_folded);
+    }
+    return true;
+  } catch (...) {
+    ahead_.reset();  // the next attempt begins at the checkpoint
+    throw;
+  }
+}
+
+LogSlice Projector::next_slice() {
+  if (ahead_) {
+    if (auto slice = ahead_->take()) return *std::move(slice);
+    ahead_.reset();
+  }
+  LogSlice slice = log_.read(partition_, checkpoint_.next_offset, slice_records_max);
+  if (slice.entries.size() == slice_records_max) {
+    ahead_.emplace(log_, partition_, slice.next_offset);
+  }
+  return slice;
 }
 
 bool Projector::fold_until(const Until& done, const OnFolded& on_folded, std::stop_token stop) {
@@ -79,10 +132,10 @@ bool Projector::fold_until(const Until& done, const OnFolded& on_folded, std::st
   return true;
 }
 
-void Projector::fold(const LogSlice& slice, const OnFolded& on_folded) {
+void Projector::fold(const LogSlice& slice, const StateReader& state, const OnFolded& on_folded) {
   const auto started = std::chrono::steady_clock::now();
   const auto batch = store_.begin();
-  FoldBatch fold{partition_, checkpoint_, confirmed_, *batch};
+  FoldBatch fold{partition_, checkpoint_, state, *batch};
   std::vector<std::pair<const domain::RecordedEvent*, FoldBatch::Result>> folded;
   folded.reserve(slice.entries.size());
   for (const LogEntry& entry : slice.entries) {
@@ -104,8 +157,12 @@ void Projector::fold(const LogSlice& slice, const OnFolded& on_folded) {
   fold.finish();
   batch->commit();
   checkpoint_ = fold.checkpoint();
-  for (const auto& [event, result] : folded) confirmed_.forget(*event);
-  metrics_.fold_offset.Set(static_cast<double>(checkpoint_.next_offset));
+  if (&state == &confirmed_) {
+    for (const auto& [event, result] : folded) {
+      if (result.admission == Admission::current) confirmed_.remember(*event, result.contact);
+    }
+  }
+  offset_gauge_.Set(static_cast<double>(checkpoint_.next_offset));
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
   metrics_.fold_seconds.Observe(took.count());
   for (const auto& [event, result] : folded) on_folded(*event, result);

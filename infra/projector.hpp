@@ -4,18 +4,20 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <unordered_map>
 
 #include "infra/event_log.hpp"
 #include "infra/metrics.hpp"
+#include "infra/read_ahead.hpp"
 #include "infra/read_store.hpp"
 #include "projections/fold.hpp"
 
 namespace contactd::infra {
 
-// The confirmed state, remembering contacts that it was asked for until they change: a contact is
-// read once to decide and once more to fold, moments apart.
+// The confirmed state, remembering contacts that it was asked for, and those that have changed: a
+// contact is read once to decide and once more to fold, moments apart, and is often changed again.
 //
 // Threads: any. A contact that changes while it is asked for may be remembered as it was; so the
 // writer asks for none that an event in flight touches (BatchDecider looks there first).
@@ -28,10 +30,15 @@ class ConfirmedState final : public projections::StateReader {
   std::optional<std::string> get(projections::Table table, std::string_view key) const override {
     return store_.get(table, key);
   }
-  // Forgets the contact that the event, just folded, was about.
-  void forget(const domain::RecordedEvent& event);
+  // The event was just folded and applied, and has left the contact that it was about like this;
+  // null: it was about none, or has deleted it.
+  void remember(const domain::RecordedEvent& event,
+                const std::shared_ptr<const projections::ContactView>& contact);
+  void forget_all();
 
  private:
+  void put(std::string key, std::shared_ptr<const projections::ContactView> contact) const;
+
   const ReadStore& store_;
   // Guarded by mutex_.
   mutable std::mutex mutex_;
@@ -66,15 +73,20 @@ class Projector {
   const projections::StateReader& confirmed() const { return confirmed_; }
 
  private:
-  void fold(const LogSlice& slice, const OnFolded& on_folded);
+  LogSlice next_slice();
+  void fold(const LogSlice& slice, const projections::StateReader& state,
+            const OnFolded& on_folded);
   void count(projections::Admission admission, std::uint64_t offset);
 
   const std::uint32_t partition_;
   LogReader& log_;
   ReadStore& store_;
   Metrics& metrics_;
+  prometheus::Gauge& offset_gauge_;
   projections::Checkpoint checkpoint_;
   ConfirmedState confirmed_;
+  // There is one while the log is far ahead of what was folded.
+  std::optional<ReadAhead> ahead_;
 };
 
 }  // namespace contactd::infra

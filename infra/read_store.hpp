@@ -11,10 +11,15 @@
 
 #include "domain/contact/contact.hpp"
 #include "domain/organization/api_key.hpp"
+#include "domain/organization/webhook.hpp"
 #include "projections/checkpoint.hpp"
 #include "projections/feed.hpp"
 #include "projections/fold.hpp"
 #include "projections/idempotency.hpp"
+
+namespace rocksdb {
+class Env;
+}
 
 namespace contactd::infra {
 
@@ -74,6 +79,11 @@ class ReadStore : public projections::StateReader {
   virtual std::vector<domain::ApiKey> api_keys(
       const std::optional<domain::OrganizationId>& organization, const domain::KeyId& after,
       std::size_t count_max) const = 0;
+  virtual std::optional<domain::Webhook> webhook(const domain::OrganizationId& organization,
+                                                 const domain::WebhookId& id) const = 0;
+  // All of the organization's, or of everybody's, by organization and id.
+  virtual std::vector<domain::Webhook> webhooks(
+      const std::optional<domain::OrganizationId>& organization) const = 0;
   // Costs what it skips, counts and reads: a cursor's page costs the page.
   virtual ListPage list(const domain::OrganizationId& organization,
                         const ListQuery& query) const = 0;
@@ -99,10 +109,20 @@ class ReadStore : public projections::StateReader {
 
   // Makes all that was committed durable, so that the next start needs to fold nothing again.
   virtual void flush() = 0;
+
+  // Copies all that was committed before, and perhaps more, as of one moment, into a database in
+  // `directory`, which must not exist. Files are shared, where the file system can, not copied.
+  virtual void copy_to(const std::filesystem::path& directory) = 0;
 };
 
-// Opens, or creates, the database in `directory`. One of another format is removed and made anew:
-// the log has all that was in it. Throws StoreUnavailable.
-std::unique_ptr<ReadStore> open_read_store(const std::filesystem::path& directory);
+// Opens, or creates, the database in `directory`. One of another format, or one that is damaged, is
+// removed and made anew: the log has all that was in it. On the disk that `env` stands for, or else
+// the machine's. Throws StoreUnavailable.
+std::unique_ptr<ReadStore> open_read_store(const std::filesystem::path& directory,
+                                           rocksdb::Env* env = nullptr);
+
+// Opens the database in `directory`, which must be there and of this release's format.
+// Throws StoreUnavailable.
+std::unique_ptr<ReadStore> open_existing_read_store(const std::filesystem::path& directory);
 
 }  // namespace contactd::infra

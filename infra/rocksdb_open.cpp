@@ -1,6 +1,13 @@
 #include "infra/rocksdb_open.hpp"
 
+#include <rocksdb/utilities/checkpoint.h>
+
+#include <array>
+#include <cstdarg>
+#include <cstdio>
+
 #include "infra/errors.hpp"
+#include "infra/log.hpp"
 
 namespace contactd::infra {
 namespace {
@@ -8,6 +15,25 @@ namespace {
 // A flush that leaves its whole table to be written out at once makes the log's next fsync wait
 // for all of it. In small steps, the slowest of a hundred PATCHes takes 40 % less time.
 constexpr std::uint64_t background_bytes_per_sync = 256U << 10U;
+
+// What RocksDB has to say goes into contactd's log. A file of its own would lie on the disk that it
+// complains of, and where that is full, an assertion of Debian's build ends the process.
+class Messages final : public rocksdb::Logger {
+ public:
+  Messages() : rocksdb::Logger(rocksdb::ERROR_LEVEL) {}
+
+  void LogHeader(const char*, va_list) override {}
+  void Logv(const char*, va_list) override {}
+  void Logv(rocksdb::InfoLogLevel level, const char* format, va_list arguments) override {
+    if (level < rocksdb::ERROR_LEVEL || level >= rocksdb::HEADER_LEVEL) return;
+    std::array<char, message_bytes_max> text{};
+    if (std::vsnprintf(text.data(), text.size(), format, arguments) < 0) return;
+    spdlog::error("RocksDB: {}", text.data());
+  }
+
+ private:
+  static constexpr std::size_t message_bytes_max = 1024;
+};
 
 std::vector<rocksdb::ColumnFamilyDescriptor> descriptors_of(
     const std::vector<RocksDb::Family>& families) {
@@ -29,6 +55,8 @@ RocksDb::RocksDb(const std::filesystem::path& directory, const rocksdb::DBOption
   }
   rocksdb::DBOptions gentle = options;
   gentle.bytes_per_sync = background_bytes_per_sync;
+  gentle.info_log = std::make_shared<Messages>();
+  gentle.fail_if_options_file_error = true;  // that a sync failed is never passed over
   // Flushes and compactions run on threads that all databases share; requests go first.
   for (const auto pool : {rocksdb::Env::LOW, rocksdb::Env::HIGH}) {
     gentle.env->LowerThreadPoolCPUPriority(pool, rocksdb::CpuPriority::kLow).PermitUncheckedError();
@@ -36,6 +64,10 @@ RocksDb::RocksDb(const std::filesystem::path& directory, const rocksdb::DBOption
   rocksdb::DB* db = nullptr;
   const auto status =
       rocksdb::DB::Open(gentle, directory.string(), descriptors_of(families), &handles_, &db);
+  if (status.IsCorruption() || status.IsPathNotFound()) {
+    throw StoreDamaged(directory.string() + " is damaged: " + status.ToString() +
+                       "; check the disk, and restore the directory from a backup");
+  }
   if (!status.ok()) {
     throw StoreUnavailable("can't open " + directory.string() + ": " + status.ToString() +
                            "; is another contactd running on it, or is the disk at fault?");
@@ -61,6 +93,31 @@ std::unique_ptr<RocksDb> RocksDb::beside_its_writer(const std::filesystem::path&
   }
   opened->db_.reset(db);
   return opened;
+}
+
+std::unique_ptr<RocksDb> RocksDb::for_reading(const std::filesystem::path& directory) {
+  std::unique_ptr<RocksDb> opened{new RocksDb};
+  rocksdb::DB* db = nullptr;
+  rocksdb::DBOptions options;
+  options.paranoid_checks = true;
+  const auto status = rocksdb::DB::OpenForReadOnly(
+      options, directory.string(), descriptors_of({{"default", {}}}), &opened->handles_, &db);
+  if (!status.ok()) {
+    throw StoreUnavailable("can't read " + directory.string() + ": " + status.ToString());
+  }
+  opened->db_.reset(db);
+  return opened;
+}
+
+void RocksDb::copy_to(const std::filesystem::path& directory) const {
+  rocksdb::Checkpoint* made = nullptr;
+  auto status = rocksdb::Checkpoint::Create(db_.get(), &made);
+  const std::unique_ptr<rocksdb::Checkpoint> checkpoint{made};
+  if (status.ok()) status = checkpoint->CreateCheckpoint(directory.string());
+  if (!status.ok()) {
+    throw StoreUnavailable("can't copy " + db_->GetName() + " to " + directory.string() + ": " +
+                           status.ToString());
+  }
 }
 
 RocksDb::~RocksDb() {

@@ -20,7 +20,7 @@ class RocksDb {
   };
 
   // Opens, or creates, the database with exactly `families`, of which the first is "default".
-  // Throws StoreUnavailable.
+  // Throws StoreUnavailable; StoreDamaged if no later attempt can succeed either.
   RocksDb(const std::filesystem::path& directory, const rocksdb::DBOptions& options,
           const std::vector<Family>& families);
   // Opens an existing database beside the process that writes to it, if one does, to read what it
@@ -29,9 +29,14 @@ class RocksDb {
   static std::unique_ptr<RocksDb> beside_its_writer(const std::filesystem::path& directory,
                                                     const std::filesystem::path& scratch,
                                                     const std::vector<Family>& families);
+  // Opens a database that nobody writes, and leaves its files as they are. Throws StoreUnavailable.
+  static std::unique_ptr<RocksDb> for_reading(const std::filesystem::path& directory);
   ~RocksDb();
   RocksDb(const RocksDb&) = delete;
   RocksDb& operator=(const RocksDb&) = delete;
+
+  // As of one moment, into a directory that must not exist. Throws StoreUnavailable.
+  void copy_to(const std::filesystem::path& directory) const;
 
   rocksdb::DB& operator*() const { return *db_; }
   rocksdb::DB* operator->() const { return db_.get(); }

@@ -18,6 +18,7 @@
 #include "infra/row_cache.hpp"
 #include "projections/api_key_record.hpp"
 #include "projections/binary.hpp"
+#include "projections/webhook_record.hpp"
 
 namespace contactd::infra {
 namespace {
@@ -37,14 +38,13 @@ constexpr double filter_bits_per_key = 10;
 constexpr std::size_t cached_row_bytes_max = 96U << 20U;
 constexpr std::size_t cached_api_keys_max = 16'384;
 
-rocksdb::DBOptions database_options() {
+rocksdb::DBOptions database_options(rocksdb::Env* env) {
   rocksdb::DBOptions options;
+  if (env != nullptr) options.env = env;
   options.create_if_missing = true;
   options.create_missing_column_families = true;
   options.paranoid_checks = true;
   options.max_background_jobs = 2;
-  options.info_log_level = rocksdb::WARN_LEVEL;
-  options.keep_log_file_num = 2;
   return options;
 }
 
@@ -57,6 +57,7 @@ bool looked_up(Table table) {
     case Table::counts:
     case Table::idempotency:
     case Table::api_keys:
+    case Table::webhooks:
     case Table::meta:
       return true;
     case Table::history:
@@ -144,8 +145,8 @@ class ApiKeyCache {
 
 class RocksDbReadStore final : public ReadStore {
  public:
-  explicit RocksDbReadStore(const std::filesystem::path& directory)
-      : db_(directory, database_options(), families()),
+  RocksDbReadStore(const std::filesystem::path& directory, rocksdb::Env* env)
+      : db_(directory, database_options(env), families()),
         generations_(db_, [this](const Generation& flushed) { remember(flushed); }) {}
 
   // The number of the format that wrote the database; 0 for an empty one.
@@ -228,6 +229,27 @@ class RocksDbReadStore final : public ReadStore {
     return all;
   }
 
+  std::optional<domain::Webhook> webhook(const OrganizationId& organization,
+                                         const domain::WebhookId& id) const override {
+    const std::string key = keys::webhook(organization, id);
+    const auto row = get(Table::webhooks, key);
+    if (!row) return std::nullopt;
+    return read_webhook(key, *row);
+  }
+
+  std::vector<domain::Webhook> webhooks(
+      const std::optional<OrganizationId>& organization) const override {
+    std::vector<domain::Webhook> all;
+    const std::string prefix = organization ? keys::organization(*organization) : "";
+    MergedRows at = organization ? rows_from(Table::webhooks, prefix, keys::past(prefix))
+                                 : rows_from(Table::webhooks, prefix);
+    for (; at.valid() && at.key().starts_with(prefix); at.next()) {
+      all.push_back(read_webhook(at.key(), at.value()));
+    }
+    at.require_ok();
+    return all;
+  }
+
   ListPage list(const OrganizationId& organization, const ListQuery& query) const override {
     const RowReader row_of = [&](const ContactId& contact) {
       return contact_row(organization, contact);
@@ -262,6 +284,11 @@ class RocksDbReadStore final : public ReadStore {
   }
 
   void flush() override { generations_.flush(); }
+
+  void copy_to(const std::filesystem::path& directory) override {
+    flush();
+    db_.copy_to(directory);
+  }
 
   std::unique_ptr<Batch> begin() override { return std::make_unique<Changes>(*this); }
 
@@ -320,15 +347,13 @@ class RocksDbReadStore final : public ReadStore {
 
   // The rows of a generation that leaves memory are those that were used last.
   void remember(const Generation& flushed) {
-    std::vector<Generation::Entry> contacts;
-    flushed.entries(Table::contacts, {}, {}, contacts);
-    for (const auto& [key, row] : contacts) {
-      if (*row) {
-        rows_.put(key, **row);
+    flushed.visit_contacts([this](std::string_view key, const Generation::Row& row) {
+      if (row) {
+        rows_.put(key, *row);
       } else {
         rows_.erase(key);
       }
-    }
+    });
   }
 
   // An empty `end` is the end of the table; the disk's rows go on past another one.
@@ -349,21 +374,57 @@ class RocksDbReadStore final : public ReadStore {
   Generations generations_;  // last: its thread touches the above
 };
 
+void remove_database(const std::filesystem::path& directory, rocksdb::Env* env) {
+  rocksdb::Env& disk = env != nullptr ? *env : *rocksdb::Env::Default();
+  std::vector<std::string> files;
+  disk.GetChildren(directory.string(), &files).PermitUncheckedError();
+  for (const std::string& file : files) {
+    const auto status = disk.DeleteFile((directory / file).string());
+    if (!status.ok()) fail("remove " + file, status);
+  }
+}
+
+// The database in `directory`; a damaged one is removed first. RocksDB leaves one behind when the
+// disk fails while it notes which files there are, and the log has all that was in it.
+std::unique_ptr<RocksDbReadStore> open_or_repair(const std::filesystem::path& directory,
+                                                 rocksdb::Env* env) {
+  try {
+    return std::make_unique<RocksDbReadStore>(directory, env);
+  } catch (const StoreDamaged& problem) {
+    spdlog::error("projections: {}. Removing them, and folding the log anew", problem.what());
+  }
+  remove_database(directory, env);
+  return std::make_unique<RocksDbReadStore>(directory, env);
+}
+
 }  // namespace
 
-std::unique_ptr<ReadStore> open_read_store(const std::filesystem::path& directory) {
-  auto store = std::make_unique<RocksDbReadStore>(directory);
+std::unique_ptr<ReadStore> open_read_store(const std::filesystem::path& directory,
+                                           rocksdb::Env* env) {
+  auto store = open_or_repair(directory, env);
   const std::uint32_t format = store->stored_format();
   if (format == format_version) return store;
   if (format != 0) {
     spdlog::warn("projections: format {} isn't this release's {}; folding the log anew", format,
                  format_version);
     store.reset();
-    std::filesystem::remove_all(directory);
-    store = std::make_unique<RocksDbReadStore>(directory);
+    remove_database(directory, env);
+    store = std::make_unique<RocksDbReadStore>(directory, env);
   }
   store->store_format();
   return store;
+}
+
+std::unique_ptr<ReadStore> open_existing_read_store(const std::filesystem::path& directory) {
+  if (!std::filesystem::exists(directory / "CURRENT")) {
+    throw StoreUnavailable("there are no projections in " + directory.string());
+  }
+  auto store = std::make_unique<RocksDbReadStore>(directory, nullptr);
+  const std::uint32_t format = store->stored_format();
+  if (format == format_version) return store;
+  throw StoreUnavailable("the projections in " + directory.string() + " are of format " +
+                         std::to_string(format) + ", and this release's is " +
+                         std::to_string(format_version) + "; make them anew from the log");
 }
 
 }  // namespace contactd::infra

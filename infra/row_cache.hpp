@@ -1,5 +1,7 @@
 #pragma once
 
+#include <absl/container/flat_hash_map.h>
+
 #include <array>
 #include <cstddef>
 #include <functional>
@@ -8,7 +10,8 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+
+#include "infra/key_hash.hpp"
 
 namespace contactd::infra {
 
@@ -52,7 +55,7 @@ class RowCache {
   };
   using Entries = std::list<Entry>;
 
-  // The nodes of list and map, and what the allocator adds, come to about this much.
+  // The list's node, the map's slot, and what the allocator adds, come to about this much.
   static constexpr std::size_t overhead_bytes = 200;
 
   static std::size_t size_of(const Entry& entry) {
@@ -66,8 +69,9 @@ class RowCache {
 
   const std::size_t bytes_max_;
   std::size_t bytes_ = 0;
-  Entries entries_;                                                 // the most recently used first
-  std::unordered_map<std::string_view, Entries::iterator> by_key_;  // views of the entries' keys
+  Entries entries_;  // the most recently used first
+  // By views of the entries' keys.
+  absl::flat_hash_map<std::string_view, Entries::iterator, KeyHash, std::equal_to<>> by_key_;
 };
 
 // The same for many threads: each key is in one of a few caches, each with a lock of its own.

@@ -45,6 +45,8 @@ Writer::Writer(std::uint32_t partition, Limits limits, EventLog& log, ReadStore&
       log_(log),
       store_(store),
       metrics_(metrics),
+      queue_gauge_(of_partition(metrics.queue_commands, partition)),
+      serving_gauge_(of_partition(metrics.partition_serving, partition)),
       clock_(std::move(clock)),
       feed_hub_(feed_hub),
       projector_(partition, log, store, metrics),
@@ -81,6 +83,7 @@ void Writer::take() {
 void Writer::give_up(Ownership now) {
   std::unique_lock lock{mutex_};
   ownership_ = now;
+  if (now == Ownership::elsewhere) doubt();
   to_write_.notify_all();
   given_up_.wait(lock, [this] { return !writing_; });
 }
@@ -101,7 +104,7 @@ std::optional<Refusal> Writer::submit(Submission submission) {
     return Refusal::in_progress;
   }
   queue_.push_back(std::move(submission));
-  metrics_.queue_commands.Set(static_cast<double>(queue_.size()));
+  queue_gauge_.Set(static_cast<double>(queue_.size()));
   return std::nullopt;
 }
 
@@ -124,7 +127,7 @@ Writer::Status Writer::status() const {
 // Called with mutex_ held. What stopped for good stays so.
 void Writer::set_status(Status::State state, std::string detail) {
   if (stopped_) return;
-  metrics_.partition_serving.Set(state == Status::State::serving ? 1 : 0);
+  serving_gauge_.Set(state == Status::State::serving ? 1 : 0);
   status_ = {state, std::move(detail)};
 }
 
@@ -186,6 +189,7 @@ bool Writer::claim_and_catch_up(std::stop_token stop) {
   // Before the claim: a claim record would make the log longer at each attempt, until it seemed
   // long enough.
   require_all_that_was_folded(log_.end_offset(partition_), from.next_offset);
+  const std::uint64_t doubts = doubts_;
   const Claim claim = log_.claim(
       partition_, claim_proposal(std::max(clock_(), from.last_time), log_.partition_count()));
   metrics_.log_claims.Increment();
@@ -211,6 +215,7 @@ bool Writer::claim_and_catch_up(std::stop_token stop) {
   serving_ = true;
   set_status(Status::State::serving, {});
   caught_up_.store(true, std::memory_order_release);
+  doubts_settled_ = doubts;
   return true;
 }
 
@@ -265,7 +270,7 @@ std::vector<Submission> Writer::take_batch(std::stop_token stop) {
                                 std::make_move_iterator(end)};
   queue_.erase(queue_.begin(), end);
   released_ -= count;
-  metrics_.queue_commands.Set(static_cast<double>(queue_.size()));
+  queue_gauge_.Set(static_cast<double>(queue_.size()));
   return batch;
 }
 
@@ -401,7 +406,7 @@ void Writer::refuse_all_queued() {
     queued.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(queue_.end()));
     queue_.clear();
     released_ = 0;
-    metrics_.queue_commands.Set(0);
+    queue_gauge_.Set(0);
   }
   answer(queued, std::vector<Outcome>(queued.size(), Outcome{NotTaken{}}));
 }

@@ -17,6 +17,7 @@
 
 #include "domain/commands.hpp"
 #include "domain/organization/api_key.hpp"
+#include "domain/organization/webhook.hpp"
 #include "domain/rejection.hpp"
 #include "infra/clock.hpp"
 #include "infra/event_log.hpp"
@@ -34,6 +35,13 @@ struct ApiKeyCreatedAnswer {
 struct ApiKeyRevokedAnswer {
   domain::KeyId key;
 };
+// The endpoint as the command has left it.
+struct WebhookAnswer {
+  domain::Webhook webhook;
+};
+struct WebhookDeletedAnswer {
+  domain::WebhookId webhook;
+};
 // The Idempotency-Key came before with another request.
 struct IdempotencyKeyReused {};
 // The command was not decided, and never will be: nothing has changed.
@@ -43,8 +51,8 @@ struct OutcomeUnknown {};
 
 struct Outcome {
   std::variant<projections::ContactAnswer, projections::DeletedAnswer, domain::Rejection,
-               ApiKeyCreatedAnswer, ApiKeyRevokedAnswer, IdempotencyKeyReused, NotTaken,
-               OutcomeUnknown>
+               ApiKeyCreatedAnswer, ApiKeyRevokedAnswer, WebhookAnswer, WebhookDeletedAnswer,
+               IdempotencyKeyReused, NotTaken, OutcomeUnknown>
       answer;
   bool replayed = false;  // it is the answer to an earlier request with this Idempotency-Key
 };
@@ -145,6 +153,11 @@ class Writer {
   // REQUIRES: `now` isn't Ownership::ours.
   void give_up(Ownership now);
   Ownership ownership() const;
+  // This process stood still for long: others may have written the partition meanwhile.
+  void doubt() { ++doubts_; }
+  // Whether others may have written since a claim of ours was last folded: they may have answered
+  // with more than is read here.
+  bool may_be_stale() const { return doubts_ != doubts_settled_; }
 
   // Queues a command, whose outcome goes to its sink; or says at once why not.
   // It isn't looked at until wake().
@@ -158,6 +171,10 @@ class Writer {
   // or, where another process writes, up to what was the log's end. Before that they may lack what
   // was acknowledged earlier.
   bool caught_up() const { return caught_up_.load(std::memory_order_acquire); }
+
+  // Nothing is folded as long as the lock is held. The checkpoint in the store is then the
+  // writer's.
+  std::unique_lock<std::mutex> hold_folding() { return std::unique_lock{fold_mutex_}; }
 
  private:
   using Clocked = std::chrono::steady_clock;
@@ -212,6 +229,8 @@ class Writer {
   EventLog& log_;
   ReadStore& store_;
   Metrics& metrics_;
+  prometheus::Gauge& queue_gauge_;
+  prometheus::Gauge& serving_gauge_;
   const Clock clock_;
   FeedHub* const feed_hub_;  // told of what was folded; may be null
 
@@ -221,6 +240,8 @@ class Writer {
   domain::Digest chain_hash_;  // its chain hash
 
   std::atomic<bool> caught_up_{false};
+  std::atomic<std::uint64_t> doubts_{0};
+  std::atomic<std::uint64_t> doubts_settled_{0};  // by a claim made since
 
   // Guarded by fold_mutex_, which is taken before mutex_; but for projector_.confirmed().
   std::mutex fold_mutex_;
@@ -233,7 +254,7 @@ class Writer {
   std::condition_variable_any to_fold_;   // for the folding thread
   std::condition_variable_any given_up_;  // for give_up()
   std::deque<Submission> queue_;
-  std::size_t released_ = 0;  // so many from the front of queue_ may be decided
+  std::size_t released_ = 0;              // so many from the front of queue_ may be decided
   std::set<domain::Digest> in_progress_;  // the idempotency keys of what is queued or in flight
   bool waiting_ = false;                  // the writing thread sleeps and wants to be woken
   Status status_;

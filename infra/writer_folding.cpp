@@ -79,6 +79,7 @@ void Writer::follow_on() {
   if (!fenced && (folded || serving_)) return;
   lock.unlock();
   if (fenced) {
+    doubt();
     fail(std::make_exception_ptr(LogUnavailable("another writer has taken the partition")));
     return;
   }
@@ -241,9 +242,9 @@ void Writer::stop_for_good(const std::exception& problem) {
     to_fold_.notify_all();
   }
   spdlog::critical(
-      "partition {}: {}. Nothing more is folded or written; reads go on. Don't delete the record: "
+      "partition {}: {}. Nothing more is folded or written{}. Don't delete the record: "
       "start a release that can read it, or restore the log from a backup",
-      partition_, problem.what());
+      partition_, problem.what(), caught_up() ? "; reads go on" : "");
 }
 
 }  // namespace contactd::infra

@@ -7,7 +7,24 @@
 namespace contactd::projections {
 namespace {
 
-constexpr std::uint8_t row_format = 1;
+constexpr std::uint8_t row_format = 2;
+
+domain::Scope take_scope(BinaryReader& reader) {
+  const auto scope = static_cast<domain::Scope>(reader.number<std::uint8_t>());
+  if (scope > domain::Scope::write) throw CorruptRecord("a key row of no scope");
+  return scope;
+}
+
+// Whether there is one, then the time.
+void append_time(std::string& row, const std::optional<domain::Instant>& time) {
+  append_number(row, static_cast<std::uint8_t>(time.has_value()));
+  if (time) append_number(row, time->unix_ms);
+}
+
+std::optional<domain::Instant> read_time(BinaryReader& reader) {
+  if (reader.number<std::uint8_t>() == 0) return std::nullopt;
+  return domain::Instant{reader.number<std::int64_t>()};
+}
 
 }  // namespace
 
@@ -17,9 +34,12 @@ std::string encode(const domain::ApiKey& key) {
   append_bytes(row, key.organization.str());
   append_bytes(row, key.name);
   append_number(row, static_cast<std::uint8_t>(key.scopes.contacts));
+  append_number(row, static_cast<std::uint8_t>(key.scopes.webhooks));
   row.append(key.secret_hash.begin(), key.secret_hash.end());
   append_number(row, key.created_at.unix_ms);
-  append_number(row, key.revoked_at ? key.revoked_at->unix_ms : std::int64_t{0});
+  append_time(row, key.revoked_at);
+  append_time(row, key.expires_at);
+  append_bytes(row, key.replaces.value_or(std::string{}));
   return row;
 }
 
@@ -32,13 +52,14 @@ domain::ApiKey read_api_key(std::string_view id, std::string_view row) {
   if (!organization) throw CorruptRecord("a key row names no organization");
   key.organization = *organization;
   key.name = reader.bytes();
-  key.scopes.contacts = static_cast<domain::Scope>(reader.number<std::uint8_t>());
-  if (key.scopes.contacts > domain::Scope::write) throw CorruptRecord("a key row of no scope");
+  key.scopes.contacts = take_scope(reader);
+  key.scopes.webhooks = take_scope(reader);
   const std::string_view hash = reader.take(key.secret_hash.size());
   std::copy(hash.begin(), hash.end(), key.secret_hash.begin());
   key.created_at.unix_ms = reader.number<std::int64_t>();
-  const auto revoked_ms = reader.number<std::int64_t>();
-  if (revoked_ms != 0) key.revoked_at = domain::Instant{revoked_ms};
+  key.revoked_at = read_time(reader);
+  key.expires_at = read_time(reader);
+  if (const auto replaces = reader.bytes(); !replaces.empty()) key.replaces = replaces;
   return key;
 }
 

@@ -17,7 +17,7 @@ struct Checkpoint {
   std::uint64_t claim = 0;          // offset of the current writer's claim
   std::uint64_t next_sequence = 0;  // what its next event must carry; 0 before the first claim
   domain::Instant last_time;        // of the last event applied; no later one is earlier
-  ChainHead chain = {};                  // of the events applied
+  ChainHead chain = {};             // of the events applied
 
   auto operator<=>(const Checkpoint&) const = default;
 };

@@ -8,6 +8,7 @@
 #include "projections/feed.hpp"
 #include "projections/history.hpp"
 #include "projections/idempotency.hpp"
+#include "projections/webhook_record.hpp"
 
 namespace contactd::projections {
 
@@ -49,11 +50,11 @@ const std::vector<FieldChange>* changes_of(const ContactDeleted&) { return nullp
 
 // The event's rows in its contact's history and in its organization's feed.
 template <class ContactEvent>
-void put_event(WriteSink& sink, std::uint64_t offset, HistoryEntry::Kind kind,
+void put_event(WriteSink& sink, std::string_view key, std::uint64_t offset, HistoryEntry::Kind kind,
                const RecordedEvent& recorded, const ContactEvent& event, Version version) {
   sink.put(Table::feed, keys::feed(recorded.organization, offset),
            encode_feed(kind, event.contact, version));
-  sink.put(Table::history, keys::history(recorded.organization, event.contact, version),
+  sink.put(Table::history, keys::history(key, version),
            encode_history(kind, recorded, changes_of(event)));
 }
 
@@ -84,14 +85,15 @@ FoldBatch::Result FoldBatch::apply(std::uint64_t offset, const RecordedEvent& ev
 
 FoldBatch::View FoldBatch::on(const Context& context, const ContactCreated& event) {
   const RecordedEvent& recorded = context.event;
-  if (find(recorded.organization, event.contact) != nullptr) {
+  const std::string key = keys::contact(recorded.organization, event.contact);
+  if (find(key, recorded.organization, event.contact) != nullptr) {
     broken(context.offset, "creates a contact that is there already");
   }
   ContactState state = evolve(ContactState{}, event, recorded.time);
   auto after = std::make_shared<const ContactView>(
       render(std::get<Contact>(std::move(state)), context.offset));
-  replace(context, nullptr, after);
-  put_event(sink_, context.offset, HistoryEntry::Kind::created, recorded, event, 1);
+  replace(context, key, nullptr, after);
+  put_event(sink_, key, context.offset, HistoryEntry::Kind::created, recorded, event, 1);
   sink_.put(Table::by_creation,
             keys::by_creation(recorded.organization, after->contact.created_at, context.offset),
             event.contact.str());
@@ -100,7 +102,8 @@ FoldBatch::View FoldBatch::on(const Context& context, const ContactCreated& even
 
 FoldBatch::View FoldBatch::on(const Context& context, const ContactUpdated& event) {
   const RecordedEvent& recorded = context.event;
-  const View before = find(recorded.organization, event.contact);
+  const std::string key = keys::contact(recorded.organization, event.contact);
+  const View before = find(key, recorded.organization, event.contact);
   if (before == nullptr) broken(context.offset, "updates a contact that isn't there");
   if (event.version != before->contact.version + 1) {
     broken(context.offset, "gives a contact a version that isn't its next");
@@ -108,8 +111,9 @@ FoldBatch::View FoldBatch::on(const Context& context, const ContactUpdated& even
   ContactState state = evolve(ContactState{before->contact}, event, recorded.time);
   auto after = std::make_shared<const ContactView>(
       render(std::get<Contact>(std::move(state)), context.offset));
-  replace(context, before, after);
-  put_event(sink_, context.offset, HistoryEntry::Kind::updated, recorded, event, event.version);
+  replace(context, key, before, after);
+  put_event(sink_, key, context.offset, HistoryEntry::Kind::updated, recorded, event,
+            event.version);
   if (event.version % snapshot_interval == 0) {
     sink_.put(Table::snapshots, keys::snapshot(recorded.organization, event.contact, event.version),
               after->row);
@@ -119,35 +123,39 @@ FoldBatch::View FoldBatch::on(const Context& context, const ContactUpdated& even
 
 FoldBatch::View FoldBatch::on(const Context& context, const ContactDeleted& event) {
   const RecordedEvent& recorded = context.event;
-  const View before = find(recorded.organization, event.contact);
+  const std::string key = keys::contact(recorded.organization, event.contact);
+  const View before = find(key, recorded.organization, event.contact);
   if (before == nullptr) broken(context.offset, "deletes a contact that isn't there");
   if (event.version != before->contact.version + 1) {
     broken(context.offset, "gives a contact a version that isn't its next");
   }
-  replace(context, before, nullptr);
-  put_event(sink_, context.offset, HistoryEntry::Kind::deleted, recorded, event, event.version);
+  replace(context, key, before, nullptr);
+  put_event(sink_, key, context.offset, HistoryEntry::Kind::deleted, recorded, event,
+            event.version);
   return nullptr;
 }
 
 FoldBatch::View FoldBatch::on(const Context& context, const ApiKeyCreated& event) {
-  const ApiKey key{event.key,         context.event.organization, event.name, event.scopes,
-                   event.secret_hash, context.event.time,         {}};
-  put_api_key(key);
+  put_api_key(key_made_by(event, context.event.organization, context.event.time));
+  if (event.replaces) {
+    ApiKey old = api_key(context, event.replaces->key, "replaces an API key that isn't there");
+    put_api_key(evolve(std::move(old), *event.replaces));
+  }
   return nullptr;
 }
 
 FoldBatch::View FoldBatch::on(const Context& context, const ApiKeyRevoked& event) {
-  ApiKey key;
-  if (const auto touched = api_keys_.find(event.key); touched != api_keys_.end()) {
-    key = touched->second;
-  } else {
-    const auto row = confirmed_.get(Table::api_keys, event.key);
-    if (!row) broken(context.offset, "revokes an API key that isn't there");
-    key = read_api_key(event.key, *row);
-  }
+  ApiKey key = api_key(context, event.key, "revokes an API key that isn't there");
   if (!key.revoked_at) key.revoked_at = context.event.time;
   put_api_key(key);
   return nullptr;
+}
+
+ApiKey FoldBatch::api_key(const Context& context, const KeyId& id, const char* problem) {
+  if (const auto touched = api_keys_.find(id); touched != api_keys_.end()) return touched->second;
+  const auto row = confirmed_.get(Table::api_keys, id);
+  if (!row) broken(context.offset, problem);
+  return read_api_key(id, *row);
 }
 
 void FoldBatch::put_api_key(const ApiKey& key) {
@@ -158,24 +166,48 @@ void FoldBatch::put_api_key(const ApiKey& key) {
 FoldBatch::View FoldBatch::on(const Context& context, const RequestAnswered& event) {
   const auto* unchanged = std::get_if<ContactId>(&event.answer);
   if (unchanged == nullptr) return nullptr;
-  View contact = find(context.event.organization, *unchanged);
+  const OrganizationId& organization = context.event.organization;
+  View contact = find(keys::contact(organization, *unchanged), organization, *unchanged);
   if (contact == nullptr) broken(context.offset, "answers with a contact that isn't there");
   return contact;
 }
 
 FoldBatch::View FoldBatch::on(const Context&, const WriterClaimed&) { return nullptr; }
 
-FoldBatch::View FoldBatch::find(const OrganizationId& organization, const ContactId& contact) {
-  const auto touched = contacts_.find(keys::contact(organization, contact));
+template <class WebhookEvent>
+FoldBatch::View FoldBatch::on(const Context& context, const WebhookEvent& event) {
+  std::string key = keys::webhook(context.event.organization, event.webhook);
+  auto known = webhooks_.find(key);
+  if (known == webhooks_.end()) {
+    const auto row = confirmed_.get(Table::webhooks, key);
+    auto webhook = row ? std::optional{read_webhook(key, *row)} : std::nullopt;
+    known = webhooks_.emplace(key, std::move(webhook)).first;
+  }
+  std::optional<Webhook>& webhook = known->second;
+  constexpr bool creates = std::is_same_v<WebhookEvent, WebhookCreated>;
+  if (creates && webhook) broken(context.offset, "creates a webhook that is there already");
+  if (!creates && !webhook) broken(context.offset, "is about a webhook that isn't there");
+  webhook = evolve(std::move(webhook), context.event, context.offset);
+  if (webhook) {
+    sink_.put(Table::webhooks, std::move(key), encode(*webhook));
+  } else {
+    sink_.remove(Table::webhooks, std::move(key));
+  }
+  return nullptr;
+}
+
+FoldBatch::View FoldBatch::find(const std::string& key, const OrganizationId& organization,
+                                const ContactId& contact) {
+  const auto touched = contacts_.find(key);
   if (touched != contacts_.end()) return touched->second;
   return confirmed_.contact(organization, contact);
 }
 
-void FoldBatch::replace(const Context& context, const View& before, const View& after) {
+void FoldBatch::replace(const Context& context, const std::string& key, const View& before,
+                        const View& after) {
   const OrganizationId& organization = context.event.organization;
   const Contact* old = contact_of(before);
   const Contact* now = contact_of(after);
-  std::string key = keys::contact(organization, now == nullptr ? old->id : now->id);
   if (old != nullptr) {
     sink_.remove_once(Table::by_update,
                       keys::by_update(organization, old->updated_at, before->offset));
@@ -190,7 +222,7 @@ void FoldBatch::replace(const Context& context, const View& before, const View& 
   replace_email(context, old, now);
   replace_tags(context, old, now);
   replace_count(context, old, now);
-  contacts_[std::move(key)] = after;
+  contacts_[key] = after;
 }
 
 void FoldBatch::replace_email(const Context& context, const Contact* before, const Contact* after) {

@@ -10,6 +10,7 @@
 
 #include "domain/events.hpp"
 #include "domain/organization/api_key.hpp"
+#include "domain/organization/webhook.hpp"
 #include "projections/checkpoint.hpp"
 #include "projections/contact_view.hpp"
 #include "projections/key_layout.hpp"
@@ -100,10 +101,16 @@ class FoldBatch {
   View on(const Context& context, const domain::ApiKeyRevoked& event);
   View on(const Context& context, const domain::RequestAnswered& event);
   View on(const Context& context, const domain::WriterClaimed& event);
+  // The events about webhooks.
+  template <class WebhookEvent>
+  View on(const Context& context, const WebhookEvent& event);
 
-  View find(const domain::OrganizationId& organization, const domain::ContactId& contact);
+  // REQUIRES here and below: `key` is the contact's in table `contacts`.
+  View find(const std::string& key, const domain::OrganizationId& organization,
+            const domain::ContactId& contact);
   // Brings every table from `before` to `after`; either may be null.
-  void replace(const Context& context, const View& before, const View& after);
+  void replace(const Context& context, const std::string& key, const View& before,
+               const View& after);
   void replace_email(const Context& context, const domain::Contact* before,
                      const domain::Contact* after);
   void replace_tags(const Context& context, const domain::Contact* before,
@@ -112,6 +119,8 @@ class FoldBatch {
                      const domain::Contact* after);
   void put_idempotency(const Context& context, const View& contact);
   Counts& counts_of(const domain::OrganizationId& organization);
+  // The key, as it is by now; it is `problem` where there is none.
+  domain::ApiKey api_key(const Context& context, const domain::KeyId& id, const char* problem);
   void put_api_key(const domain::ApiKey& key);
 
   const std::uint32_t partition_;
@@ -121,6 +130,8 @@ class FoldBatch {
   std::unordered_map<std::string, View> contacts_;  // touched in this batch; null: deleted
   std::unordered_map<std::string, Counts> counts_;  // by key
   std::unordered_map<domain::KeyId, domain::ApiKey> api_keys_;  // touched in this batch
+  // The same of webhooks, by key; nothing: deleted.
+  std::unordered_map<std::string, std::optional<domain::Webhook>> webhooks_;
 };
 
 // Reads table `counts`.

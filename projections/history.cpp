@@ -44,21 +44,40 @@ domain::FieldChange take_change(std::string_view& json) {
   return {*field, std::move(before), std::move(after)};
 }
 
+// At least what append_changes() writes, or little less.
+std::size_t changes_length(const std::vector<domain::FieldChange>* changes) {
+  constexpr std::size_t around = std::string_view{R"(,"phone_number":{"old":,"new":})"}.size();
+  std::size_t length = 2;
+  if (changes == nullptr) return length;
+  for (const domain::FieldChange& change : *changes) {
+    length += around + change.before.json().size() + change.after.json().size();
+  }
+  return length;
+}
+
+// Of the bytes that follow the number at `at` until the end.
+void set_length(std::string& row, std::size_t at) {
+  std::string number;
+  append_number(number, static_cast<std::uint32_t>(row.size() - at - sizeof(std::uint32_t)));
+  row.replace(at, number.size(), number);
+}
+
 }  // namespace
 
 std::string encode_history(HistoryEntry::Kind kind, const domain::RecordedEvent& event,
                            const std::vector<domain::FieldChange>* changes) {
-  std::string json;
-  if (changes != nullptr) domain::append_changes(json, *changes);
   std::string row;
-  row.reserve(64 + event.actor.size() + event.request_id.size() + json.size());
+  row.reserve(64 + event.actor.size() + event.request_id.size() + changes_length(changes));
   append_number(row, row_format);
   append_number(row, static_cast<std::uint8_t>(kind));
   row.append(event.id.bytes.begin(), event.id.bytes.end());
   append_number(row, event.time.unix_ms);
   append_bytes(row, event.actor);
   append_bytes(row, event.request_id);
-  append_bytes(row, json);
+  const std::size_t length_at = row.size();
+  append_number(row, std::uint32_t{0});
+  if (changes != nullptr) domain::append_changes(row, *changes);
+  set_length(row, length_at);
   return row;
 }
 

@@ -8,8 +8,8 @@ namespace contactd::projections {
 
 std::string_view name_of(Table table) {
   static constexpr std::array<std::string_view, table_count> names = {
-      "meta",   "contacts",    "emails",   "history",   "by_update",   "tags",
-      "counts", "idempotency", "api_keys", "snapshots", "by_creation", "feed"};
+      "meta",        "contacts", "emails",    "history",     "by_update", "tags",    "counts",
+      "idempotency", "api_keys", "snapshots", "by_creation", "feed",      "webhooks"};
   return names[static_cast<std::size_t>(table)];
 }
 
@@ -37,7 +37,13 @@ std::string email(const OrganizationId& organization, std::string_view email) {
 
 std::string history(const OrganizationId& organization, const ContactId& contact,
                     domain::Version version) {
-  std::string key = keys::contact(organization, contact);
+  return history(keys::contact(organization, contact), version);
+}
+
+std::string history(std::string_view contact_key, domain::Version version) {
+  std::string key;
+  key.reserve(contact_key.size() + sizeof(version));
+  key += contact_key;
   append_number(key, version);
   return key;
 }
@@ -81,6 +87,12 @@ std::string tag(const OrganizationId& organization, std::string_view tag,
 }
 
 std::string counts(const OrganizationId& organization) { return keys::organization(organization); }
+
+std::string webhook(const OrganizationId& organization, std::string_view webhook) {
+  std::string key = keys::organization(organization);
+  key += webhook;
+  return key;
+}
 
 std::string idempotency_day(std::uint32_t partition, std::uint32_t day) {
   std::string key;

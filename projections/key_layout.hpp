@@ -24,6 +24,7 @@
 //   counts       org 0                                        active:8 inactive:8
 //   idempotency  partition:4 day:4 digest:32                  idempotency.hpp
 //   api_keys     key-id                                       api_key_record.hpp
+//   webhooks     org 0 webhook-id                             webhook_record.hpp
 //   meta         "checkpoint" partition:4                     checkpoint.hpp
 //   meta         "format"                                     the number of this layout
 //
@@ -50,8 +51,9 @@ enum class Table : std::uint8_t {
   snapshots,
   by_creation,
   feed,
+  webhooks,
 };
-inline constexpr std::size_t table_count = 12;
+inline constexpr std::size_t table_count = 13;
 std::string_view name_of(Table table);
 
 namespace keys {
@@ -65,6 +67,7 @@ std::string contact(const OrganizationId& organization, const ContactId& contact
 std::string email(const OrganizationId& organization, std::string_view email);
 std::string history(const OrganizationId& organization, const ContactId& contact,
                     domain::Version version);
+std::string history(std::string_view contact_key, domain::Version version);
 std::string snapshot(const OrganizationId& organization, const ContactId& contact,
                      domain::Version version);
 std::string by_creation(const OrganizationId& organization, Instant created_at,
@@ -74,6 +77,7 @@ std::string feed(const OrganizationId& organization, std::uint64_t offset);
 std::string tag_prefix(const OrganizationId& organization, std::string_view tag);
 std::string tag(const OrganizationId& organization, std::string_view tag, const ContactId& contact);
 std::string counts(const OrganizationId& organization);
+std::string webhook(const OrganizationId& organization, std::string_view webhook);
 std::string idempotency_day(std::uint32_t partition, std::uint32_t day);
 std::string idempotency(std::uint32_t partition, std::uint32_t day, const domain::Digest& key);
 std::string checkpoint(std::uint32_t partition);

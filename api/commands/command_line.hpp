@@ -34,8 +34,15 @@ struct CommandLine {
   Run chosen;  // set while the command line is read
 };
 
+void add_backup(CommandLine& line);
 void add_events(CommandLine& line);
+void add_export(CommandLine& line);
+void add_history(CommandLine& line);
+void add_import(CommandLine& line);
 void add_keys(CommandLine& line);
+void add_rebuild(CommandLine& line);
+void add_replay(CommandLine& line);
+void add_restore(CommandLine& line);
 void add_serve(CommandLine& line);
 void add_verify(CommandLine& line);
 

@@ -1,8 +1,13 @@
 #include "api/commands/http_client.hpp"
 
+#include <openssl/ssl.h>
+
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/host_name_verification.hpp>
+#include <boost/asio/ssl/stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
@@ -27,7 +32,21 @@ ServerRefused::ServerRefused(const Answer& answer)
 
 class HttpClient::Impl {
  public:
-  explicit Impl(const ServerOptions& server) : server_(server) {}
+  explicit Impl(const ServerOptions& server) : server_(server) {
+    if (!server_.tls) return;
+    boost::system::error_code ec;
+    context_.set_verify_mode(asio::ssl::verify_peer);
+    SSL_CTX_set_min_proto_version(context_.native_handle(), TLS1_2_VERSION);
+    if (server_.ca_file.empty()) {
+      context_.set_default_verify_paths(ec);
+    } else {
+      context_.load_verify_file(server_.ca_file, ec);
+    }
+    if (ec) {
+      throw ServerUnreachable("can't read the certificates in '" + server_.ca_file +
+                              "': " + ec.message());
+    }
+  }
 
   Answer ask(std::string_view method, const std::string& target, const std::string& body,
              const Fields& fields) {
@@ -44,8 +63,8 @@ class HttpClient::Impl {
       return exchange(request);
     } catch (const boost::system::system_error& problem) {
       close();
-      throw ServerUnreachable("can't ask http://" + server_.host + ":" + server_.port + ": " +
-                              problem.code().message() + "; is the server running there?");
+      throw ServerUnreachable("can't ask " + server_.url + ": " + problem.code().message() +
+                              "; is the server running there?");
     }
   }
 
@@ -53,12 +72,22 @@ class HttpClient::Impl {
   Answer exchange(const http::request<http::string_body>& request) {
     if (stream_ && closed_meanwhile()) close();
     if (!stream_) connect();
-    run([&](auto done) { http::async_write(*stream_, request, done); });
     http::response_parser<http::string_body> parser;
     parser.body_limit(std::numeric_limits<std::uint64_t>::max());  // it is a server of our own
-    run([&](auto done) { http::async_read(*stream_, buffer_, parser, done); });
+    if (tls_) {
+      exchange_on(*tls_, request, parser);
+    } else {
+      exchange_on(*stream_, request, parser);
+    }
     if (!parser.get().keep_alive()) close();
     return {parser.get().result_int(), std::move(parser.get().body())};
+  }
+
+  template <class Stream>
+  void exchange_on(Stream& stream, const http::request<http::string_body>& request,
+                   http::response_parser<http::string_body>& parser) {
+    run([&](auto done) { http::async_write(stream, request, done); });
+    run([&](auto done) { http::async_read(stream, buffer_, parser, done); });
   }
 
   // Whether the server has ended the connection since the last answer.
@@ -75,9 +104,18 @@ class HttpClient::Impl {
     const auto found = asio::ip::tcp::resolver{io_}.resolve(server_.host, server_.port);
     run([&](auto done) { stream_->async_connect(found, done); });
     stream_->socket().set_option(asio::ip::tcp::no_delay{true});
+    if (!server_.tls) return;
+    tls_.emplace(*stream_, context_);
+    tls_->set_verify_callback(asio::ssl::host_name_verification{server_.host});
+    // As SSL_set_tlsext_host_name(), a macro of casts, does it.
+    std::string host = server_.host;
+    SSL_ctrl(tls_->native_handle(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+             host.data());
+    run([&](auto done) { tls_->async_handshake(asio::ssl::stream_base::client, done); });
   }
 
   void close() {
+    tls_.reset();
     stream_.reset();
     buffer_.clear();
   }
@@ -95,7 +133,9 @@ class HttpClient::Impl {
 
   const ServerOptions server_;
   asio::io_context io_{1};
+  asio::ssl::context context_{asio::ssl::context::tls_client};
   std::optional<beast::tcp_stream> stream_;
+  std::optional<asio::ssl::stream<beast::tcp_stream&>> tls_;  // on stream_
   beast::flat_buffer buffer_;
 };
 

@@ -1,12 +1,15 @@
 #include <boost/json.hpp>
+#include <chrono>
 #include <cstdio>
 
 #include "api/commands/command_line.hpp"
 #include "api/commands/http_client.hpp"
 #include "api/commands/options.hpp"
 #include "api/query.hpp"
+#include "domain/instant.hpp"
+#include "infra/clock.hpp"
 
-// `contactd keys create|list|revoke`: a client of a running server.
+// `contactd keys create|list|rotate|revoke`: a client of a running server.
 namespace contactd::api {
 namespace {
 
@@ -16,16 +19,53 @@ struct KeysConfig {
   ServerOptions server;
   std::string organization;
   std::string name;
-  std::string scope = "contacts=write";
+  std::vector<std::string> scopes = {"contacts=write"};
   std::string id;
+  std::string expires_in;
+  std::string grace = "1d";
   bool json = false;
 };
 
-std::string check_scope(const std::string& text) {
-  for (const char* known : {"contacts=none", "contacts=read", "contacts=write"}) {
-    if (text == known) return {};
+// `90d`, `12h`, `30m`, `45s`; nothing of anything else.
+std::optional<std::chrono::seconds> duration_of(const std::string& text) {
+  constexpr std::size_t digits_max = 5;
+  const std::size_t digits = text.find_first_not_of("0123456789");
+  if (digits == 0 || digits > digits_max || digits + 1 != text.size()) return std::nullopt;
+  const std::chrono::seconds count{std::stoll(text)};
+  switch (text.back()) {
+    case 'd':
+      return count * 24 * 3600;
+    case 'h':
+      return count * 3600;
+    case 'm':
+      return count * 60;
+    case 's':
+      return count;
+    default:
+      return std::nullopt;
   }
-  return "'" + text + "' is no scope; give contacts=none, contacts=read or contacts=write";
+}
+
+std::string check_duration(const std::string& text) {
+  if (duration_of(text)) return {};
+  return "'" + text + "' is no duration; give a number and d, h, m or s, such as 90d";
+}
+
+// By this machine's clock.
+std::string end_of(const KeysConfig& config) {
+  domain::Instant end = infra::system_time();
+  end.unix_ms += std::chrono::milliseconds{*duration_of(config.expires_in)}.count();
+  return domain::to_iso8601(end);
+}
+
+std::string check_scope(const std::string& text) {
+  const std::size_t equals = text.find('=');
+  const std::string resource = text.substr(0, equals);
+  const std::string scope = equals == std::string::npos ? "" : text.substr(equals + 1);
+  const bool known = resource == "contacts" || resource == "webhooks";
+  if (known && (scope == "none" || scope == "read" || scope == "write")) return {};
+  return "'" + text + "' is no scope; give contacts=none, contacts=read or contacts=write, " +
+         "or the same of webhooks";
 }
 
 std::string text(const json::value& object, const char* name) {
@@ -39,13 +79,7 @@ json::value require_success(const Answer& answer) {
   return json::parse(answer.body);
 }
 
-int create(const KeysConfig& config) {
-  const std::string scope = config.scope.substr(config.scope.find('=') + 1);
-  const json::object body{{"organization", config.organization},
-                          {"name", config.name},
-                          {"scopes", {{"contacts", scope}}}};
-  const Answer answer =
-      HttpClient{config.server}.ask("POST", "/admin/v1/keys", json::serialize(body));
+int show_new_key(const KeysConfig& config, const Answer& answer) {
   const json::value made = require_success(answer);
   if (config.json) {
     std::printf("%s\n", answer.body.c_str());
@@ -55,6 +89,26 @@ int create(const KeysConfig& config) {
   std::fprintf(stderr, "This is the only time that the key is shown. Its id is %s.\n",
                text(made.at("data"), "id").c_str());
   return exit_done;
+}
+
+int create(const KeysConfig& config) {
+  json::object scopes;
+  for (const std::string& scope : config.scopes) {
+    const std::size_t equals = scope.find('=');
+    scopes[scope.substr(0, equals)] = scope.substr(equals + 1);
+  }
+  json::object body{
+      {"organization", config.organization}, {"name", config.name}, {"scopes", scopes}};
+  if (!config.expires_in.empty()) body["expires_at"] = end_of(config);
+  return show_new_key(
+      config, HttpClient{config.server}.ask("POST", "/admin/v1/keys", json::serialize(body)));
+}
+
+int rotate(const KeysConfig& config) {
+  json::object body{{"grace_seconds", duration_of(config.grace)->count()}};
+  if (!config.expires_in.empty()) body["expires_at"] = end_of(config);
+  const std::string target = "/admin/v1/keys/" + encode_query_value(config.id) + "/rotate";
+  return show_new_key(config, HttpClient{config.server}.ask("POST", target, json::serialize(body)));
 }
 
 // All pages of the listing.
@@ -74,6 +128,14 @@ json::array all_keys(const KeysConfig& config) {
   }
 }
 
+std::string state_of(const json::value& key) {
+  if (!key.at("revoked_at").is_null()) return "revoked";
+  if (key.at("expires_at").is_null()) return "holds";
+  const auto end = domain::parse_iso8601(text(key, "expires_at"));
+  const bool over = end && *end <= infra::system_time();
+  return (over ? "expired " : "holds until ") + text(key, "expires_at");
+}
+
 int list(const KeysConfig& config) {
   const json::array keys = all_keys(config);
   if (config.json) {
@@ -83,8 +145,7 @@ int list(const KeysConfig& config) {
   for (const json::value& key : keys) {
     std::printf("%s  %s  %s  contacts=%s  %s\n", text(key, "id").c_str(),
                 text(key, "organization").c_str(), text(key, "name").c_str(),
-                text(key.at("scopes"), "contacts").c_str(),
-                key.at("revoked_at").is_null() ? "holds" : "revoked");
+                text(key.at("scopes"), "contacts").c_str(), state_of(key).c_str());
   }
   return exit_done;
 }
@@ -101,11 +162,16 @@ int revoke(const KeysConfig& config) {
   return exit_done;
 }
 
+void add_expiry(CLI::App& action, KeysConfig& config) {
+  action.add_option("--expires-in", config.expires_in, "When the new key ends, such as 90d; never")
+      ->check(CLI::Validator(check_duration, "DURATION"));
+}
+
 }  // namespace
 
 void add_keys(CommandLine& line) {
   const auto config = std::make_shared<KeysConfig>();
-  CLI::App* keys = line.app.add_subcommand("keys", "Make, list and revoke API keys");
+  CLI::App* keys = line.app.add_subcommand("keys", "Make, list, rotate and revoke API keys");
   keys->require_subcommand(1);
   const auto add = [&](const char* name, const char* help, int (*run)(const KeysConfig&)) {
     CLI::App* action = keys->add_subcommand(name, help);
@@ -120,9 +186,16 @@ void add_keys(CommandLine& line) {
   CLI::App* made = add("create", "Make a key; it is shown this once", create);
   made->add_option("--organization", config->organization, "Whose contacts")->required();
   made->add_option("--name", config->name, "What the key is for")->required();
-  made->add_option("--scope", config->scope, "What the key may do")
+  made->add_option("--scope", config->scopes, "What the key may do; may be repeated")
       ->capture_default_str()
-      ->check(CLI::Validator(check_scope, "contacts=none|read|write"));
+      ->check(CLI::Validator(check_scope, "contacts|webhooks=none|read|write"));
+  add_expiry(*made, *config);
+  CLI::App* rotated = add("rotate", "Make a key's successor; both hold for a time", rotate);
+  rotated->add_option("id", config->id, "The old key's id")->required();
+  rotated->add_option("--grace", config->grace, "How long the old key goes on to hold, such as 1d")
+      ->capture_default_str()
+      ->check(CLI::Validator(check_duration, "DURATION"));
+  add_expiry(*rotated, *config);
   CLI::App* listed = add("list", "List the keys, without their secrets", list);
   listed->add_option("--organization", config->organization, "Only this organization's");
   CLI::App* revoked = add("revoke", "Revoke a key, from this moment", revoke);

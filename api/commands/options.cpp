@@ -8,12 +8,13 @@ namespace contactd::api {
 namespace {
 
 constexpr std::string_view http_scheme = "http://";
+constexpr std::string_view https_scheme = "https://";
 
 std::string check_server(const std::string& text) {
-  if (text.starts_with(http_scheme) && check_address(text.substr(http_scheme.size())).empty()) {
-    return {};
+  for (const std::string_view scheme : {http_scheme, https_scheme}) {
+    if (text.starts_with(scheme) && check_address(text.substr(scheme.size())).empty()) return {};
   }
-  return "'" + text + "' is no server; give http://HOST:PORT";
+  return "'" + text + "' is no server; give http://HOST:PORT or https://HOST:PORT";
 }
 
 std::string check_kafka_conf(const std::string& text) {
@@ -27,6 +28,10 @@ void add_url(CLI::App& app, ServerOptions& options) {
       ->envname("CONTACTD_SERVER")
       ->capture_default_str()
       ->check(CLI::Validator(check_server, "URL"));
+  app.add_option(
+         "--ca-file", options.ca_file,
+         "Whose certificates to trust of an https server, in PEM; else those the system does")
+      ->envname("CONTACTD_CA_FILE");
 }
 
 }  // namespace
@@ -110,7 +115,8 @@ void add_server(CLI::App& app, ServerOptions& options) {
 }
 
 void ServerOptions::finish() {
-  split_address(url.substr(http_scheme.size()), host, port);
+  tls = url.starts_with(https_scheme);
+  split_address(url.substr((tls ? https_scheme : http_scheme).size()), host, port);
   if (!key_file.empty()) {
     std::ifstream file{key_file};
     if (!std::getline(file, key)) throw UsageError("can't read the key from " + key_file);

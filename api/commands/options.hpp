@@ -49,8 +49,10 @@ struct ServerOptions {
   std::string url = "http://127.0.0.1:8080";
   std::string key;
   std::string key_file;
+  std::string ca_file;  // of an https server; empty: the system's authorities
 
   // Where it is; once finish() was called.
+  bool tls = false;
   std::string host;
   std::string port;
 

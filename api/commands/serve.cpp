@@ -4,6 +4,7 @@
 #include "api/commands/command_line.hpp"
 #include "api/commands/options.hpp"
 #include "api/config.hpp"
+#include "api/limits.hpp"
 
 // `contactd serve`: its flags, each of which is a variable and a line of the config file too.
 namespace contactd::api {
@@ -21,6 +22,7 @@ struct Raw {
   std::int64_t drain_timeout_ms = 10'000;
   std::int64_t feed_heartbeat_ms = 15'000;
   std::int64_t feed_stall_ms = 10'000;
+  std::int64_t webhook_timeout_ms = 15'000;
 };
 
 void add_limits(CLI::App& app, Raw& raw) {
@@ -31,6 +33,9 @@ void add_limits(CLI::App& app, Raw& raw) {
   option(app, "max-connections", serve.connections_max,
          "Connections at once; more are answered 503")
       ->check(CLI::Range(1U, 1'000'000U));
+  option(app, "max-connections-per-address", serve.connections_per_address_max,
+         "Connections of one address at once; more are answered 503; 0 is no limit")
+      ->check(CLI::Range(0U, 1'000'000U));
   option(app, "queue-max", serve.queue_commands_max,
          "Changes that may wait for the writer; more are answered 503")
       ->check(CLI::Range(1U, 1'000'000U));
@@ -39,6 +44,24 @@ void add_limits(CLI::App& app, Raw& raw) {
       ->check(CLI::Range(0, 1'000'000'000));
   option(app, "rate-window-s", raw.rate_window_s, "The window, in seconds")
       ->check(CLI::Range(1, 86'400));
+}
+
+// What is short can be guessed; what is empty would be none. Doesn't repeat it.
+std::string check_admin_key(const std::string& key) {
+  if (key.size() >= limits::admin_key_length_min) return {};
+  return "the admin key is too short; give " + std::to_string(limits::admin_key_length_min) +
+         " characters or more, random ones";
+}
+
+void add_security(CLI::App& app, ServeConfig& serve) {
+  CLI::Option* certificate =
+      option(app, "tls-cert", serve.tls_certificate,
+             "Serve https with this certificate and its chain, in PEM; read again on SIGHUP");
+  CLI::Option* key = option(app, "tls-key", serve.tls_key, "The certificate's key, in PEM");
+  certificate->needs(key);
+  key->needs(certificate);
+  flag(app, "core-dumps", serve.core_dumps,
+       "Let a crash leave a core file, which has contact data and keys in it");
 }
 
 void add_timeouts(CLI::App& app, Raw& raw) {
@@ -54,6 +77,24 @@ void add_timeouts(CLI::App& app, Raw& raw) {
   option(app, "drain-timeout-ms", raw.drain_timeout_ms,
          "Time for requests under way to finish, at SIGTERM or SIGINT")
       ->check(CLI::Range(0, 3'600'000));
+}
+
+void add_webhooks(CLI::App& app, Raw& raw) {
+  WebhookConfig& webhooks = raw.serve.webhooks;
+  app.add_option("--webhook-secret", webhooks.secret,
+                 "Master secret from which webhooks' signing secrets are derived; without one, "
+                 "<data-dir>/webhook.key, made if absent")
+      ->envname("CONTACTD_WEBHOOK_SECRET");
+  option(app, "webhook-secret-file", webhooks.secret_file, "The file that has the master secret");
+  option(app, "webhook-timeout-ms", raw.webhook_timeout_ms,
+         "Time for one delivery, from the look-up of its host to the answer's header")
+      ->check(CLI::Range(1, 60'000));
+  option(app, "webhook-retry-scale", webhooks.retry_scale,
+         "Factor on the pauses between a delivery's attempts; below 1 for tests")
+      ->check(CLI::Range(0.0, 1.0));
+  flag(app, "webhook-allow-http", webhooks.rules.allow_http, "Take webhooks whose URL isn't https");
+  flag(app, "webhook-allow-private", webhooks.rules.allow_private,
+       "Deliver to addresses that aren't the public internet's, such as 10.0.0.1");
 }
 
 void add_feed(CLI::App& app, Raw& raw) {
@@ -80,10 +121,19 @@ void add_flags(CLI::App& app, Raw& raw) {
   add_kafka_writing(app, raw.log.kafka);
   app.add_option("--admin-key", serve.admin_key,
                  "Key of the admin API; without one, <data-dir>/admin.key, made if absent")
-      ->envname("CONTACTD_ADMIN_KEY");
+      ->envname("CONTACTD_ADMIN_KEY")
+      ->check(CLI::Validator(check_admin_key, "KEY"));
+  add_security(app, serve);
+  app.add_option("--backup-dir", serve.backup_dir,
+                 "Where backups are made; without one, <data-dir>/backups")
+      ->envname("CONTACTD_BACKUP_DIR");
+  flag(app, "read-only", serve.read_only,
+       "Only show the projections in --data-dir, such as `contactd replay` has made; no log is "
+       "read or written, changes are answered 503");
   add_limits(app, raw);
   add_timeouts(app, raw);
   add_feed(app, raw);
+  add_webhooks(app, raw);
   option(app, "log-level", serve.log_level, "Least severity of what is logged")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "error"}));
   option(app, "log-format", serve.log_format, "Form of a log line, on standard error")
@@ -118,6 +168,7 @@ ServeConfig finish(Raw& raw) {
   serve.port = static_cast<std::uint16_t>(std::stoul(port));
   raw.log.finish();
   serve.data_dir = raw.log.data_dir;
+  if (serve.backup_dir.empty()) serve.backup_dir = serve.data_dir / "backups";
   serve.log = raw.log.log;
   serve.kafka = raw.log.kafka;
   serve.rate_window = std::chrono::seconds{raw.rate_window_s};
@@ -127,6 +178,7 @@ ServeConfig finish(Raw& raw) {
   serve.drain_timeout = milliseconds{raw.drain_timeout_ms};
   serve.feed_heartbeat = milliseconds{raw.feed_heartbeat_ms};
   serve.feed_stall = milliseconds{raw.feed_stall_ms};
+  serve.webhooks.timeout = milliseconds{raw.webhook_timeout_ms};
   return serve;
 }
 

@@ -10,6 +10,7 @@
 #include "domain/json_text.hpp"
 #include "infra/errors.hpp"
 #include "infra/log_audit.hpp"
+#include "infra/projections_dir.hpp"
 #include "infra/store_audit.hpp"
 
 // `contactd verify`: proves the log's chain, and the projections by the log.
@@ -24,7 +25,7 @@ struct VerifyConfig {
   bool log_only = false;
   bool json = false;
 
-  std::filesystem::path projections() const { return log.data_dir / "projections"; }
+  std::filesystem::path projections() const { return infra::projections_dir(log.data_dir); }
 };
 
 std::string check_kept_head(const std::string& text) {

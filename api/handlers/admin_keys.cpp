@@ -19,6 +19,12 @@ struct KeyRequest {
   domain::OrganizationId organization;
   std::string name;
   domain::Scopes scopes;
+  std::optional<domain::Instant> expires_at;
+};
+
+struct RotateRequest {
+  std::int64_t grace_seconds = limits::key_grace_seconds_default;
+  std::optional<domain::Instant> expires_at;
 };
 
 std::optional<std::string> text_of(const json::value& value) {
@@ -57,45 +63,129 @@ void read_scopes(KeyRequest& request, const json::value* value, domain::Validati
   for (const auto& member : *scopes) {
     const auto text = text_of(member.value());
     const auto scope = text ? domain::scope_named(*text) : std::nullopt;
-    if (member.key() != "contacts" || !scope) return errors.add("scopes", sentence);
-    request.scopes.contacts = *scope;
+    if (!scope) return errors.add("scopes", sentence);
+    if (member.key() == "contacts") {
+      request.scopes.contacts = *scope;
+    } else if (member.key() == "webhooks") {
+      request.scopes.webhooks = *scope;
+    } else {
+      return errors.add("scopes", sentence);
+    }
   }
 }
 
-std::variant<KeyRequest, domain::ValidationErrors> read_key_request(const json::value& body) {
-  domain::ValidationErrors errors;
-  const auto* object = body.if_object();
-  if (object == nullptr) {
-    errors.form.push_back("Expected object, received " + std::string{domain::json_type_name(body)});
-    return errors;
+std::optional<domain::Instant> read_expiry(const json::object& object, domain::Instant now,
+                                           domain::ValidationErrors& errors) {
+  const auto* value = object.if_contains("expires_at");
+  if (value == nullptr || value->is_null()) return std::nullopt;
+  const auto text = text_of(*value);
+  const auto time = text ? domain::parse_iso8601(*text) : std::nullopt;
+  if (!time || *time <= now) {
+    errors.add("expires_at", "Expected a time to come, such as 2030-01-31T00:00:00Z, or null");
   }
-  KeyRequest request;
-  read_organization(request, object->if_contains("organization"), errors);
-  read_name(request, object->if_contains("name"), errors);
-  read_scopes(request, object->if_contains("scopes"), errors);
+  return time;
+}
+
+std::int64_t read_grace(const json::object& object, domain::ValidationErrors& errors) {
+  const auto* value = object.if_contains("grace_seconds");
+  if (value == nullptr) return limits::key_grace_seconds_default;
+  const auto* seconds = value->if_int64();
+  if (seconds != nullptr && *seconds >= 0 && *seconds <= limits::key_grace_seconds_max) {
+    return *seconds;
+  }
+  errors.add("grace_seconds",
+             "Expected a whole number from 0 to " + std::to_string(limits::key_grace_seconds_max));
+  return 0;
+}
+
+void refuse_unknown(const json::object& object, std::initializer_list<std::string_view> known,
+                    domain::ValidationErrors& errors) {
   std::vector<std::string> unknown;
-  for (const auto& member : *object) {
-    const std::string name{member.key().data(), member.key().size()};
-    if (name != "organization" && name != "name" && name != "scopes") unknown.push_back(name);
+  for (const auto& member : object) {
+    std::string name{member.key().data(), member.key().size()};
+    if (std::find(known.begin(), known.end(), name) == known.end()) {
+      unknown.push_back(std::move(name));
+    }
   }
   domain::refuse_unknown_members(errors, unknown);
-  if (!errors.empty()) return errors;
+}
+
+KeyRequest read_key_request(const json::object& object, domain::Instant now,
+                            domain::ValidationErrors& errors) {
+  KeyRequest request;
+  read_organization(request, object.if_contains("organization"), errors);
+  read_name(request, object.if_contains("name"), errors);
+  read_scopes(request, object.if_contains("scopes"), errors);
+  request.expires_at = read_expiry(object, now, errors);
+  refuse_unknown(object, {"organization", "name", "scopes", "expires_at"}, errors);
   return request;
 }
 
-// The members that a creation and a listing share. `secret` is shown once, at creation.
-std::string key_json(const domain::ApiKey& key, const std::string* secret) {
-  std::string out = R"({"id":)" + json_string(key.id);
-  if (secret != nullptr) out += R"(,"key":)" + json_string(*secret);
-  out += R"(,"organization":)" + json_string(key.organization.str()) + R"(,"name":)" +
-         json_string(key.name) + R"(,"scopes":{"contacts":")" +
-         std::string{name_of(key.scopes.contacts)} + R"("},"created_at":")" +
-         domain::to_iso8601(key.created_at) + '"';
-  if (secret == nullptr) {
-    out += R"(,"revoked_at":)";
-    out += key.revoked_at ? '"' + domain::to_iso8601(*key.revoked_at) + '"' : "null";
+RotateRequest read_rotate_request(const json::object& object, domain::Instant now,
+                                  domain::ValidationErrors& errors) {
+  RotateRequest request;
+  request.grace_seconds = read_grace(object, errors);
+  request.expires_at = read_expiry(object, now, errors);
+  refuse_unknown(object, {"grace_seconds", "expires_at"}, errors);
+  return request;
+}
+
+// What `read` makes of the body, or the answer that refuses it.
+template <class Read>
+auto read_body(const Call& call, std::string_view body, Read read) -> std::variant<
+    std::invoke_result_t<Read, const json::object&, domain::Instant, domain::ValidationErrors&>,
+    Response> {
+  const auto parsed = domain::parse_strict_json(body, {});
+  if (const auto* error = std::get_if<domain::JsonError>(&parsed)) {
+    const int status = error->kind == domain::JsonError::Kind::too_deep ? 413 : 400;
+    return bad_json(call.format, status, error->message, error->duplicate_key);
   }
+  const json::value& value = std::get<json::value>(parsed);
+  domain::ValidationErrors errors;
+  const auto* object = value.if_object();
+  if (object == nullptr) {
+    errors.form.push_back("Expected object, received " +
+                          std::string{domain::json_type_name(value)});
+    return validation_error(call.format, errors);
+  }
+  auto request = read(*object, call.services.clock(), errors);
+  if (!errors.empty()) return validation_error(call.format, errors);
+  return request;
+}
+
+std::string time_or_null(const std::optional<domain::Instant>& time) {
+  return time ? '"' + domain::to_iso8601(*time) + '"' : "null";
+}
+
+std::string replaces_member(const domain::ApiKey& key) {
+  return R"(,"replaces":)" + (key.replaces ? json_string(*key.replaces) : "null");
+}
+
+// The members that a creation and a listing share, after the id and the secret.
+std::string shared_members(const domain::ApiKey& key) {
+  std::string out = R"(,"organization":)" + json_string(key.organization.str()) + R"(,"name":)" +
+                    json_string(key.name) + R"(,"scopes":{"contacts":")" +
+                    std::string{name_of(key.scopes.contacts)} + '"';
+  if (key.scopes.webhooks != domain::Scope::none) {
+    out += R"(,"webhooks":")" + std::string{name_of(key.scopes.webhooks)} + '"';
+  }
+  return out + R"(},"created_at":)" + time_or_null(key.created_at);
+}
+
+// A key just made, with its secret, which is shown this once.
+std::string new_key_json(const domain::ApiKey& key, const std::string& secret) {
+  std::string out =
+      R"({"id":)" + json_string(key.id) + R"(,"key":)" + json_string(secret) + shared_members(key);
+  if (key.expires_at) out += R"(,"expires_at":)" + time_or_null(key.expires_at);
+  if (key.replaces) out += replaces_member(key);
   return out + '}';
+}
+
+std::string listed_key_json(const domain::ApiKey& key, const KeyUsage& usage) {
+  return R"({"id":)" + json_string(key.id) + shared_members(key) + R"(,"revoked_at":)" +
+         time_or_null(key.revoked_at) + R"(,"expires_at":)" + time_or_null(key.expires_at) +
+         R"(,"last_used_at":)" + time_or_null(usage.last_use_of(key.id)) + replaces_member(key) +
+         '}';
 }
 
 Write write_for(const Call& call, const domain::OrganizationId& organization,
@@ -118,6 +208,18 @@ Response no_success(ErrorFormat format, const infra::Outcome& outcome) {
   }
   if (std::holds_alternative<infra::NotTaken>(outcome.answer)) return not_taken(format);
   return unknown_outcome(format);
+}
+
+auto tell_new_key(ErrorFormat format, std::string secret) {
+  return [format, secret = std::move(secret)](const infra::Outcome& outcome) {
+    const auto* created = std::get_if<infra::ApiKeyCreatedAnswer>(&outcome.answer);
+    if (created == nullptr) return no_success(format, outcome);
+    Response response;
+    response.status = 201;
+    response.body = R"({"data":)" + new_key_json(created->key, secret) + '}';
+    response.with("Cache-Control", "no-store");
+    return response;
+  };
 }
 
 std::variant<std::vector<domain::ApiKey>, std::string> read_and_list(const Call& call,
@@ -144,28 +246,32 @@ std::variant<std::vector<domain::ApiKey>, std::string> read_and_list(const Call&
 
 Handled create_key(const Call& call) {
   if (auto refused = refuse_params(call)) return *std::move(refused);
-  const auto parsed = domain::parse_strict_json(call.request.body, {});
-  if (const auto* error = std::get_if<domain::JsonError>(&parsed)) {
-    const int status = error->kind == domain::JsonError::Kind::too_deep ? 413 : 400;
-    return bad_json(call.format, status, error->message, error->duplicate_key);
-  }
-  auto read = read_key_request(std::get<json::value>(parsed));
-  if (const auto* errors = std::get_if<domain::ValidationErrors>(&read)) {
-    return validation_error(call.format, *errors);
-  }
+  auto read = read_body(call, call.request.body, read_key_request);
+  if (auto* refused = std::get_if<Response>(&read)) return std::move(*refused);
   const KeyRequest& request = std::get<KeyRequest>(read);
   const NewApiKey key = make_api_key();
-  Write write = write_for(call, request.organization,
-                          domain::CreateApiKey{key.id, request.name, request.scopes, key.hash});
-  write.render = [format = call.format, secret = key.text](const infra::Outcome& outcome) {
-    const auto* created = std::get_if<infra::ApiKeyCreatedAnswer>(&outcome.answer);
-    if (created == nullptr) return no_success(format, outcome);
-    Response response;
-    response.status = 201;
-    response.body = R"({"data":)" + key_json(created->key, &secret) + '}';
-    response.with("Cache-Control", "no-store");
-    return response;
-  };
+  Write write = write_for(
+      call, request.organization,
+      domain::CreateApiKey{key.id, request.name, request.scopes, key.hash, request.expires_at});
+  write.render = tell_new_key(call.format, key.text);
+  return write;
+}
+
+Handled rotate_key(const Call& call) {
+  if (auto refused = refuse_params(call)) return *std::move(refused);
+  const std::string_view body = call.request.body.empty() ? "{}" : call.request.body;
+  auto read = read_body(call, body, read_rotate_request);
+  if (auto* refused = std::get_if<Response>(&read)) return std::move(*refused);
+  const RotateRequest& request = std::get<RotateRequest>(read);
+  const auto old = call.services.store.api_key(call.id);
+  if (!old) return rejection_response(call.format, domain::ApiKeyNotFound{});
+  const NewApiKey key = make_api_key();
+  const domain::Instant now = call.services.clock();
+  const domain::Instant old_ends_at{now.unix_ms + request.grace_seconds * 1000};
+  Write write = write_for(
+      call, old->organization,
+      domain::RotateApiKey{old->id, key.id, key.hash, request.expires_at, old_ends_at, now});
+  write.render = tell_new_key(call.format, key.text);
   return write;
 }
 
@@ -181,7 +287,7 @@ Handled list_keys(const Call& call) {
   const std::size_t count = std::min(keys.size(), limit);
   for (std::size_t i = 0; i < count; ++i) {
     if (i > 0) response.body += ',';
-    response.body += key_json(keys[i], nullptr);
+    response.body += listed_key_json(keys[i], call.services.authenticator.usage());
   }
   response.body += R"(],"next_cursor":)";
   response.body += keys.size() > limit ? json_string(keys[limit - 1].id) : "null";

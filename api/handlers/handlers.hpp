@@ -20,6 +20,7 @@ struct Call {
   ErrorFormat format;
   std::optional<domain::ApiKey> key;  // where the route wants an organization's key
   std::string id;                     // what stands in the path for {id}
+  std::string second_id = {};         // and for the one after it
 };
 
 Handled get_contact(const Call& call);
@@ -31,9 +32,24 @@ Handled update_contact(const Call& call);
 Handled delete_contact(const Call& call);
 Handled revert_contact(const Call& call);
 
+Handled create_webhook(const Call& call);
+Handled list_webhooks(const Call& call);
+Handled get_webhook(const Call& call);
+Handled update_webhook(const Call& call);
+Handled delete_webhook(const Call& call);
+Handled rotate_webhook_secret(const Call& call);
+Handled list_deliveries(const Call& call);
+Handled replay_delivery(const Call& call);
+
 Handled create_key(const Call& call);
 Handled list_keys(const Call& call);
 Handled revoke_key(const Call& call);
+Handled rotate_key(const Call& call);
+
+Handled start_backup(const Call& call);
+Handled backup_status(const Call& call);
+Handled start_rebuild(const Call& call);
+Handled rebuild_status(const Call& call);
 
 Handled list_schemas(const Call& call);
 Handled get_schema(const Call& call);

@@ -41,7 +41,8 @@ Handled healthz(const Call& call) {
 
 Handled readyz(const Call& call) {
   if (auto refused = refuse_params(call)) return *std::move(refused);
-  bool ready = true;
+  bool ready = call.services.partitions.is_open();
+  const std::string awaited = ready ? std::string{} : call.services.partitions.awaited();
   std::string partitions;
   const auto& writers = call.services.partitions.all();
   for (std::size_t i = 0; i < writers.size(); ++i) {
@@ -57,7 +58,9 @@ Handled readyz(const Call& call) {
   Response response;
   response.status = ready ? 200 : 503;
   response.body = std::string{R"({"status":")"} + (ready ? "ready" : "not ready") +
-                  R"(","partitions":[)" + partitions + "]}";
+                  R"(","partitions":[)" + partitions + ']';
+  if (!awaited.empty()) response.body += R"(,"detail":)" + domain::json_string(awaited);
+  response.body += '}';
   return response;
 }
 

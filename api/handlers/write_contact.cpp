@@ -142,6 +142,8 @@ struct OutcomeToResponse {
   Response operator()(const infra::OutcomeUnknown&) const { return unknown_outcome(format); }
   Response operator()(const infra::ApiKeyCreatedAnswer&) const { return internal_error(format); }
   Response operator()(const infra::ApiKeyRevokedAnswer&) const { return internal_error(format); }
+  Response operator()(const infra::WebhookAnswer&) const { return internal_error(format); }
+  Response operator()(const infra::WebhookDeletedAnswer&) const { return internal_error(format); }
 };
 
 Handled submit(const Call& call, domain::Command command) {

@@ -96,6 +96,28 @@ TEST_F(HttpLimits, ABodyOverTheLimitIs413) {
   user.read(ann.id).with_header("ETag", ann.etag);
 }
 
+TEST_F(HttpLimits, ChunksThatAreMostlyFramingAre400) {
+  const Contact ann = user.given_contact();
+  const std::string head = patch_head(ann.id) + "Transfer-Encoding: chunked\r\n\r\n";
+  constexpr std::size_t framing_max = 16'384;
+  // One extension without end, many of them, a trailer without end.
+  std::string many;
+  for (int i = 0; i < 100; ++i) many += "1;" + std::string(1000, 'x') + "\r\n \r\n";
+  for (const std::string& body :
+       {"1;" + std::string(2 * framing_max, 'x'), many,
+        "2\r\n{}\r\n0\r\nTrailer: " + std::string(2 * framing_max, 'x')}) {
+    RawConnection connection{port};
+    connection.send(head + body);
+    expect_refusal(connection, 400);
+  }
+  // A byte a chunk is still taken.
+  std::string small;
+  for (const char c : "{" + std::string(5000, ' ') + "}") {
+    small += std::string{"1\r\n"} + c + "\r\n";
+  }
+  EXPECT_EQ(send_raw(port, head + small + "0\r\n\r\n").status, 200U);
+}
+
 TEST_F(HttpLimits, AHugeBodyIsRefusedAndTheAnswerStillArrives) {
   const Contact ann = user.given_contact();
   RawConnection connection{port};

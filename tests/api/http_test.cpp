@@ -268,6 +268,51 @@ TEST_F(Http, ABodyMayComeInChunks) {
   user.read(ann.id).with_header("ETag", "\"4\"").with_field("company", "C");
 }
 
+TEST_F(Http, ABodysEndMayComeByteByByte) {
+  const Contact ann = user.given_contact();
+  for (const std::string chunks :
+       {"0\r\n\r\n", "2\r\n{}\r\n0\r\n\r\n", "000;a=b\r\nT: x\r\n\r\n"}) {
+    RawConnection connection{port};
+    connection.send(patch_with(ann.id, "Transfer-Encoding: chunked\r\n\r\n"));
+    for (const char c : chunks) {
+      connection.send({&c, 1});
+      // That it answers in between keeps the bytes apart, more or less.
+      EXPECT_EQ(send_raw(port, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").status, 200U);
+    }
+    const unsigned expected = chunks.starts_with("2") ? 200 : 400;
+    EXPECT_EQ(ResponseReader{connection}.read().status, expected) << chunks;
+  }
+}
+
+TEST_F(Http, ATrailerIsNoHeader) {
+  const Contact ann = user.given_contact();
+  const std::string chunks = "f\r\n{\"company\":\"A\"}\r\n0\r\n";
+  // The key comes too late, and so does the precondition.
+  const Response without_key =
+      send_raw(port, "PATCH " + contact_path(ann.id) +
+                         " HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks +
+                         "X-API-KEY: " + user.key() + "\r\n\r\n");
+  EXPECT_EQ(without_key.status, 401U);
+  const Response patched =
+      send_raw(port, patch_with(ann.id, "Transfer-Encoding: chunked\r\n\r\n" + chunks +
+                                            "If-Match: \"9\"\r\nX-Request-Id: late\r\n\r\n"));
+  EXPECT_EQ(patched.status, 200U);
+  EXPECT_NE(patched.header("X-Request-Id"), "late");
+}
+
+TEST_F(Http, AnswersAreNotForCachesNorForPages) {
+  const Contact ann = user.given_contact();
+  for (const Answer& answer : {user.read(ann.id), user.read("nobody"), user.list(),
+                               user.send("GET", "/healthz"), user.send("OPTIONS", "/healthz")}) {
+    answer.with_header("X-Content-Type-Options", "nosniff")
+        .with_header("Cache-Control", "no-store")
+        .with_header("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'");
+    EXPECT_EQ(answer.response().count_headers("Cache-Control"), 1U);
+  }
+  const Response refused = send_raw(port, "GET /healthz HTTP/1.1\r\n\r\n");
+  EXPECT_EQ(refused.header("X-Content-Type-Options"), "nosniff");
+}
+
 TEST_F(Http, MalformedChunksAre400) {
   const Contact ann = user.given_contact();
   for (const std::string chunks :

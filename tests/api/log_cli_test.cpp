@@ -1,4 +1,5 @@
 #include <gmock/gmock.h>
+#include <signal.h>
 
 #include <fstream>
 
@@ -29,15 +30,62 @@ TEST(ServeCommand, RefusesAKafkaPropertyThatIsWrongOrItsOwn) {
 }
 
 TEST(ServeCommand, RefusesProjectionsOfAnotherLog) {
+  ServerProcess server{{{"--log", "embedded"}, {}}};
+  EXPECT_EQ(server.stop(), exited(0));
+  std::ofstream{server.data_dir() / "projections.log"}
+      << "kafka cluster X, topic contacts.events\n";
+
+  const Finished refused = serve({"--data-dir", server.data_dir().string()});
+  EXPECT_EQ(refused.status, exited(1));
+  EXPECT_THAT(refused.err, HasSubstr("of another log (kafka cluster X, topic contacts.events)"));
+  EXPECT_THAT(refused.err, HasSubstr("remove the directory"));
+}
+
+// A start that hadn't come to folding anything leaves nothing that could be of the wrong log.
+TEST(ServeCommand, TakesProjectionsThatHaveFoldedNothing) {
   const TemporaryDirectory directory;
   const std::filesystem::path data = directory.path() / "data";
   std::filesystem::create_directories(data / "projections");
   std::ofstream{data / "projections.log"} << "kafka cluster X, topic contacts.events\n";
+  ChildProcess server{{{contactd_binary(), "serve", "--listen", "127.0.0.1:0", "--log", "embedded",
+                        "--data-dir", data.string()},
+                       {},
+                       directory.path() / "stderr",
+                       {}}};
+  EXPECT_THAT(server.read_line(ServerProcess::start_wait_max).value_or("nothing"),
+              HasSubstr("contactd ready"));
+  server.send_signal(SIGTERM);
+  EXPECT_EQ(server.wait(ServerProcess::stop_wait_max), exited(0));
+}
 
-  const Finished refused = serve({"--data-dir", data.string()});
-  EXPECT_EQ(refused.status, exited(1));
-  EXPECT_THAT(refused.err, HasSubstr("of another log (kafka cluster X, topic contacts.events)"));
-  EXPECT_THAT(refused.err, HasSubstr("remove the directory"));
+// A backup that is too old, or another server's: nothing mends it while the server runs.
+TEST(ServeCommand, EndsWhereTheLogLacksWhatWasFolded) {
+  ServerProcess server{{{"--log", "embedded"}, {}}};
+  EXPECT_EQ(server.stop(), exited(0));
+  std::filesystem::remove_all(server.data_dir() / "log");
+
+  const Finished refused = serve({"--log", "embedded", "--data-dir", server.data_dir().string()});
+  EXPECT_EQ(refused.status, exited(1)) << refused.err;
+  EXPECT_THAT(refused.err, HasSubstr("it has lost records"));
+  EXPECT_THAT(refused.err, HasSubstr("remove the projections' directory"));
+  EXPECT_THAT(refused.err, Not(HasSubstr("reads go on")));
+}
+
+TEST(ServeCommand, ReadsItsKafkaFlagsFromAFile) {
+  const TemporaryDirectory directory;
+  const std::string file = (directory.path() / "contactd.conf").string();
+  for (const auto& [lines, sentence] :
+       {std::pair{R"(kafka-conf = ["client.rack=a", "acks=1"])", "acks can't be given"},
+        std::pair{R"(kafka-conf = "acks=1")", "acks can't be given"},
+        std::pair{R"(kafka-conf = ["client.rack=a", "no.such=1"])", "no property no.such"},
+        std::pair{R"(kafka-create-topic = "perhaps")", "kafka-create-topic"},
+        std::pair{R"(kafka-allow-unsafe = 7)", "kafka-allow-unsafe"},
+        std::pair{R"(kafka-partitions = 0)", "kafka-partitions"}}) {
+    std::ofstream{file} << "log = \"kafka\"\n" << lines << '\n';
+    const Finished refused = serve({"--config", file, "--data-dir", directory.path() / "data"});
+    EXPECT_EQ(refused.status, exited(2)) << lines << refused.err;
+    EXPECT_THAT(refused.err, HasSubstr(sentence));
+  }
 }
 
 }  // namespace

@@ -24,7 +24,7 @@ struct Operation {
 class OpenApi : public ApiTest {
  protected:
   static std::string filled(std::string path) {
-    for (const std::string name : {"{contactId}", "{keyId}"}) {
+    for (const std::string name : {"{contactId}", "{keyId}", "{webhookId}", "{deliveryId}"}) {
       const std::size_t at = path.find(name);
       if (at != std::string::npos) path.replace(at, name.size(), unknown_id);
     }
@@ -70,12 +70,36 @@ TEST_F(OpenApi, HasEveryPathOfTheContract) {
     operations.insert(answer.method + ' ' + answer.path);
   }
   for (const std::string operation :
-       {"PATCH /api/v1/contacts/{contactId}", "GET /api/v1/contacts/{contactId}",
-        "DELETE /api/v1/contacts/{contactId}", "GET /api/v1/contacts/{contactId}/history",
-        "POST /api/v1/contacts/{contactId}/revert", "POST /api/v1/contacts", "GET /api/v1/contacts",
-        "GET /api/v1/events", "POST /admin/v1/keys", "GET /admin/v1/keys",
-        "DELETE /admin/v1/keys/{keyId}", "GET /schemas", "GET /schemas/{eventType}",
-        "GET /openapi.json", "GET /healthz", "GET /readyz", "GET /metrics"}) {
+       {"PATCH /api/v1/contacts/{contactId}",
+        "GET /api/v1/contacts/{contactId}",
+        "DELETE /api/v1/contacts/{contactId}",
+        "GET /api/v1/contacts/{contactId}/history",
+        "POST /api/v1/contacts/{contactId}/revert",
+        "POST /api/v1/contacts",
+        "GET /api/v1/contacts",
+        "GET /api/v1/events",
+        "GET /api/v1/webhooks",
+        "POST /api/v1/webhooks",
+        "GET /api/v1/webhooks/{webhookId}",
+        "PATCH /api/v1/webhooks/{webhookId}",
+        "DELETE /api/v1/webhooks/{webhookId}",
+        "POST /api/v1/webhooks/{webhookId}/rotate-secret",
+        "GET /api/v1/webhooks/{webhookId}/deliveries",
+        "POST /api/v1/webhooks/{webhookId}/deliveries/{deliveryId}/replay",
+        "POST /admin/v1/keys",
+        "GET /admin/v1/keys",
+        "DELETE /admin/v1/keys/{keyId}",
+        "POST /admin/v1/keys/{keyId}/rotate",
+        "GET /admin/v1/backups",
+        "POST /admin/v1/backups",
+        "GET /admin/v1/rebuild",
+        "POST /admin/v1/rebuild",
+        "GET /schemas",
+        "GET /schemas/{eventType}",
+        "GET /openapi.json",
+        "GET /healthz",
+        "GET /readyz",
+        "GET /metrics"}) {
     EXPECT_TRUE(operations.contains(operation)) << operation;
   }
 }
@@ -219,11 +243,18 @@ TEST_F(OpenApi, EveryPathAnswersOptionsAndHead) {
   }
   ApiUser admin = admin_of(shared_server());
   const Contact ann = user.given_contact();
+  const std::string webhook =
+      json::value_to<std::string>(user.send("POST", "/api/v1/webhooks", {},
+                                            R"({"url": "https://example.com/", "enabled": false})")
+                                      .then(201)
+                                      .data()
+                                      .at("id"));
   for (const Operation& operation : operations_with("200")) {
     if (operation.method != "HEAD") continue;
     std::string path = operation.path;
     if (const auto at = path.find(unknown_id); at != std::string::npos) {
-      path.replace(at, unknown_id.size(), ann.id);
+      const bool of_webhook = path.starts_with("/api/v1/webhooks/");
+      path.replace(at, unknown_id.size(), of_webhook ? webhook : ann.id);
     }
     ApiUser& caller = operation.path.starts_with("/admin") ? admin : user;
     caller.send("HEAD", path).then(200);

@@ -1,5 +1,8 @@
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+
+#include <gtest/gtest-spi.h>
 
 #include <boost/json.hpp>
 #include <fstream>
@@ -8,6 +11,7 @@
 #include <vector>
 
 #include "tests/support/api_fixture.hpp"
+#include "tests/support/canaries.hpp"
 
 // Operating the server: its start and end, its settings, its logs, its metrics.
 namespace contactd::test {
@@ -323,6 +327,113 @@ TEST(Operations, LogsCarryNoContactDataAndNoKeys) {
         std::string{"wrong-key-of-someone"}}) {
     EXPECT_EQ(log.find(secret), std::string::npos) << secret << "\n" << log;
   }
+}
+
+TEST(Operations, AShortAdminKeyIsRefusedAndNotRepeated) {
+  for (const std::string key : {"", "short", "fifteen-letters"}) {
+    const Finished refused = run_program({contactd_binary(), "serve", "--admin-key=" + key});
+    EXPECT_EQ(refused.status, exited(2));
+    EXPECT_NE(refused.err.find("too short"), std::string::npos) << refused.err;
+    if (key.size() > 5) {
+      EXPECT_EQ(refused.err.find(key), std::string::npos) << refused.err;
+    }
+  }
+}
+
+TEST(Operations, ItsFilesAreForTheOwnerAlone) {
+  const mode_t before = umask(0);
+  ServerProcess server;
+  umask(before);
+  given_user(server).given_contact();
+  EXPECT_EQ(server.stop(), exited(0));
+  std::size_t seen = 0;
+  const auto expect_private = [&](const fs::path& path) {
+    ++seen;
+    const auto others = fs::perms::group_all | fs::perms::others_all;
+    EXPECT_EQ(fs::status(path).permissions() & others, fs::perms::none) << path;
+  };
+  expect_private(server.data_dir());
+  for (const auto& entry : fs::recursive_directory_iterator{server.data_dir()}) {
+    expect_private(entry.path());
+  }
+  EXPECT_GT(seen, 5U);
+}
+
+// Else the first files of the databases would be standard output, and take what is printed.
+TEST(Operations, WithoutStandardStreamsItWritesNothingIntoItsData) {
+  const TemporaryDirectory directory;
+  const fs::path data = directory.path() / "data";
+  const std::string serve = "exec " + contactd_binary() + " serve --listen 127.0.0.1:0 " +
+                            "--log-level trace --data-dir " + data.string() +
+                            " 0<&- 1>&- 2>&- & server=$!; until [ -s " + data.string() +
+                            "/admin.key ]; do kill -0 $server || exit 1; done; kill $server; " +
+                            "wait $server";
+  const Finished run = run_program({"/bin/sh", "-c", serve});
+  EXPECT_EQ(run.status, exited(0)) << run.err;
+  for (const auto& entry : fs::recursive_directory_iterator{data}) {
+    if (!entry.is_regular_file()) continue;
+    const std::string bytes = read_whole_file(entry.path());
+    EXPECT_EQ(bytes.find("contactd ready"), std::string::npos) << entry.path();
+    EXPECT_EQ(bytes.find("[info] stopping"), std::string::npos) << entry.path();
+  }
+}
+
+TEST(Operations, ASecondSignalCutsTheDrainShort) {
+  ServerProcess server{{{"--drain-timeout-ms", "3600000", "--header-timeout-ms", "3600000",
+                         "--request-timeout-ms", "3600000"},
+                        {}}};
+  RawConnection stuck{server.port()};
+  ResponseReader reader{stuck};
+  stuck.send(
+      "POST /api/v1/contacts HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+      "Content-Length: 5\r\n\r\n");
+  EXPECT_EQ(reader.read().status, 100U);
+  RawConnection idle{server.port()};
+  idle.send("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_EQ(ResponseReader{idle}.read().status, 200U);
+  server.send_signal(SIGTERM);
+  wait_for_drain(idle);
+  server.send_signal(SIGTERM);
+  EXPECT_EQ(server.wait(), exited(0)) << server.log();
+}
+
+// Only where others could read: a search that finds nothing proves nothing.
+TEST(Canaries, AreFoundWhereTheyAre) {
+  add_canary("a-canary-that-is-here-on-purpose");
+  add_canaries_of(json::parse(R"({"a": [{"b": "another-canary-of-the-test"}], "c": "short"})"));
+  EXPECT_NONFATAL_FAILURE(expect_no_canary("x a-canary-that-is-here-on-purpose x", "a log"),
+                          "a log has what a client sent");
+  EXPECT_NONFATAL_FAILURE(expect_no_canary("another-canary-of-the-test", "a log"), "a log has");
+  expect_no_canary("short, and nothing else", "a log");
+}
+
+std::string limit_of(pid_t process, const std::string& name) {
+  std::istringstream lines{read_whole_file("/proc/" + std::to_string(process) + "/limits")};
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with(name)) return line.substr(name.size());
+  }
+  return "no such limit";
+}
+
+TEST(Operations, ACrashLeavesNoCoreFile) {
+  ServerProcess server;
+  std::istringstream limits{limit_of(server.pid(), "Max core file size")};
+  std::string soft;
+  std::string hard;
+  limits >> soft >> hard;
+  EXPECT_EQ(soft, "0");
+  EXPECT_EQ(hard, "0");
+  // Not dumpable: what is the process's own in /proc belongs to root.
+  struct stat found{};
+  ASSERT_EQ(stat(("/proc/" + std::to_string(server.pid()) + "/mem").c_str(), &found), 0);
+  EXPECT_EQ(found.st_uid, 0U);
+
+  rlimit own{};
+  ASSERT_EQ(getrlimit(RLIMIT_CORE, &own), 0);
+  if (own.rlim_max == 0) return;
+  ServerProcess debugged{{{"--core-dumps"}, {}}};
+  EXPECT_NE(limit_of(debugged.pid(), "Max core file size"),
+            limit_of(server.pid(), "Max core file size"));
 }
 
 TEST(Operations, LogLinesAreJsonWhereThatIsAskedFor) {

@@ -71,6 +71,20 @@ TEST(RateLimit, HoldsForEveryMethodAndChangesNothing) {
     user.send(method, "/api/v1/events").then(429);
   }
   user.send("OPTIONS", contact_path(ann.id) + "/revert").then(429);
+  const std::string webhook = "/api/v1/webhooks/x";
+  for (const std::string method : {"GET", "HEAD", "OPTIONS"}) {
+    for (const std::string path : {"/api/v1/webhooks", "/api/v1/webhooks/x"}) {
+      user.send(method, path).then(429);
+    }
+    user.send(method, webhook + "/deliveries").then(429);
+  }
+  user.send("POST", "/api/v1/webhooks", {}, "{}").then(429);
+  user.send("PATCH", webhook, {}, "{}").then(429);
+  user.send("DELETE", webhook).then(429);
+  for (const std::string path : {"/rotate-secret", "/deliveries/x/replay"}) {
+    user.send("POST", webhook + path).then(429);
+    user.send("OPTIONS", webhook + path).then(429);
+  }
   user.send("OPTIONS", "/api/v1/contacts").then(429);
   user.read(ann.id).then(429);
 }

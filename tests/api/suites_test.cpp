@@ -79,6 +79,13 @@ TEST_F(Suites, NaughtyStringsReadBackToTheByte) {
     answer.then(200).with_field("first_name", string);
     user.read(ann.id).with_field("first_name", string);
     EXPECT_EQ(user.list().json().at("data").at(0).at("first_name"), string);
+    const json::value history =
+        user.send("GET", contact_path(ann.id) + "/history?limit=1").then(200).json();
+    const json::value& changes = history.at("data").at(0).at("changes");
+    // One that is what the name was already is no event.
+    if (const json::value* name = changes.as_object().if_contains("first_name")) {
+      EXPECT_EQ(name->at("new"), string);
+    }
   }
 }
 

@@ -215,5 +215,21 @@ TEST(DecideApiKey, CreatesAndRevokes) {
   EXPECT_TRUE(decide(RevokeApiKey{"k1"}, revoked) == Decision{NothingToDo{}});
 }
 
+TEST(DecideApiKey, RotatesAKeyThatHolds) {
+  const ApiKey held{"k1", org("a"), "ci", {Scope::read}, digest(7), noon, {}};
+  const RotateApiKey rotate{"k1", "k2", digest(8), after(90), after(10), after(5)};
+  EXPECT_TRUE(decide(rotate, held) ==
+              Decision{Event(ApiKeyCreated{
+                  "k2", "ci", {Scope::read}, digest(8), after(90), ReplacedKey{"k1", after(10)}})});
+  const Decision refused{Rejection(ApiKeyNotFound{})};
+  EXPECT_TRUE(decide(rotate, std::nullopt) == refused);
+  ApiKey revoked = held;
+  revoked.revoked_at = noon;
+  EXPECT_TRUE(decide(rotate, revoked) == refused);
+  ApiKey expired = held;
+  expired.expires_at = rotate.now;
+  EXPECT_TRUE(decide(rotate, expired) == refused);
+}
+
 }  // namespace
 }  // namespace contactd::domain

@@ -29,6 +29,11 @@ std::vector<Event> samples() {
       ApiKeyCreated{"k\"1", "ci\n", {Scope::none}, digest(0)},
       ApiKeyCreated{"k2", "名", {Scope::read}, digest(0xff)},
       ApiKeyCreated{"k3", "", {Scope::write}, digest(0x5a)},
+      ApiKeyCreated{"k4", "n", {Scope::read}, digest(4), noon},
+      ApiKeyCreated{"k5", "n", {Scope::read}, digest(5), noon, ReplacedKey{"k\"4", after(7)}},
+      ApiKeyCreated{"k6", "n", {Scope::read}, digest(6), {}, ReplacedKey{"k5", noon}},
+      ApiKeyCreated{"k7", "", {Scope::none, Scope::write}, digest(0x5a)},
+      ApiKeyCreated{"k8", "", {Scope::read, Scope::read}, digest(1), noon, ReplacedKey{"k5", noon}},
       ApiKeyRevoked{"k1"},
       RequestAnswered{ann},
       RequestAnswered{Rejection{ContactNotFound{}}},
@@ -37,6 +42,16 @@ std::vector<Event> samples() {
       RequestAnswered{Rejection{VersionMismatch{0, {}}}},
       RequestAnswered{Rejection{ApiKeyNotFound{}}},
       RequestAnswered{Rejection{VersionNotFound{9}}},
+      RequestAnswered{Rejection{WebhookNotFound{}}},
+      RequestAnswered{Rejection{TooManyWebhooks{}}},
+      WebhookCreated{"w\"1", {"https://x.io/?a=\"", "漢\n", {"a", "b\""}, true}, 0},
+      WebhookCreated{"w1", {"https://x.io", "", {}, false}, ~0ULL},
+      WebhookUpdated{"w1", {"https://x.io", "", {"a"}, false}},
+      WebhookDisabled{"w1", "gone"},
+      WebhookSecretRotated{"w1", 2, 0x123456789abcdef0},
+      WebhookDeleted{"w1"},
+      WebhookProgressed{"w1", 0, {}},
+      WebhookProgressed{"w1", 1ULL << 40U, {1, 258}},
       WriterClaimed{"0123456789abcdef"},
       WriterClaimed{"0123456789abcdef", 1},
       WriterClaimed{"w", 4'294'967'295},
@@ -82,6 +97,14 @@ TEST(EventCodec, NamesEveryChangeWithOldAndNewValue) {
   append_changes(out, {first(Field::first_name, "Jane"),
                        change(Field::tags, FieldValue::list({"a"}), FieldValue::list({}))});
   EXPECT_EQ(out, R"({"first_name":{"old":null,"new":"Jane"},"tags":{"old":["a"],"new":[]}})");
+}
+
+void expect_unreadable(const std::vector<std::array<std::string, 2>>& rows) {
+  for (const auto& [type, data] : rows) {
+    const std::string reason = reason_of(type, data);
+    EXPECT_NE(reason, "it was decoded") << type << ' ' << data;
+    EXPECT_FALSE(reason.empty());
+  }
 }
 
 TEST(EventCodec, SaysWhatItCannotRead) {
@@ -142,10 +165,76 @@ TEST(EventCodec, SaysWhatItCannotRead) {
       {"contactd.writer.claimed.v2", R"({"writer":"w","partitions":4294967296})"},
       {"contactd.writer.claimed.v3", R"({"writer":"w","partitions":1})"},
   };
+  expect_unreadable(rows);
+}
+
+TEST(EventCodec, SaysWhatItCannotReadOfWebhooks) {
+  expect_unreadable({
+      {"contactd.api_key.created.v3",
+       R"({"key_id":"k","name":"n","scopes":{"contacts":"read"},"secret_sha256":")" +
+           std::string(64, '0') + "\"}"},
+      {"contactd.api_key.created.v3",
+       R"({"key_id":"k","name":"n","scopes":{"contacts":"read","webhooks":"none"},)"
+       R"("secret_sha256":")" +
+           std::string(64, '0') + "\"}"},
+      {"contactd.webhook.created.v1", "{}"},
+      {"contactd.webhook.created.v1",
+       R"({"webhook_id":"w","url":"u","description":"","types":[],"enabled":true})"},
+      {"contactd.webhook.created.v1",
+       R"({"webhook_id":"w","url":"u","description":"","types":[],"enabled":true,"master":"7"})"},
+      {"contactd.webhook.created.v1",
+       R"({"webhook_id":"w","url":"u","description":"","types":[7],"enabled":true,)"
+       R"("master":"0000000000000000"})"},
+      {"contactd.webhook.updated.v1",
+       R"({"webhook_id":"w","url":"u","description":"","types":[],"enabled":1})"},
+      {"contactd.webhook.disabled.v1", R"({"webhook_id":"w"})"},
+      {"contactd.webhook.secret_rotated.v1",
+       R"({"webhook_id":"w","generation":0,"master":"0000000000000000"})"},
+      {"contactd.webhook.deleted.v1", R"({"webhook_id":7})"},
+      {"contactd.webhook.progressed.v1", R"({"webhook_id":"w","next_offset":-1,"pending":[]})"},
+      {"contactd.webhook.progressed.v1", R"({"webhook_id":"w","next_offset":1,"pending":[-1]})"},
+      {"contactd.webhook.progressed.v2", R"({"webhook_id":"w","next_offset":1,"pending":[]})"},
+  });
+}
+
+TEST(EventCodec, SaysWhatItCannotReadOfAKey) {
+  const std::string key_data = R"({"key_id":"k","name":"n","scopes":{"contacts":"read"},)"
+                               R"("secret_sha256":")" +
+                               std::string(64, '0') + '"';
+  const std::vector<std::array<std::string, 2>> rows = {
+      {"contactd.api_key.created.v2", key_data + "}"},
+      {"contactd.api_key.created.v2", key_data + R"(,"expires_at":null,"replaces":null})"},
+      {"contactd.api_key.created.v2", key_data + R"(,"expires_at":"2025-07-15","replaces":null})"},
+      {"contactd.api_key.created.v2", key_data + R"(,"expires_at":1,"replaces":null})"},
+      {"contactd.api_key.created.v2", key_data + R"(,"expires_at":null,"replaces":"k1"})"},
+      {"contactd.api_key.created.v2",
+       key_data + R"(,"expires_at":null,"replaces":{"key_id":"k"}})"},
+      {"contactd.api_key.created.v2", key_data + R"(,"expires_at":"2025-07-15T10:30:00.000Z"})"},
+  };
   for (const auto& [type, data] : rows) {
-    const std::string reason = reason_of(type, data);
-    EXPECT_NE(reason, "it was decoded") << type << ' ' << data;
-    EXPECT_FALSE(reason.empty());
+    EXPECT_NE(reason_of(type, data), "it was decoded") << type << ' ' << data;
+  }
+}
+
+// What is read along the text that contactd writes, and what is read by the JSON parser, is the
+// same.
+TEST(EventCodec, RefusesNumbersAndTextThatAreNotJson) {
+  const std::string id = R"("contact_id":"ann00000000000000000")";
+  const auto reason = [&](const std::string& rest) {
+    return reason_of("contactd.contact.updated.v1", "{" + id + rest);
+  };
+  for (const char* version :
+       {"02", "00", "-1", "+1", "9223372036854775808", "18446744073709551615", "1.0", "1e2", ""}) {
+    const std::string number = R"(,"version":)" + std::string{version};
+    EXPECT_NE(reason(number + R"(,"changes":{}})"), "it was decoded") << version;
+  }
+  for (const char* text : {"\xc3(", "\xff", "\x01", "a\\", "\\ud800", "\xed\xa0\x80"}) {
+    const std::string company = R"(,"version":2,"changes":{"company":{"old":null,"new":")";
+    EXPECT_NE(reason(company + text + R"("}}})"), "it was decoded") << text;
+  }
+  for (const char* version : {"0", "10", "9223372036854775807"}) {
+    const std::string number = R"(,"version":)" + std::string{version};
+    EXPECT_EQ(reason(number + R"(,"changes":{}})"), "it was decoded") << version;
   }
 }
 

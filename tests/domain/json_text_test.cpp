@@ -45,6 +45,35 @@ TEST(JsonText, EveryByteBelow128ReadsBack) {
   }
 }
 
+// Boost.JSON is the judge: what it takes as a string, unescaped.
+TEST(JsonText, KnowsWhatMayStandUnescaped) {
+  const std::uint64_t seed = test_seed();
+  SCOPED_TRACE(seed_note(seed));
+  Random random{seed};
+  const std::vector<std::string> tails = {"",         "\x80",         "\xbf", "\x80\x80",
+                                          "\xbf\xbf", "\x80\x80\x80", "\xc2", "abcdefghijkl"};
+  for (unsigned first = 0; first < 256; ++first) {
+    if (first == '"' || first == '\\') continue;
+    for (unsigned second = 0; second < 256; ++second) {
+      if (second == '"' || second == '\\') continue;
+      std::string text(random.below(18), 'a');
+      text += static_cast<char>(first);
+      text += static_cast<char>(second);
+      text += random.pick(tails);
+      boost::json::error_code ec;
+      boost::json::parse('"' + text + '"', ec);
+      EXPECT_EQ(is_utf8_without_controls(text), !ec) << first << ' ' << second;
+    }
+  }
+  for (const char* text : {"", "Jane", "é漢😀\u2028", "\x7f", "\xf4\x8f\xbf\xbf", "\xed\x9f\xbf"}) {
+    EXPECT_TRUE(is_utf8_without_controls(text)) << text;
+  }
+  for (const char* text : {"a\n", "\x1f", "\xf4\x90\x80\x80", "\xed\xa0\x80", "\xe0\x9f\xbf",
+                           "\xf0\x8f\xbf\xbf", "12345678\xc3", "\xc0\x80"}) {
+    EXPECT_FALSE(is_utf8_without_controls(text)) << text;
+  }
+}
+
 struct LengthRow {
   std::string json;
   std::optional<std::size_t> length;

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <memory>
+
 #include "infra/errors.hpp"
 #include "tests/infra/writer_fixture.hpp"
 
@@ -40,6 +43,44 @@ TEST_F(ProjectorTest, CatchesUpOverManySlices) {
   EXPECT_EQ(told, 2'501U);
   EXPECT_EQ(catching_up.checkpoint(), store_->checkpoint(0));
   EXPECT_EQ(lines_of(*store_), folded_anew());
+}
+
+// Far behind, it reads ahead; what goes wrong there is told where it was reached, and not before.
+TEST_F(ProjectorTest, GoesOnWhereReadingAheadFailed) {
+  LogBuilder builder;
+  for (int i = 0; i < 6'000; ++i) {
+    builder.then(created(contact_id("c" + std::to_string(i) + "x")));
+  }
+  write_to(*log_, builder.log);
+  Projector catching_up = projector();
+  for (std::size_t good = 0; good < 4; ++good) {
+    const auto reads = std::make_shared<std::atomic<std::size_t>>(0);
+    log_->on_read([reads, good](LogSlice&) {
+      if ((*reads)++ == good) throw LogUnavailable("a disk");
+    });
+    const std::uint64_t before = catching_up.checkpoint().next_offset;
+    EXPECT_THROW(catching_up.fold_until(until(6'001), ignore, {}), LogUnavailable);
+    EXPECT_EQ(catching_up.checkpoint().next_offset > before, good > 0);
+    EXPECT_EQ(catching_up.checkpoint(), store_->checkpoint(0));
+  }
+  log_->on_read(nullptr);
+  EXPECT_TRUE(catching_up.fold_until(until(6'001), ignore, {}));
+  EXPECT_EQ(lines_of(*store_), folded_anew());
+}
+
+TEST_F(ProjectorTest, StopsBeforeAnEventThatBreaksTheLogFarAhead) {
+  LogBuilder builder;
+  for (int i = 0; i < 3'000; ++i) {
+    builder.then(created(contact_id("c" + std::to_string(i) + "x")));
+  }
+  builder.then(domain::ContactDeleted{contact_id("bob"), 2});
+  write_to(*log_, builder.log);
+  Projector broken = projector();
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THROW(broken.fold_until(until(3'002), ignore, {}), projections::BrokenLog);
+    EXPECT_LE(broken.checkpoint().next_offset, 3'001U);
+    EXPECT_EQ(broken.checkpoint(), store_->checkpoint(0));
+  }
 }
 
 TEST_F(ProjectorTest, TellsOfAnEventOnlyOnceItIsVisible) {

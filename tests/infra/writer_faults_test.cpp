@@ -202,7 +202,7 @@ TEST_F(WriterFaultsTest, ALogThatIsAwayIsTriedAgain) {
   });
   log_->on_claim([this] {
     EXPECT_EQ(try_submit(create("bob")), Refusal::unavailable);
-    EXPECT_EQ(metrics_->partition_serving.Value(), 0);
+    EXPECT_EQ(of_partition(metrics_->partition_serving, 0).Value(), 0);
   });
   EXPECT_TRUE(is<OutcomeUnknown>(run(create("ann"))));
   wait_for_claim(2);
@@ -242,7 +242,7 @@ TEST_F(WriterFaultsTest, AnUnreadableRecordStopsThePartition) {
   const Writer::Status status = writer_->status();
   EXPECT_NE(status.detail.find("offset " + std::to_string(at)), std::string::npos);
   EXPECT_NE(status.detail.find("of type x.v9: unknown"), std::string::npos);
-  EXPECT_EQ(metrics_->partition_serving.Value(), 0);
+  EXPECT_EQ(of_partition(metrics_->partition_serving, 0).Value(), 0);
   EXPECT_EQ(try_submit(create("cy")), Refusal::unavailable);
   EXPECT_NE(stored("ann"), nullptr);
   EXPECT_EQ(stored("bob"), nullptr);

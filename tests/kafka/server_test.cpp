@@ -5,6 +5,9 @@
 
 #include <array>
 #include <filesystem>
+#include <fstream>
+#include <optional>
+#include <stdexcept>
 
 #include "tests/kafka/topic_under_test.hpp"
 #include "tests/support/eventually.hpp"
@@ -99,6 +102,82 @@ TEST_F(KafkaServer, RefusesTheProjectionsOfAnotherLog) {
 
   std::filesystem::remove_all(server.data_dir() / "projections");
   server.start(kafka);
+  EXPECT_EQ(server.stop(), exited(0));
+}
+
+// `contactd serve` before it is ready: where it listens, its log tells.
+class StartingServer {
+ public:
+  explicit StartingServer(std::vector<std::string> flags) {
+    flags.insert(flags.begin(), {contactd_binary(), "serve", "--listen", "127.0.0.1:0",
+                                 "--data-dir", (directory_.path() / "data").string()});
+    process_.emplace(ChildProcess::Options{std::move(flags), {}, log_file(), {}});
+    const auto listens = [&] { return log().find(listening) != std::string::npos; };
+    if (!eventually(listens, wait_max)) throw std::runtime_error{"it doesn't listen: " + log()};
+    const std::string text = log();
+    port_ = static_cast<std::uint16_t>(
+        std::stoul(text.substr(text.find(listening) + listening.size())));
+  }
+  Response get(const std::string& path) const { return HttpClient{port_}.request("GET", path); }
+  bool becomes_ready() {
+    return process_->read_line(wait_max).value_or("").starts_with("contactd ready");
+  }
+  ExitStatus stop() {
+    process_->send_signal(SIGTERM);
+    return process_->wait(stop_wait_max);
+  }
+  std::string log() const { return read_whole_file(log_file()); }
+
+ private:
+  // Far less than it would wait for a broker.
+  static constexpr std::chrono::seconds stop_wait_max{15};
+  static constexpr std::string_view listening = "listening on http://127.0.0.1:";
+
+  std::filesystem::path log_file() const { return directory_.path() / "stderr"; }
+
+  TemporaryDirectory directory_;
+  std::optional<ChildProcess> process_;
+  std::uint16_t port_ = 0;
+};
+
+TEST_F(KafkaServer, ComesUpWithoutABrokerAndServesOnceThereIsOne) {
+  KafkaBroker broker;
+  broker.kill();
+  StartingServer server{broker.serve_flags("contacts.late")};
+  EXPECT_EQ(server.get("/healthz").status, 200U);
+  const Response waiting = server.get("/readyz");
+  EXPECT_EQ(waiting.status, 503U);
+  EXPECT_NE(waiting.body.find("waiting for a Kafka broker at " + broker.bootstrap()),
+            std::string::npos)
+      << waiting.body;
+  const Response refused = server.get("/api/v1/contacts");
+  EXPECT_EQ(refused.status, 503U);
+  EXPECT_TRUE(refused.header("Retry-After").has_value());
+  broker.restart();
+  EXPECT_TRUE(server.becomes_ready()) << server.log();
+  EXPECT_TRUE(eventually([&] { return server.get("/readyz").status == 200; }, wait_max))
+      << server.log();
+  EXPECT_EQ(server.stop(), exited(0)) << server.log();
+}
+
+TEST_F(KafkaServer, EndsWhenItIsToldToWhileThereIsNoBroker) {
+  KafkaBroker broker;
+  broker.kill();
+  StartingServer server{broker.serve_flags("contacts.never")};
+  EXPECT_EQ(server.stop(), exited(0)) << server.log();
+}
+
+TEST_F(KafkaServer, TakesAllOfItsFlagsFromAFile) {
+  const TemporaryDirectory directory;
+  const std::string file = (directory.path() / "contactd.conf").string();
+  std::ofstream{file} << "log = \"kafka\"\n"
+                      << "kafka-bootstrap = \"" << shared_kafka_broker()->bootstrap() << "\"\n"
+                      << "kafka-topic = \"" << new_topic().topic << "\"\n"
+                      << "kafka-create-topic = true\nkafka-allow-unsafe = false\n"
+                      << "kafka-partitions = 1\nkafka-replication = 1\nkafka-min-insync = 1\n"
+                      << "kafka-conf = [\"client.rack=a\", \"debug=conf\"]\n";
+  ServerProcess server{{{"--config", file, "--log-level", "debug"}, {}}};
+  EXPECT_NE(server.log().find("client.rack = a"), std::string::npos) << server.log();
   EXPECT_EQ(server.stop(), exited(0));
 }
 

@@ -125,5 +125,43 @@ TEST(FoldApiKeys, StayListedAfterTheyWereRevoked) {
   }
 }
 
+TEST(FoldApiKeys, EndNoLaterThanTheyDidOnceTheyAreReplaced) {
+  struct Row {
+    std::optional<domain::Instant> expires_at;
+    domain::Instant replaced_ends_at;
+    domain::Instant ends_at;
+  };
+  for (const Row& row : {Row{{}, after(9), after(9)}, Row{after(5), after(9), after(5)},
+                         Row{after(9), after(5), after(5)}}) {
+    LogBuilder builder;
+    builder.then(
+        domain::ApiKeyCreated{"k1", "ci", {domain::Scope::write}, digest(7), row.expires_at});
+    builder.at(after(1)).then(
+        domain::ApiKeyCreated{"k2",
+                              "ci",
+                              {domain::Scope::write},
+                              digest(8),
+                              after(20),
+                              domain::ReplacedKey{"k1", row.replaced_ends_at}});
+    for (const std::size_t first_batch : {0U, 2U}) {
+      Tables tables;
+      fold_some(tables, builder.log, first_batch);
+      fold_rest(tables, builder.log);
+      EXPECT_EQ(key_in(tables, "k1").expires_at, row.ends_at);
+      EXPECT_TRUE(key_in(tables, "k1").holds_at(domain::Instant{row.ends_at.unix_ms - 1}));
+      EXPECT_FALSE(key_in(tables, "k1").holds_at(row.ends_at));
+      EXPECT_EQ(key_in(tables, "k2"), (domain::ApiKey{"k2",
+                                                      org("acme"),
+                                                      "ci",
+                                                      {domain::Scope::write},
+                                                      digest(8),
+                                                      after(1),
+                                                      {},
+                                                      after(20),
+                                                      "k1"}));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace contactd::projections

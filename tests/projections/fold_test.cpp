@@ -237,6 +237,8 @@ TEST(Fold, StopsAtWhatNoWriterCouldHaveDecided) {
       {"deletes what is not there", ContactDeleted{bob, 2}},
       {"deletes with a version too far", ContactDeleted{ann, 3}},
       {"revokes a key that is not there", domain::ApiKeyRevoked{"k9"}},
+      {"replaces a key that is not there",
+       domain::ApiKeyCreated{"k", "n", {}, {}, {}, domain::ReplacedKey{"k9", noon}}},
       {"answers with a contact that is not there", domain::RequestAnswered{bob}, true},
       {"creates a key under an idempotency key", domain::ApiKeyCreated{"k", "n", {}, {}}, true},
   };

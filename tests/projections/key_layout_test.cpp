@@ -37,6 +37,7 @@ TEST(KeyLayout, HasTheseBytes) {
       {keys::tag_prefix(org("acme"), ""), "acme\\x00\\x00"},
       {keys::counts(org("acme")), "acme\\x00"},
       {keys::feed(org("acme"), 65), "acme\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00A"},
+      {keys::webhook(org("acme"), "Wh1"), "acme\\x00Wh1"},
       {keys::idempotency(1, 20'284, digest(0xab)), "\\x00\\x00\\x00\\x01\\x00\\x00O<" + digest_hex},
       {keys::idempotency_day(1, 20'284), "\\x00\\x00\\x00\\x01\\x00\\x00O<"},
       {keys::checkpoint(3), "checkpoint\\x00\\x00\\x00\\x03"},
@@ -47,9 +48,9 @@ TEST(KeyLayout, HasTheseBytes) {
 }
 
 TEST(KeyLayout, NamesItsTables) {
-  const std::vector<std::string> names = {"meta",      "contacts",  "emails",      "history",
-                                          "by_update", "tags",      "counts",      "idempotency",
-                                          "api_keys",  "snapshots", "by_creation", "feed"};
+  const std::vector<std::string> names = {
+      "meta",        "contacts", "emails",    "history",     "by_update", "tags",    "counts",
+      "idempotency", "api_keys", "snapshots", "by_creation", "feed",      "webhooks"};
   ASSERT_EQ(names.size(), table_count);
   for (std::size_t i = 0; i < table_count; ++i) {
     EXPECT_EQ(name_of(static_cast<Table>(i)), names[i]);
@@ -68,7 +69,8 @@ std::vector<std::string> keys_of(const domain::OrganizationId& of, Random& rando
           keys::by_update(of, {static_cast<std::int64_t>(random.bits())}, random.bits()),
           keys::tag(of, random.text(3), id),
           keys::counts(of),
-          keys::feed(of, random.bits())};
+          keys::feed(of, random.bits()),
+          keys::webhook(of, id.view())};
 }
 
 TEST(KeyLayout, NoOrganizationsPrefixCoversAnothers) {

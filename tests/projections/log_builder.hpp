@@ -78,6 +78,8 @@ class RandomLog {
       builder_.in(of.str());
       if (random_.one_in(15)) {
         run_key_command(of);
+      } else if (random_.one_in(12)) {
+        run_webhook_command(of);
       } else {
         run_contact_command(of);
       }
@@ -107,13 +109,53 @@ class RandomLog {
 
   void run_key_command(const domain::OrganizationId&) {
     if (keys_.empty() || random_.one_in(2)) {
-      keys_.push_back("key" + std::to_string(keys_.size()));
-      builder_.then(domain::ApiKeyCreated{keys_.back(),
-                                          random_.text(5),
-                                          {domain::Scope::read},
-                                          digest(static_cast<std::uint8_t>(keys_.size()))});
+      domain::ApiKeyCreated event{"key" + std::to_string(keys_.size()),
+                                  random_.text(5),
+                                  {domain::Scope::read, webhooks_scope()},
+                                  digest(static_cast<std::uint8_t>(keys_.size()))};
+      if (random_.one_in(2)) event.expires_at = domain::Instant{now_ + hour_ms};
+      if (!keys_.empty() && random_.one_in(2)) {
+        event.replaces = {random_.pick(keys_), domain::Instant{now_ + hour_ms / 2}};
+      }
+      keys_.push_back(event.key);
+      builder_.then(event);
     } else {
       builder_.then(domain::ApiKeyRevoked{random_.pick(keys_)});
+    }
+  }
+
+  domain::Scope webhooks_scope() {
+    return random_.one_in(2) ? domain::Scope::none : domain::Scope::write;
+  }
+
+  void run_webhook_command(const domain::OrganizationId& of) {
+    auto& known = webhooks_[of];
+    const domain::WebhookSettings settings{"https://x.io/" + std::to_string(random_.below(9)),
+                                           random_.text(4),
+                                           {"contactd.contact.created.v1"},
+                                           random_.one_in(2)};
+    if (known.empty() || random_.one_in(3)) {
+      known.push_back("webhook" + std::to_string(next_webhook_++));
+      builder_.then(domain::WebhookCreated{known.back(), settings, random_.bits()});
+      return;
+    }
+    const domain::WebhookId id = random_.pick(known);
+    switch (random_.below(5)) {
+      case 0:
+        builder_.then(domain::WebhookUpdated{id, settings});
+        break;
+      case 1:
+        builder_.then(domain::WebhookDisabled{id, "gone"});
+        break;
+      case 2:
+        builder_.then(domain::WebhookSecretRotated{id, 2, random_.bits()});
+        break;
+      case 3:
+        builder_.then(domain::WebhookProgressed{id, builder_.log.size(), {1, 2}});
+        break;
+      default:
+        builder_.then(domain::WebhookDeleted{id});
+        std::erase(known, id);
     }
   }
 
@@ -195,6 +237,8 @@ class RandomLog {
   std::map<std::pair<domain::OrganizationId, domain::ContactId>, std::vector<domain::Contact>>
       past_;
   std::vector<domain::KeyId> keys_;
+  std::map<domain::OrganizationId, std::vector<domain::WebhookId>> webhooks_;
+  int next_webhook_ = 0;
   std::uint8_t next_key_ = 0;
 };
 

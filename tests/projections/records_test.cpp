@@ -6,6 +6,7 @@
 #include "projections/checkpoint.hpp"
 #include "projections/history.hpp"
 #include "projections/idempotency.hpp"
+#include "projections/webhook_record.hpp"
 #include "tests/projections/log_builder.hpp"
 #include "tests/projections/tables.hpp"
 
@@ -44,6 +45,7 @@ TEST(ApiKeyRecord, ReadsBack) {
   EXPECT_EQ(read_api_key("k1", encode(key)), key);
   key.revoked_at = after(1);
   key.scopes.contacts = domain::Scope::none;
+  key.scopes.webhooks = domain::Scope::read;
   EXPECT_EQ(read_api_key("k1", encode(key)), key);
   expect_cuts_refused(encode(key), [](const std::string& cut) { return read_api_key("k1", cut); });
 }
@@ -56,9 +58,39 @@ TEST(ApiKeyRecord, RefusesWhatItDoesNotKnow) {
   organization[5] = '/';
   std::string scope = encode(key);
   scope[11] = 3;
+  std::string webhooks = encode(key);
+  webhooks[12] = 3;
   EXPECT_THROW(read_api_key("k1", format), CorruptRecord);
   EXPECT_THROW(read_api_key("k1", organization), CorruptRecord);
   EXPECT_THROW(read_api_key("k1", scope), CorruptRecord);
+  EXPECT_THROW(read_api_key("k1", webhooks), CorruptRecord);
+}
+
+TEST(WebhookRecord, ReadsBack) {
+  domain::Webhook webhook;
+  webhook.id = "Wh00000000000000000A";
+  webhook.organization = org("acme");
+  webhook.settings = {"https://x.io/h", "the \"crm\" 漢", {"a", "b"}, false};
+  webhook.disabled_reason = "gone";
+  webhook.created_at = noon;
+  webhook.updated_at = after(1);
+  webhook.generation = 3;
+  webhook.master = 258;
+  webhook.master_before = ~0ULL;
+  webhook.rotated_at = after(2);
+  webhook.next_offset = 77;
+  webhook.pending = {3, 70};
+  const std::string key = keys::webhook(webhook.organization, webhook.id);
+  const auto read = [&](const std::string& row) { return read_webhook(key, row); };
+  EXPECT_EQ(read(encode(webhook)), webhook);
+  expect_cuts_refused(encode(webhook), read);
+  webhook.rotated_at.reset();
+  webhook.pending.clear();
+  EXPECT_EQ(read(encode(webhook)), webhook);
+  std::string format = encode(webhook);
+  format[0] = 9;
+  EXPECT_THROW(read(format), CorruptRecord);
+  EXPECT_THROW(read_webhook("Wh1", encode(webhook)), CorruptRecord);
 }
 
 TEST(HistoryRecord, ReadsBack) {

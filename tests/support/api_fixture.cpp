@@ -7,6 +7,8 @@
 #include <memory>
 #include <thread>
 
+#include "tests/support/canaries.hpp"
+
 namespace contactd::test {
 namespace {
 
@@ -144,6 +146,43 @@ std::string Answer::field(std::string_view name) const {
   return json::serialize(member_at("/data/" + std::string{name}));
 }
 
+namespace {
+
+// Keys, and what stands in contacts, are for no log.
+void note_secrets(const Exchange& exchange, const Headers& headers) {
+  for (const auto& [name, value] : headers) {
+    if (same_header_name(name, "X-API-KEY")) add_canary(value);
+  }
+  json::error_code ec;
+  const json::value body = json::parse(exchange.request_body, ec);
+  if (!ec && exchange.target.starts_with("/api/v1/contacts")) add_canaries_of(body);
+}
+
+// A webhook's secret is shown in the answer that makes it.
+void note_shown_secret(const Response& response) {
+  constexpr std::string_view prefix = "whsec_";
+  const std::size_t at = response.body.find(prefix);
+  if (at == std::string::npos) return;
+  add_canary(std::string_view{response.body}.substr(at, response.body.find('"', at) - at));
+}
+
+// An error names members and says what is wrong, but doesn't repeat values, nor a key.
+void expect_discreet(const Exchange& exchange) {
+  json::error_code ec;
+  const json::value body = json::parse(exchange.request_body, ec);
+  if (ec || !body.is_object()) return;
+  for (const auto& member : body.get_object()) {
+    const auto* text = member.value().if_string();
+    constexpr std::size_t length_min = 12;
+    if (text == nullptr || text->size() < length_min) continue;
+    EXPECT_EQ(exchange.response.body.find(std::string_view{text->data(), text->size()}),
+              std::string::npos)
+        << "an error repeats a value: " << exchange.response.body;
+  }
+}
+
+}  // namespace
+
 std::string contact_path(std::string_view id) { return "/api/v1/contacts/" + std::string{id}; }
 
 Answer ApiUser::send(std::string_view method, std::string_view target, const Headers& headers,
@@ -158,8 +197,11 @@ Answer ApiUser::send(std::string_view method, std::string_view target, const Hea
     exchange.request_media_type = media_type_of(all);
     exchange.request_body = *body;
   }
+  note_secrets(exchange, all);
   exchange.response = client_.request(method, target, all, body);
+  note_shown_secret(exchange.response);
   expect_documented(exchange);
+  if (exchange.response.status >= 400) expect_discreet(exchange);
   return Answer{std::move(exchange)};
 }
 
@@ -199,7 +241,10 @@ Contact ApiUser::given_patched(std::string_view id, const std::string& body) {
 
 ServerProcess& shared_server() {
   auto& server = shared_server_slot();
-  if (server == nullptr) server = std::make_unique<ServerProcess>();
+  // The most talkative, so that the search for canaries in its log finds what there is to find.
+  if (server == nullptr) {
+    server = std::make_unique<ServerProcess>(ServerSettings{{"--log-level", "trace"}, {}});
+  }
   return *server;
 }
 
@@ -233,12 +278,13 @@ ApiUser given_user(const ServerProcess& server, std::string_view scope,
   if (!organization) organization = new_organization();
   const json::object request = {{"organization", *organization},
                                 {"name", "a test"},
-                                {"scopes", json::object{{"contacts", scope}}}};
+                                {"scopes", json::object{{"contacts", scope}, {"webhooks", scope}}}};
   const Answer created =
       admin_of(server).send("POST", "/admin/v1/keys", {}, json::serialize(request)).then(201);
   const json::object data = created.data();
   const json::value* const key = data.if_contains("key");
   if (key == nullptr) throw std::runtime_error{"no key was created: " + created.body()};
+  add_canaries_of(*key);
   return ApiUser{server.port(), json::value_to<std::string>(*key), *std::move(organization)};
 }
 
@@ -277,6 +323,15 @@ std::vector<Response> send_at_once(std::uint16_t port, const std::vector<Request
 
 namespace {
 
+// What the shared server tells everybody, at the end; its log is looked at when it ends.
+void expect_quiet_shared_server() {
+  if (shared_server_slot() == nullptr) return;
+  HttpClient client{shared_server().port()};
+  expect_no_canary(client.request("GET", "/metrics").body, "/metrics");
+  expect_no_canary(client.request("GET", "/readyz").body, "/readyz");
+  std::cout << "canaries: " << canary_count() << " looked for in logs and metrics\n";
+}
+
 // Where every test ran, an answer that the document promises and nobody saw is a failure.
 void compare_promised_with_seen(bool all_tests_ran) {
   const auto seen = openapi().seen();
@@ -299,6 +354,7 @@ void compare_promised_with_seen(bool all_tests_ran) {
 }  // namespace
 
 void ApiEnvironment::TearDown() {
+  expect_quiet_shared_server();
   if (openapi_slot() != nullptr) {
     compare_promised_with_seen(::testing::GTEST_FLAG(filter) == "*");
   }

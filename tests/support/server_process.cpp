@@ -11,22 +11,32 @@
 #include <string_view>
 #include <utility>
 
+#include "tests/support/canaries.hpp"
 #include "tests/support/kafka_broker.hpp"
 
 namespace contactd::test {
 namespace {
 
-constexpr std::string_view ready_prefix = "contactd ready http://127.0.0.1:";
+constexpr std::string_view ready_prefix = "contactd ready ";
+constexpr std::string_view host = "127.0.0.1:";
 constexpr std::size_t log_bytes_shown = 4000;
 constexpr int partitions_on_kafka = 2;
 
-std::optional<std::uint16_t> port_in(std::string_view line) {
-  if (!line.starts_with(ready_prefix)) return std::nullopt;
-  line.remove_prefix(ready_prefix.size());
+struct Address {
+  std::string scheme;
   std::uint16_t port = 0;
-  const auto [end, ec] = std::from_chars(line.data(), line.data() + line.size(), port);
-  if (ec != std::errc{} || end != line.data() + line.size() || port == 0) return std::nullopt;
-  return port;
+};
+
+std::optional<Address> address_in(std::string_view line) {
+  for (const std::string scheme : {"http://", "https://"}) {
+    const std::string prefix = std::string{ready_prefix} + scheme + std::string{host};
+    if (!line.starts_with(prefix)) continue;
+    line.remove_prefix(prefix.size());
+    Address address{scheme, 0};
+    const auto [end, ec] = std::from_chars(line.data(), line.data() + line.size(), address.port);
+    if (ec == std::errc{} && end == line.data() + line.size() && address.port > 0) return address;
+  }
+  return std::nullopt;
 }
 
 std::string end_of(const std::string& text) {
@@ -59,6 +69,11 @@ ServerProcess::ServerProcess(ServerSettings settings)
   start();
 }
 
+ServerProcess::~ServerProcess() {
+  process_.reset();
+  expect_no_canary(log(), "the log of a server");
+}
+
 void ServerProcess::start() {
   std::vector<std::string> arguments = {contactd_binary(), "serve",      "--listen",
                                         "127.0.0.1:0",     "--data-dir", data_dir_.string()};
@@ -67,17 +82,31 @@ void ServerProcess::start() {
   process_ = std::make_unique<ChildProcess>(
       ChildProcess::Options{std::move(arguments), settings_.environment, log_file_, {}});
   const auto line = process_->read_line(start_wait_max);
-  const auto port = line ? port_in(*line) : std::nullopt;
-  if (!port) {
+  const auto address = line ? address_in(*line) : std::nullopt;
+  if (!address) {
     throw std::runtime_error{"the server didn't say that it is ready, but: " +
                              line.value_or("nothing") + "\n" + end_of(log())};
   }
-  port_ = *port;
+  scheme_ = address->scheme;
+  port_ = address->port;
 }
 
 void ServerProcess::start(ServerSettings settings) {
   settings_ = std::move(settings);
   start();
+}
+
+std::vector<std::string> ServerProcess::reading_flags() const {
+  std::vector<std::string> flags = {"--data-dir", data_dir_.string()};
+  for (const std::vector<std::string>& given : {log_flags_, settings_.flags}) {
+    for (std::size_t i = 0; i + 1 < given.size(); ++i) {
+      if (given[i] != "--log" && given[i] != "--kafka-bootstrap" && given[i] != "--kafka-topic") {
+        continue;
+      }
+      flags.insert(flags.end(), {given[i], given[i + 1]});
+    }
+  }
+  return flags;
 }
 
 std::string ServerProcess::admin_key() const {

@@ -28,6 +28,7 @@ struct ServerSettings {
 // With CONTACTD_TEST_LOG=kafka in the environment, its log is a topic of its own on a broker that
 // the whole program shares, unless the settings say which log.
 // Throws std::runtime_error, with the server's log in it, where it doesn't do as it should.
+// At its end, what it has logged is searched for what must not be there (canaries.hpp).
 class ServerProcess {
  public:
   static constexpr std::chrono::milliseconds start_wait_max{60'000};
@@ -35,10 +36,14 @@ class ServerProcess {
 
   // Starts the server, and returns when it says that it is ready.
   explicit ServerProcess(ServerSettings settings = {});
+  ~ServerProcess();
 
   std::uint16_t port() const { return port_; }
-  std::string url() const { return "http://127.0.0.1:" + std::to_string(port_); }
+  std::string url() const { return scheme_ + "127.0.0.1:" + std::to_string(port_); }
+  pid_t pid() const { return process_->pid(); }
   const std::filesystem::path& data_dir() const { return data_dir_; }
+  // Flags by which a command reads this server's log.
+  std::vector<std::string> reading_flags() const;
   // The one from the environment that it was given, or the one that it made.
   std::string admin_key() const;
 
@@ -67,6 +72,7 @@ class ServerProcess {
   std::filesystem::path data_dir_ = directory_.path() / "data";
   std::filesystem::path log_file_ = directory_.path() / "stderr.log";
   std::unique_ptr<ChildProcess> process_;
+  std::string scheme_;  // "http://" or "https://", as the ready line has it
   std::uint16_t port_ = 0;
 };
 

@@ -2,8 +2,10 @@
 // again on the same data: every acknowledged change is there, no change is there twice, and a
 // replay of the log gives the live projections.
 //
-// CONTACTD_CRASH_ROUNDS says how many times (default 5). The full run:
-//   CONTACTD_CRASH_ROUNDS=50 build/release/crash_test
+// CONTACTD_CRASH_ROUNDS says how many times (default 5), CONTACTD_CRASH_CLIENTS under how many
+// clients (default 12). The full run:
+//   CONTACTD_CRASH_ROUNDS=200 CONTACTD_CRASH_CLIENTS=32 build/release/crash_test
+// CONTACTD_CRASH_ANSWERS is how many answers a kill comes after at most (default 3000).
 // CONTACTD_CRASH_SEED repeats the choices of a run; it can't repeat its timing.
 
 #include <gtest/gtest.h>
@@ -11,6 +13,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <iostream>
 #include <random>
 #include <string>
 
@@ -31,6 +34,12 @@ constexpr int another_start_percent = 50;
 int rounds() {
   const char* const given = std::getenv("CONTACTD_CRASH_ROUNDS");
   return given != nullptr ? std::atoi(given) : rounds_default;
+}
+
+// A kill comes after so many answers at most.
+std::uint64_t answers_max() {
+  const char* const given = std::getenv("CONTACTD_CRASH_ANSWERS");
+  return given != nullptr ? std::strtoull(given, nullptr, 10) : answers_before_kill_max;
 }
 
 std::chrono::milliseconds moment(std::mt19937_64& random, int max_ms) {
@@ -70,7 +79,7 @@ TEST(Crash, LosesNothingAndAppliesNothingTwice) {
   for (int round = 1; round <= count && !testing::Test::HasFailure(); ++round) {
     SCOPED_TRACE("round " + std::to_string(round));
     const auto answers =
-        std::uniform_int_distribution{answers_before_kill_min, answers_before_kill_max}(random);
+        std::uniform_int_distribution{answers_before_kill_min, answers_max()}(random);
     fleet.load(answers, [&] { server.kill(); });
     fleet.expect_log_agrees(Ended::by_kill);
     bool started = false;
@@ -83,6 +92,7 @@ TEST(Crash, LosesNothingAndAppliesNothingTwice) {
     fleet.settle();
     fleet.expect_promises_kept();
   }
+  std::cout << count << " kills, " << fleet.acknowledged() << " changes acknowledged\n";
   EXPECT_EQ(server.stop(), exited(0));
   fleet.expect_log_agrees(Ended::gracefully);
 

@@ -132,7 +132,7 @@ Contacts read_by_api(ApiUser& user) {
     for (const json::value& contact : page.at("data").as_array()) {
       contacts[text_of(contact.at("id"))] = contact.as_object();
     }
-    const json::value& next = page.at("pagination").at("next_cursor");
+    const json::value& next = page.at("next_cursor");
     if (next.is_null()) return contacts;
     cursor = text_of(next);
   }

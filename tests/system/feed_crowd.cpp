@@ -61,7 +61,9 @@ void FeedCrowd::run(const Condition& done) {
 }
 
 bool FeedCrowd::run_to_the_end(std::size_t events, std::chrono::milliseconds limit) {
-  for (const auto& client : clients_) client->stalled = false;
+  for (const auto& client : clients_) {
+    if (client->stalled) stall(*client, false);
+  }
   const auto deadline = std::chrono::steady_clock::now() + limit;
   const auto lacking = [&] {
     return std::any_of(seen_.begin(), seen_.end(),
@@ -95,14 +97,19 @@ void FeedCrowd::disturb() {
   for (const auto& client : clients_) {
     if (client->socket < 0 || !random_.one_in(disturbed_one_in)) continue;
     if (client->number < staller_count) {
-      client->stalled = !client->stalled;
-      if (client->stalled) ++stalls_;
-      epoll_event event{client->stalled ? 0U : EPOLLIN, {.ptr = client.get()}};
-      epoll_ctl(epoll_, EPOLL_CTL_MOD, client->socket, &event);
+      stall(*client, !client->stalled);
     } else {
       close(*client);
     }
   }
+}
+
+void FeedCrowd::stall(Client& client, bool stalled) {
+  client.stalled = stalled;
+  if (stalled) ++stalls_;
+  if (!client.asked) return;  // it is looked at again once it is connected
+  epoll_event event{stalled ? 0U : EPOLLIN, {.ptr = &client}};
+  epoll_ctl(epoll_, EPOLL_CTL_MOD, client.socket, &event);
 }
 
 void FeedCrowd::connect(Client& client) {

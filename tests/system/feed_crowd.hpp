@@ -47,6 +47,7 @@ class FeedCrowd {
 
   void step(bool calm);
   void disturb();
+  void stall(Client& client, bool stalled);
   void connect(Client& client);
   void handle(Client& client, std::uint32_t events);
   void read(Client& client);

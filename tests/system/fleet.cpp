@@ -17,8 +17,14 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr int crew = 12;                           // of one server
+constexpr int crew_default = 12;                   // of one server
 constexpr std::size_t deleted_looked_up_max = 10;  // the last of each client
+
+// CONTACTD_CRASH_CLIENTS, of one server.
+std::size_t crew() {
+  const char* const given = std::getenv("CONTACTD_CRASH_CLIENTS");
+  return static_cast<std::size_t>(given != nullptr ? std::atoi(given) : crew_default);
+}
 
 std::int64_t milliseconds_since(std::chrono::steady_clock::time_point then) {
   const auto passed = std::chrono::steady_clock::now() - then;
@@ -44,18 +50,23 @@ std::string make_api_key(const std::vector<ServerProcess*>& servers) {
 
 Fleet::Fleet(std::vector<ServerProcess*> servers, std::uint64_t seed,
              std::optional<infra::KafkaConfig> kafka)
-    : servers_(std::move(servers)), kafka_(std::move(kafka)), api_key_(make_api_key(servers_)) {
-  const int count = crew * static_cast<int>(servers_.size());
-  clients_.reserve(static_cast<std::size_t>(count));
-  for (int number = 0; number < count; ++number) clients_.emplace_back(number, seed);
+    : servers_(std::move(servers)),
+      kafka_(std::move(kafka)),
+      crew_(crew()),
+      api_key_(make_api_key(servers_)) {
+  const std::size_t count = crew_ * servers_.size();
+  clients_.reserve(count);
+  for (std::size_t number = 0; number < count; ++number) {
+    clients_.emplace_back(static_cast<int>(number), seed);
+  }
 }
 
 void Fleet::load(std::size_t server, std::uint64_t answers, const std::function<void()>& disturb) {
   Progress progress;
   const std::uint16_t port = servers_.at(server)->port();
   std::vector<std::jthread> threads;
-  threads.reserve(crew);
-  for (std::size_t number = server * crew; number < (server + 1) * crew; ++number) {
+  threads.reserve(crew_);
+  for (std::size_t number = server * crew_; number < (server + 1) * crew_; ++number) {
     threads.emplace_back([this, &client = clients_.at(number), &progress, port] {
       client.run(port, api_key_, progress);
     });
@@ -84,6 +95,12 @@ void Fleet::settle() {
             << ", unknown " << ends[Client::End::unknown] << "; a change was taken after "
             << milliseconds_since(started) << " ms\n";
   for (Client& client : clients_) client.settle(servers);
+}
+
+std::uint64_t Fleet::acknowledged() const {
+  std::uint64_t count = 0;
+  for (const Client& client : clients_) count += client.ledger().logged().size();
+  return count;
 }
 
 void Fleet::expect_no_complaints() const {

@@ -43,6 +43,9 @@ class Fleet {
   // projections are what the log makes.
   void expect_log_agrees(Ended ended);
 
+  // How many changes were acknowledged so far.
+  std::uint64_t acknowledged() const;
+
   const std::vector<Client>& clients() const { return clients_; }
   void expect_no_complaints() const;
   const std::string& api_key() const { return api_key_; }
@@ -57,6 +60,7 @@ class Fleet {
 
   const std::vector<ServerProcess*> servers_;
   const std::optional<infra::KafkaConfig> kafka_;
+  const std::size_t crew_;  // clients of one server
   std::string api_key_;
   std::vector<Client> clients_;
 };

@@ -181,6 +181,19 @@ class TreeRules(unittest.TestCase):
             self.assertEqual(len(found), 1, bad)
             self.assertTrue(found[0].startswith("BAD.md:2: links to "), found)
 
+    def test_claims_name_tests_that_are_there(self):
+        rule = tidy.rule_claims_name_their_tests
+        table = "| claim | test |\n|---|---|\n"
+        test = {"tests/api/a_test.cpp": "TEST_F(Keys, Hold) {}\nTEST(Tls, Works) {}\n"}
+        good = table + "| they hold | `Keys.Hold`, `Tls.Works` |\n\n| no | claim |\n"
+        self.assertEqual(self.found(rule, {**test, "SECURITY.md": good}), [])
+        self.assertEqual(self.found(rule, test), [])
+        for bad, expected in (("| they hold | `Keys.Held` |\n", "SECURITY.md:3: names the test"),
+                              ("| they hold | believe me |\n", "SECURITY.md:3: claims something")):
+            found = self.found(rule, {**test, "SECURITY.md": table + bad})
+            self.assertEqual(len(found), 1, found)
+            self.assertTrue(found[0].startswith(expected), found)
+
     def test_an_exception_that_is_not_needed_must_go(self):
         count = len(tidy.INFRA_INTERNAL) + len(tidy.BEAST_ALLOWED) + len(tidy.SLEEP_ALLOWED)
         count += len(tidy.HASHING_ALLOWED)

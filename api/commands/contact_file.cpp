@@ -1,0 +1,192 @@
+#include "api/commands/contact_file.hpp"
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <fstream>
+
+#include "api/commands/csv.hpp"
+#include "domain/contact/fields.hpp"
+#include "domain/strict_json.hpp"
+#include "infra/errors.hpp"
+
+namespace contactd::api {
+namespace {
+
+namespace json = boost::json;
+using domain::FieldSpec;
+
+constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
+
+bool is_servers(std::string_view member) {
+  return member == "id" || member == "created_at" || member == "updated_at";
+}
+
+json::array split_tags(const std::string& text) {
+  json::array tags;
+  std::string tag;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == ';') {
+      tags.emplace_back(tag);
+      tag.clear();
+    } else {
+      if (text[i] == '\\' && i + 1 < text.size()) ++i;
+      tag += text[i];
+    }
+  }
+  tags.emplace_back(tag);
+  return tags;
+}
+
+std::string join_tags(const json::array& tags) {
+  std::string text;
+  for (std::size_t i = 0; i < tags.size(); ++i) {
+    if (i > 0) text += ';';
+    for (const char c : tags[i].as_string()) {
+      if (c == ';' || c == '\\') text += '\\';
+      text += c;
+    }
+  }
+  return text;
+}
+
+std::ifstream open_file(const std::string& file) {
+  std::ifstream stream{file, std::ios::binary};
+  if (!stream) throw infra::Unavailable("can't read " + file);
+  return stream;
+}
+
+class CsvContacts final : public ContactReader {
+ public:
+  explicit CsvContacts(const std::string& file) : stream_(open_file(file)), rows_(stream_) {
+    try {
+      read_header(file);
+    } catch (const BadCsv& problem) {
+      throw infra::Unavailable(file + ", line " + std::to_string(problem.line) + ": " +
+                               problem.what());
+    }
+  }
+
+  std::optional<ContactLine> next() override {
+    try {
+      const auto row = rows_.next();
+      if (!row) return std::nullopt;
+      return contact_of(*row);
+    } catch (const BadCsv& problem) {
+      return ContactLine{problem.line, {}, problem.what(), true};
+    }
+  }
+
+ private:
+  void read_header(const std::string& file) {
+    const auto header = rows_.next();
+    if (!header) throw infra::Unavailable(file + " is empty; its first row must name the fields");
+    for (const CsvField& field : header->fields) {
+      const bool known = is_servers(field.text) || domain::field_named(field.text).has_value();
+      if (!known) {
+        throw infra::Unavailable(file + ": the first row must name fields of a contact, and '" +
+                                 field.text + "' is none");
+      }
+      if (std::find(columns_.begin(), columns_.end(), field.text) != columns_.end()) {
+        throw infra::Unavailable(file + ": the first row names '" + field.text + "' twice");
+      }
+      columns_.push_back(field.text);
+    }
+  }
+
+  ContactLine contact_of(const CsvRecord& row) const {
+    ContactLine line{row.line, {}, {}, false};
+    if (row.fields.size() != columns_.size()) {
+      line.problem = "it has " + std::to_string(row.fields.size()) + " fields, the first row " +
+                     std::to_string(columns_.size());
+      return line;
+    }
+    for (std::size_t i = 0; i < columns_.size(); ++i) {
+      const CsvField& field = row.fields[i];
+      if (is_servers(columns_[i]) || (field.text.empty() && !field.quoted)) continue;
+      if (columns_[i] == name_of(domain::Field::tags)) {
+        line.fields[columns_[i]] = split_tags(field.text);
+      } else {
+        line.fields[columns_[i]] = field.text;
+      }
+    }
+    return line;
+  }
+
+  std::ifstream stream_;
+  CsvReader rows_;
+  std::vector<std::string> columns_;
+};
+
+class JsonContacts final : public ContactReader {
+ public:
+  explicit JsonContacts(const std::string& file) : stream_(open_file(file)) {}
+
+  std::optional<ContactLine> next() override {
+    std::string text;
+    do {
+      if (!std::getline(stream_, text)) return std::nullopt;
+      if (++number_ == 1 && text.starts_with(byte_order_mark))
+        text.erase(0, byte_order_mark.size());
+      if (text.ends_with('\r')) text.pop_back();
+    } while (text.empty());
+    ContactLine line{number_, {}, {}, false};
+    auto parsed = domain::parse_strict_json(text, {});
+    if (const auto* error = std::get_if<domain::JsonError>(&parsed)) {
+      line.problem = error->message;
+      return line;
+    }
+    auto* object = std::get<json::value>(parsed).if_object();
+    if (object == nullptr) {
+      line.problem = "it is no JSON object";
+      return line;
+    }
+    for (const auto& [name, value] : *object) {
+      if (!is_servers(name) && !value.is_null()) line.fields[name] = value;
+    }
+    return line;
+  }
+
+ private:
+  std::ifstream stream_;
+  std::uint64_t number_ = 0;
+};
+
+}  // namespace
+
+std::optional<std::string> format_of(const std::string& given, const std::string& file) {
+  if (!given.empty()) return given;
+  for (const char* format : {"csv", "jsonl"}) {
+    if (file.ends_with(std::string{"."} + format)) return format;
+  }
+  return std::nullopt;
+}
+
+std::unique_ptr<ContactReader> open_contacts(const std::string& file, const std::string& format) {
+  if (format == "csv") return std::make_unique<CsvContacts>(file);
+  return std::make_unique<JsonContacts>(file);
+}
+
+std::string csv_header() {
+  std::string row = "id";
+  for (const FieldSpec& spec : domain::field_table) row += ',' + std::string{spec.name};
+  return row + ",created_at,updated_at\r\n";
+}
+
+std::string csv_row(const json::object& contact) {
+  std::string row{contact.at("id").as_string()};
+  for (const FieldSpec& spec : domain::field_table) {
+    row += ',';
+    const json::value& value = contact.at(spec.name);
+    if (const auto* text = value.if_string()) append_csv(row, *text);
+    if (const auto* tags = value.if_array(); tags != nullptr && !tags->empty()) {
+      append_csv(row, join_tags(*tags));
+    }
+  }
+  for (const char* time : {"created_at", "updated_at"}) {
+    row += ',';
+    row += contact.at(time).as_string();
+  }
+  return row + "\r\n";
+}
+
+}  // namespace contactd::api

@@ -1,0 +1,107 @@
+#include <boost/json.hpp>
+#include <cstdio>
+#include <fstream>
+#include <unordered_set>
+
+#include "api/commands/command_line.hpp"
+#include "api/commands/contact_file.hpp"
+#include "api/commands/http_client.hpp"
+#include "api/commands/log_position.hpp"
+#include "api/commands/options.hpp"
+#include "api/commands/progress.hpp"
+#include "api/limits.hpp"
+#include "api/query.hpp"
+#include "infra/errors.hpp"
+
+// `contactd export`: an organization's contacts as a file.
+namespace contactd::api {
+namespace {
+
+namespace json = boost::json;
+
+struct ExportConfig {
+  ServerOptions server;
+  std::string format;
+  std::string out;
+  std::string at;
+};
+
+// Standard output, or a file that appears whole or not at all.
+class Output {
+ public:
+  explicit Output(const std::string& file) : file_(file), partial_(file + ".partial") {
+    if (file.empty()) return;
+    to_file_.open(partial_, std::ios::binary | std::ios::trunc);
+    if (!to_file_) throw infra::Unavailable("can't write " + partial_);
+  }
+  void write(const std::string& text) {
+    const bool written =
+        file_.empty()
+            ? std::fwrite(text.data(), 1, text.size(), stdout) == text.size()
+            : to_file_.write(text.data(), static_cast<std::streamsize>(text.size())).good();
+    if (!written) throw infra::Unavailable("can't write what was exported; is the disk full?");
+  }
+  void finish() {
+    if (file_.empty()) {
+      if (std::fflush(stdout) != 0) throw infra::Unavailable("can't write to standard output");
+      return;
+    }
+    to_file_.close();
+    std::error_code ec;
+    if (to_file_) std::filesystem::rename(partial_, file_, ec);
+    if (!to_file_ || ec) throw infra::Unavailable("can't write " + file_);
+  }
+
+ private:
+  const std::string file_;
+  const std::string partial_;
+  std::ofstream to_file_;
+};
+
+int export_contacts(const ExportConfig& config) {
+  HttpClient client{config.server};
+  const bool csv = format_of(config.format, config.out).value_or("jsonl") == "csv";
+  Output output{config.out};
+  if (csv) output.write(csv_header());
+  Progress progress{Progress::show_for(false), "export", "contacts", 0};
+  // A contact that changes meanwhile comes again in the list.
+  std::unordered_set<std::string> written;
+  std::string target = "/api/v1/contacts?page_size=" + std::to_string(limits::page_size_max);
+  if (!config.at.empty()) target += "&at=" + encode_query_value(config.at);
+  for (std::string cursor;;) {
+    const Answer answer = client.ask("GET", target + "&cursor=" + encode_query_value(cursor));
+    if (answer.status != 200) throw ServerRefused(answer);
+    const json::value page = json::parse(answer.body);
+    std::string text;
+    for (const json::value& contact : page.at("data").as_array()) {
+      if (!written.insert(json::value_to<std::string>(contact.at("id"))).second) continue;
+      text += csv ? csv_row(contact.as_object()) : json::serialize(contact) + '\n';
+    }
+    output.write(text);
+    progress.at(written.size());
+    const json::value& next = page.at("next_cursor");
+    if (next.is_null()) break;
+    cursor = json::value_to<std::string>(next);
+  }
+  output.finish();
+  progress.finish(written.size());
+  return exit_done;
+}
+
+}  // namespace
+
+void add_export(CommandLine& line) {
+  const auto config = std::make_shared<ExportConfig>();
+  CLI::App* app = line.app.add_subcommand("export", "Write an organization's contacts to a file");
+  add_server(*app, config->server);
+  app->add_option("--format", config->format, "csv or jsonl; if not given, as --out ends, or jsonl")
+      ->check(CLI::IsMember({"csv", "jsonl"}));
+  app->add_option("--out", config->out, "The file; without one, standard output");
+  app->add_option("--at", config->at, "The contacts as they were at this time (ISO 8601)");
+  app->callback([&line, config] {
+    config->server.finish();
+    line.chosen = [config] { return export_contacts(*config); };
+  });
+}
+
+}  // namespace contactd::api

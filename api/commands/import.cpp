@@ -1,0 +1,332 @@
+#include <boost/json.hpp>
+#include <condition_variable>
+#include <cstdio>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "api/commands/command_line.hpp"
+#include "api/commands/contact_file.hpp"
+#include "api/commands/http_client.hpp"
+#include "api/commands/options.hpp"
+#include "api/commands/progress.hpp"
+#include "domain/json_text.hpp"
+#include "infra/random.hpp"
+
+// `contactd import`: a file's contacts through the API, so that the same rules hold.
+namespace contactd::api {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::size_t lines_waiting_max = 64;  // for each connection
+constexpr std::chrono::milliseconds retry_pause_first{100};
+constexpr std::chrono::milliseconds retry_pause_max{5'000};
+constexpr std::chrono::seconds retry_max{120};
+
+struct ImportConfig {
+  ServerOptions server;
+  std::string file;
+  std::string format;
+  bool update = false;
+  bool json = false;
+  bool quiet = false;
+  std::string run;
+  std::uint64_t from_line = 1;
+  unsigned connections = 16;
+};
+
+// What became of a line.
+struct Report {
+  std::uint64_t line = 0;
+  std::string_view outcome;  // created, updated, unchanged or refused
+  std::string id;
+  unsigned status = 0;  // 0: the server wasn't asked
+  std::string sentence;
+};
+
+// Prints the reports in the order of the lines, and counts them. Threads: any.
+class Reports {
+ public:
+  explicit Reports(const ImportConfig& config)
+      : config_(config), progress_(Progress::show_for(config.json), "import", "lines", 0) {}
+
+  void add(std::uint64_t sequence, Report report) {
+    const std::lock_guard lock{mutex_};
+    waiting_.emplace(sequence, std::move(report));
+    while (!waiting_.empty() && waiting_.begin()->first == next_) {
+      tell(waiting_.begin()->second);
+      waiting_.erase(waiting_.begin());
+      ++next_;
+    }
+    progress_.at(next_);
+  }
+
+  // The exit status, after all was reported.
+  int finish() {
+    const std::lock_guard lock{mutex_};
+    if (config_.json) {
+      const json::object counts(counts_.begin(), counts_.end());
+      std::printf("%s\n", json::serialize(counts).c_str());
+    } else {
+      std::string text;
+      for (const auto& [outcome, count] : counts_) {
+        text += (text.empty() ? "" : ", ") + std::to_string(count) + ' ' + outcome;
+      }
+      std::printf("%s\n", text.c_str());
+    }
+    std::fflush(stdout);
+    progress_.finish(next_);
+    return counts_["refused"] == 0 ? exit_done : exit_failed;
+  }
+
+ private:
+  void tell(const Report& report) {
+    ++counts_[std::string{report.outcome}];
+    if (config_.quiet && report.outcome != "refused") return;
+    if (config_.json) {
+      json::object line{{"line", report.line}, {"outcome", report.outcome}};
+      if (!report.id.empty()) line["id"] = report.id;
+      if (report.status != 0) line["status"] = report.status;
+      if (!report.sentence.empty()) line["error"] = report.sentence;
+      std::printf("%s\n", json::serialize(line).c_str());
+      return;
+    }
+    std::string text = "line " + std::to_string(report.line) + ": ";
+    text += report.outcome;
+    if (!report.id.empty()) text += ' ' + report.id;
+    if (!report.sentence.empty()) text += ": " + report.sentence;
+    std::printf("%s\n", text.c_str());
+  }
+
+  const ImportConfig& config_;
+  // Guarded by mutex_.
+  std::mutex mutex_;
+  Progress progress_;
+  std::uint64_t next_ = 0;
+  std::map<std::uint64_t, Report> waiting_;
+  std::map<std::string, std::uint64_t> counts_{
+      {"created", 0}, {"refused", 0}, {"unchanged", 0}, {"updated", 0}};
+};
+
+// What the server says of a refusal, in one line.
+std::string sentence_of(const Answer& answer) {
+  boost::system::error_code ec;
+  const json::value body = json::parse(answer.body, ec);
+  const auto* object = ec ? nullptr : body.if_object();
+  const auto* error = object == nullptr ? nullptr : object->if_contains("error");
+  if (error == nullptr || !error->is_string()) return answer.body;
+  std::string sentence{error->as_string()};
+  if (const auto* details = object->if_contains("details")) {
+    sentence += ' ' + json::serialize(*details);
+  }
+  return sentence;
+}
+
+std::string member_of(const Answer& answer, const char* pointer) {
+  boost::system::error_code ec;
+  const json::value body = json::parse(answer.body, ec);
+  const json::value* found = ec ? nullptr : body.find_pointer(pointer, ec);
+  return found != nullptr && found->is_string() ? std::string{found->as_string()} : std::string{};
+}
+
+// Sends lines on a connection of its own. Threads: one.
+class Importer {
+ public:
+  explicit Importer(const ImportConfig& config) : config_(config), client_(config.server) {}
+
+  // Throws ServerUnreachable or ServerRefused where going on makes no sense.
+  Report import(const ContactLine& line) {
+    Report report{line.number, "refused", {}, 0, line.problem};
+    if (!line.problem.empty()) return report;
+    const std::string body = json::serialize(line.fields);
+    // The same line of the same file is the same request, whenever it is sent again.
+    const std::string key =
+        "import-" + domain::to_hex(infra::sha256(config_.run + '\n' + std::to_string(line.number) +
+                                                 '\n' + body));
+    Answer answer = send("POST", "/api/v1/contacts", body, key);
+    const std::string holder = answer.status == 409 ? member_of(answer, "/contact_id") : "";
+    if (config_.update && !holder.empty()) return update(std::move(report), holder, body, key);
+    report.status = answer.status;
+    if (answer.status == 201) {
+      report.outcome = "created";
+      report.id = member_of(answer, "/data/id");
+    } else {
+      report.sentence = sentence_of(answer);
+    }
+    return report;
+  }
+
+ private:
+  Report update(Report report, const std::string& id, const std::string& body,
+                const std::string& key) {
+    const std::string target = "/api/v1/contacts/" + id;
+    report.id = id;
+    const Answer before = send("GET", target, {}, {});
+    const Answer after =
+        before.status == 200 ? send("PATCH", target, body, key + "-update") : before;
+    report.status = after.status;
+    if (after.status == 200) {
+      const bool same =
+          member_of(before, "/data/updated_at") == member_of(after, "/data/updated_at");
+      report.outcome = same ? "unchanged" : "updated";
+    } else {
+      report.sentence = sentence_of(after);
+    }
+    return report;
+  }
+
+  // Asks until there is an answer that is one: the key makes sure that nothing happens twice.
+  Answer send(std::string_view method, const std::string& target, const std::string& body,
+              const std::string& key) {
+    HttpClient::Fields fields;
+    if (!key.empty()) fields.emplace_back("Idempotency-Key", key);
+    const auto give_up = std::chrono::steady_clock::now() + retry_max;
+    for (auto pause = retry_pause_first;; pause = std::min(2 * pause, retry_pause_max)) {
+      const bool last = std::chrono::steady_clock::now() >= give_up;
+      try {
+        Answer answer = client_.ask(method, target, body, fields);
+        answered_ = true;
+        if (answer.status == 401 || answer.status == 403) throw ServerRefused(answer);
+        const bool later =
+            answer.status == 429 || answer.status == 503 ||
+            (answer.status == 409 && sentence_of(answer) == "idempotent_request_in_progress");
+        if (!later) return answer;
+        if (last) throw ServerRefused(answer);
+      } catch (const ServerUnreachable&) {
+        if (last || !answered_) throw;
+      }
+      std::this_thread::sleep_for(pause);
+    }
+  }
+
+  const ImportConfig& config_;
+  HttpClient client_;
+  bool answered_ = false;  // there is a server: one that is away comes back
+};
+
+// A connection, and the lines that wait for it.
+class Worker {
+ public:
+  Worker(const ImportConfig& config, Reports& reports)
+      : importer_(config), reports_(reports), thread_([this] { run(); }) {}
+  ~Worker() { close(); }
+
+  // Blocks while too many wait. False once the worker has failed.
+  bool add(std::uint64_t sequence, ContactLine line) {
+    std::unique_lock lock{mutex_};
+    changed_.wait(lock, [this] { return lines_.size() < lines_waiting_max || failure_; });
+    if (failure_) return false;
+    lines_.emplace_back(sequence, std::move(line));
+    changed_.notify_all();
+    return true;
+  }
+  // Returns once all is done. Throws what made it fail.
+  void finish() {
+    close();
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
+ private:
+  void close() {
+    {
+      const std::lock_guard lock{mutex_};
+      closed_ = true;
+      changed_.notify_all();
+    }
+    if (thread_.joinable()) thread_.join();
+  }
+  void run() {
+    try {
+      for (;;) {
+        std::unique_lock lock{mutex_};
+        changed_.wait(lock, [this] { return !lines_.empty() || closed_; });
+        if (lines_.empty()) return;
+        const auto [sequence, line] = std::move(lines_.front());
+        lines_.pop_front();
+        changed_.notify_all();
+        lock.unlock();
+        reports_.add(sequence, importer_.import(line));
+      }
+    } catch (...) {
+      const std::lock_guard lock{mutex_};
+      failure_ = std::current_exception();
+      changed_.notify_all();
+    }
+  }
+
+  Importer importer_;
+  Reports& reports_;
+  // Guarded by mutex_.
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::pair<std::uint64_t, ContactLine>> lines_;
+  bool closed_ = false;
+  std::exception_ptr failure_;
+
+  std::thread thread_;  // last: it touches all of the above
+};
+
+// Lines with the same email are sent one after the other, so that their order in the file decides.
+std::size_t lane_of(const ContactLine& line, std::size_t lanes) {
+  const auto* email = line.fields.if_contains("email");
+  if (email == nullptr || !email->is_string()) return line.number % lanes;
+  std::string lower{email->as_string()};
+  for (char& c : lower) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return std::hash<std::string>{}(lower) % lanes;
+}
+
+int import_contacts(const ImportConfig& config) {
+  const auto format = format_of(config.format, config.file);
+  if (!format) throw UsageError("say with --format whether " + config.file + " is csv or jsonl");
+  const auto contacts = open_contacts(config.file, *format);
+  Reports reports{config};
+  std::vector<std::unique_ptr<Worker>> workers;
+  for (unsigned i = 0; i < config.connections; ++i) {
+    workers.push_back(std::make_unique<Worker>(config, reports));
+  }
+  std::uint64_t sequence = 0;
+  while (auto line = contacts->next()) {
+    if (line->number < config.from_line && !line->last) continue;
+    const bool last = line->last;
+    if (last) line->problem += "; what follows can't be read";
+    if (!workers[lane_of(*line, workers.size())]->add(sequence, *std::move(line))) break;
+    ++sequence;
+    if (last) break;
+  }
+  for (const auto& worker : workers) worker->finish();
+  return reports.finish();
+}
+
+}  // namespace
+
+void add_import(CommandLine& line) {
+  constexpr unsigned connections_max = 256;
+  const auto config = std::make_shared<ImportConfig>();
+  CLI::App* app = line.app.add_subcommand(
+      "import", "Create contacts from a file, through the API; exit 1 if a line was refused");
+  add_server(*app, config->server);
+  app->add_option("file", config->file, "The file")->required();
+  app->add_option("--format", config->format, "csv or jsonl; if not given, as the file's name ends")
+      ->check(CLI::IsMember({"csv", "jsonl"}));
+  app->add_flag("--update", config->update,
+                "Where a line's email is a contact's already, update that one");
+  app->add_option("--run", config->run,
+                  "A line that was sent within the last 24 hours is answered as it was then; a run "
+                  "of another name sends it anew");
+  app->add_option("--from-line", config->from_line, "Pass over the lines before this one");
+  app->add_option("--connections", config->connections, "How many lines are under way at once")
+      ->capture_default_str()
+      ->check(CLI::Range(1U, connections_max));
+  app->add_flag("--quiet", config->quiet, "Report only the lines that were refused");
+  add_json(*app, config->json, "Report in lines of JSON, at last the counts");
+  app->callback([&line, config] {
+    config->server.finish();
+    line.chosen = [config] { return import_contacts(*config); };
+  });
+}
+
+}  // namespace contactd::api

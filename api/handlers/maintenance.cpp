@@ -1,0 +1,85 @@
+#include <boost/json/object.hpp>
+
+#include "api/handlers/handlers.hpp"
+#include "api/maintenance.hpp"
+#include "domain/contact/patch_reader.hpp"
+#include "domain/strict_json.hpp"
+
+// The operator's side: long work on a running server, started here and asked after.
+namespace contactd::api {
+namespace {
+
+namespace json = boost::json;
+
+Response status_response(const Maintenance& of, int status) {
+  Response response;
+  response.status = status;
+  response.body = R"({"data":)" + to_json(of.status()) + '}';
+  return response;
+}
+
+// The backup's name, or the answer to a body that has none.
+std::variant<std::string, Response> read_name(const Call& call) {
+  const auto parsed = domain::parse_strict_json(call.request.body, {});
+  if (const auto* error = std::get_if<domain::JsonError>(&parsed)) {
+    const int status = error->kind == domain::JsonError::Kind::too_deep ? 413 : 400;
+    return bad_json(call.format, status, error->message, error->duplicate_key);
+  }
+  domain::ValidationErrors errors;
+  const json::value& body = std::get<json::value>(parsed);
+  std::string name;
+  if (const auto* object = body.if_object()) {
+    std::vector<std::string> unknown;
+    for (const auto& member : *object) {
+      if (member.key() != "name") unknown.emplace_back(member.key());
+    }
+    domain::refuse_unknown_members(errors, unknown);
+    const auto* value = object->if_contains("name");
+    if (value != nullptr && value->is_string()) name = std::string{value->as_string()};
+    if (!is_backup_name(name)) {
+      errors.add("name",
+                 "Expected 1 to 64 characters of A-Z, a-z, 0-9, _, - and ., the first "
+                 "one a letter or a digit");
+    }
+  } else {
+    errors.form.push_back("Expected object, received " + std::string{domain::json_type_name(body)});
+  }
+  if (!errors.empty()) return validation_error(call.format, errors);
+  return name;
+}
+
+}  // namespace
+
+Handled start_backup(const Call& call) {
+  if (auto refused = refuse_params(call)) return *std::move(refused);
+  auto read = read_name(call);
+  if (auto* refused = std::get_if<Response>(&read)) return std::move(*refused);
+  const std::string& name = std::get<std::string>(read);
+  const Operations& operations = call.services.operations;
+  if (operations.has_backup(name)) {
+    return error_response(call.format, 409, "There is a backup of this name; give another one");
+  }
+  if (!operations.start_backup(name)) {
+    return error_response(call.format, 409, "A backup is under way; wait for its end");
+  }
+  return status_response(operations.backup, 202);
+}
+
+Handled backup_status(const Call& call) {
+  if (auto refused = refuse_params(call)) return *std::move(refused);
+  return status_response(call.services.operations.backup, 200);
+}
+
+// While one is under way, another start is the same one.
+Handled start_rebuild(const Call& call) {
+  if (auto refused = refuse_params(call)) return *std::move(refused);
+  call.services.operations.start_rebuild();
+  return status_response(call.services.operations.rebuild, 202);
+}
+
+Handled rebuild_status(const Call& call) {
+  if (auto refused = refuse_params(call)) return *std::move(refused);
+  return status_response(call.services.operations.rebuild, 200);
+}
+
+}  // namespace contactd::api

@@ -1,0 +1,251 @@
+#include "api/handlers/handlers.hpp"
+#include "api/limits.hpp"
+#include "api/query_values.hpp"
+#include "api/webhook_request.hpp"
+#include "domain/json_text.hpp"
+#include "domain/strict_json.hpp"
+#include "infra/random.hpp"
+
+// An organization's webhooks: endpoints that its events are sent to. They are events themselves,
+// so that changes of them are commands for the writer like any other.
+namespace contactd::api {
+namespace {
+
+namespace json = boost::json;
+using domain::json_string;
+
+// A command has no record by which a repeat could be told its first answer.
+std::optional<Response> refuse_idempotency_key(const Call& call) {
+  if (!call.request.field("Idempotency-Key")) return std::nullopt;
+  return error_response(call.format, 400,
+                        "Webhooks take no Idempotency-Key; before you repeat, GET "
+                        "/api/v1/webhooks tells what there is");
+}
+
+std::variant<domain::UpdateWebhook, Response> read_body(const Call& call, bool creation) {
+  const auto parsed = domain::parse_strict_json(call.request.body, {});
+  if (const auto* error = std::get_if<domain::JsonError>(&parsed)) {
+    const int status = error->kind == domain::JsonError::Kind::too_deep ? 413 : 400;
+    return bad_json(call.format, status, error->message, error->duplicate_key);
+  }
+  auto read =
+      read_webhook_body(std::get<json::value>(parsed), call.services.webhooks.rules, creation);
+  if (const auto* errors = std::get_if<domain::ValidationErrors>(&read)) {
+    return validation_error(call.format, *errors);
+  }
+  return std::get<domain::UpdateWebhook>(std::move(read));
+}
+
+// The webhook as an answer; with its secret where `secrets` is given.
+Response webhook_response(const domain::Webhook& webhook, const infra::WebhookSecrets* secrets) {
+  Response response;
+  response.body = R"({"data":)";
+  if (secrets != nullptr) {
+    const std::string secret = secrets->secret(webhook.id, webhook.generation);
+    response.body += webhook_json(webhook, &secret);
+    response.with("Cache-Control", "no-store");
+  } else {
+    response.body += webhook_json(webhook, nullptr);
+  }
+  response.body += '}';
+  return response;
+}
+
+struct Rendering {
+  int status = 200;
+  bool secret = false;
+};
+
+Write write_for(const Call& call, domain::Command command, const Rendering& rendering) {
+  const domain::OrganizationId& organization = call.key->organization;
+  Write write;
+  write.writer = &call.services.partitions.writer_of(organization);
+  write.submission.organization = organization;
+  write.submission.command = std::move(command);
+  write.submission.actor = call.key->id;
+  write.submission.request_id = call.request.request_id;
+  const ErrorFormat format = call.format;
+  write.refuse = [format](infra::Refusal refusal) { return refusal_response(format, refusal); };
+  write.render = [format, organization, rendering,
+                  &webhooks = call.services.webhooks](const infra::Outcome& outcome) {
+    if (const auto* changed = std::get_if<infra::WebhookAnswer>(&outcome.answer)) {
+      webhooks.dispatcher.changed(organization);
+      Response response =
+          webhook_response(changed->webhook, rendering.secret ? &webhooks.secrets : nullptr);
+      response.status = rendering.status;
+      if (rendering.status == 201) {
+        response.with("Location", "/api/v1/webhooks/" + changed->webhook.id);
+      }
+      return response;
+    }
+    if (const auto* deleted = std::get_if<infra::WebhookDeletedAnswer>(&outcome.answer)) {
+      webhooks.dispatcher.changed(organization);
+      Response response;
+      response.body = R"({"deleted":true,"id":)" + json_string(deleted->webhook) + '}';
+      return response;
+    }
+    if (const auto* rejection = std::get_if<domain::Rejection>(&outcome.answer)) {
+      return rejection_response(format, *rejection);
+    }
+    if (std::holds_alternative<infra::NotTaken>(outcome.answer)) return not_taken(format);
+    return unknown_outcome(format);
+  };
+  return write;
+}
+
+std::optional<domain::Webhook> find_webhook(const Call& call) {
+  return call.services.store.webhook(call.key->organization, call.id);
+}
+
+struct DeliveriesQuery {
+  std::size_t limit = limits::page_size_default;
+  std::optional<std::uint64_t> before;
+};
+
+std::variant<DeliveriesQuery, std::string> read_deliveries_query(const Target& target) {
+  DeliveriesQuery query;
+  for (const auto& [name, value] : target.params) {
+    if (name == "limit") {
+      const auto limit = number_between(value, 1, limits::page_size_max);
+      if (!limit) return "Invalid pagination parameters: limit is a number from 1 to 200";
+      query.limit = static_cast<std::size_t>(*limit);
+    } else if (name == "cursor") {
+      query.before = whole_number(value, 16);
+      if (!query.before) return "Invalid pagination parameters: the cursor is none of this list's";
+    } else {
+      return "Unknown query parameter '" + name + "'; known are limit, cursor";
+    }
+  }
+  return query;
+}
+
+struct DeliveriesRead {
+  const infra::WebhookJournal& journal;
+  domain::WebhookId webhook;
+  DeliveriesQuery query;
+
+  Response operator()() const {
+    auto deliveries = journal.list(webhook, query.before, query.limit + 1);
+    const bool more = deliveries.size() > query.limit;
+    if (more) deliveries.pop_back();
+    Response response;
+    response.body = R"({"data":[)";
+    for (std::size_t i = 0; i < deliveries.size(); ++i) {
+      if (i > 0) response.body += ',';
+      response.body += delivery_json(deliveries[i]);
+    }
+    response.body += R"(],"next_cursor":)";
+    if (more) {
+      response.body += '"';
+      append_hex(response.body, deliveries.back().offset, 16);
+      response.body += '"';
+    } else {
+      response.body += "null";
+    }
+    response.body += '}';
+    return response;
+  }
+};
+
+Response webhook_not_found(const Call& call) {
+  return rejection_response(call.format, domain::WebhookNotFound{});
+}
+
+}  // namespace
+
+Handled create_webhook(const Call& call) {
+  if (auto refused = refuse_params(call)) return *std::move(refused);
+  if (auto refused = refuse_idempotency_key(call)) return *std::move(refused);
+  auto body = read_body(call, true);
+  if (auto* refused = std::get_if<Response>(&body)) return std::move(*refused);
+  auto& request = std::get<domain::UpdateWebhook>(body);
+  domain::CreateWebhook command;
+  command.webhook = infra::new_contact_id().str();
+  command.settings = {*std::move(request.url), request.description.value_or(""),
+                      request.types.value_or(std::vector<std::string>{}),
+                      request.enabled.value_or(true)};
+  command.master = call.services.webhooks.secrets.mark();
+  return write_for(call, std::move(command), {201, true});
+}
+
+Handled list_webhooks(const Call& call) {
+  if (auto refused = refuse_params(call)) return *std::move(refused);
+  Response response;
+  response.body = R"({"data":[)";
+  bool first = true;
+  for (const domain::Webhook& webhook : call.services.store.webhooks(call.key->organization)) {
+    if (!std::exchange(first, false)) response.body += ',';
+    response.body += webhook_json(webhook, nullptr);
+  }
+  response.body += "]}";
+  return response;
+}
+
+Handled get_webhook(const Call& call) {
+  if (auto refused = refuse_params(call)) return *std::move(refused);
+  const auto webhook = find_webhook(call);
+  if (!webhook) return webhook_not_found(call);
+  return webhook_response(*webhook, nullptr);
+}
+
+Handled update_webhook(const Call& call) {
+  if (auto refused = refuse_params(call)) return *std::move(refused);
+  if (auto refused = refuse_idempotency_key(call)) return *std::move(refused);
+  auto body = read_body(call, false);
+  if (auto* refused = std::get_if<Response>(&body)) return std::move(*refused);
+  auto& command = std::get<domain::UpdateWebhook>(body);
+  command.webhook = call.id;
+  return write_for(call, std::move(command), {});
+}
+
+Handled delete_webhook(const Call& call) {
+  if (auto refused = refuse_params(call)) return *std::move(refused);
+  if (auto refused = refuse_idempotency_key(call)) return *std::move(refused);
+  return write_for(call, domain::DeleteWebhook{call.id}, {});
+}
+
+Handled rotate_webhook_secret(const Call& call) {
+  if (auto refused = refuse_params(call)) return *std::move(refused);
+  if (auto refused = refuse_idempotency_key(call)) return *std::move(refused);
+  return write_for(call,
+                   domain::RotateWebhookSecret{call.id, call.services.webhooks.secrets.mark()},
+                   {200, true});
+}
+
+Handled list_deliveries(const Call& call) {
+  auto query = read_deliveries_query(call.target);
+  if (const auto* sentence = std::get_if<std::string>(&query)) {
+    return error_response(call.format, 400, *sentence);
+  }
+  if (!find_webhook(call)) return webhook_not_found(call);
+  return SlowRead{
+      DeliveriesRead{call.services.webhooks.journal, call.id, std::get<DeliveriesQuery>(query)}};
+}
+
+// Sends an event once more, whatever became of it.
+Handled replay_delivery(const Call& call) {
+  if (auto refused = refuse_params(call)) return *std::move(refused);
+  if (auto refused = refuse_idempotency_key(call)) return *std::move(refused);
+  const auto webhook = find_webhook(call);
+  if (!webhook) return webhook_not_found(call);
+  constexpr std::size_t id_length = 16;
+  const auto offset =
+      call.second_id.size() == id_length ? whole_number(call.second_id, 16) : std::nullopt;
+  const auto item =
+      offset ? infra::read_feed_item(call.services.store, call.key->organization, *offset)
+             : std::nullopt;
+  if (!item) return error_response(call.format, 404, "Delivery not found");
+  if (!webhook->settings.enabled) {
+    return error_response(call.format, 409,
+                          "This webhook is disabled; enable it, then repeat the delivery");
+  }
+  if (!call.services.webhooks.dispatcher.replay(webhook->id, *offset)) {
+    return overloaded(call.format, "Too many deliveries are being repeated; try again");
+  }
+  Response response;
+  response.status = 202;
+  response.body = R"({"accepted":true,"id":)" + json_string(call.second_id) + '}';
+  return response;
+}
+
+}  // namespace contactd::api

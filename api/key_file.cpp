@@ -1,0 +1,48 @@
+#include "api/key_file.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <fstream>
+
+#include "infra/errors.hpp"
+#include "infra/random.hpp"
+
+namespace contactd::api {
+namespace {
+
+std::string make_key(const std::filesystem::path& file, std::string_view what, std::size_t length) {
+  const std::string key = infra::random_text(length);
+  const int descriptor = open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  const std::string line = key + '\n';
+  const bool written =
+      descriptor >= 0 &&
+      write(descriptor, line.data(), line.size()) == static_cast<ssize_t>(line.size()) &&
+      fsync(descriptor) == 0;
+  if (descriptor >= 0) close(descriptor);
+  if (!written) {
+    throw infra::Unavailable("can't write " + std::string{what} + " to " + file.string() + ": " +
+                             std::strerror(errno));
+  }
+  return key;
+}
+
+}  // namespace
+
+std::string read_key(const std::filesystem::path& file, std::string_view what) {
+  std::ifstream stream{file};
+  std::string key;
+  if (!std::getline(stream, key) || key.empty()) {
+    throw infra::Unavailable("can't read " + std::string{what} + " from " + file.string());
+  }
+  return key;
+}
+
+std::string read_or_make_key(const std::filesystem::path& file, std::string_view what,
+                             std::size_t length) {
+  if (!std::filesystem::exists(file)) return make_key(file, what, length);
+  return read_key(file, what);
+}
+
+}  // namespace contactd::api

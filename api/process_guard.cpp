@@ -1,0 +1,40 @@
+#include "api/process_guard.hpp"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "infra/log.hpp"
+
+namespace contactd::api {
+namespace {
+
+constexpr mode_t owner_alone = 077;
+
+void open_standard_streams() {
+  for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; ++stream) {
+    if (fcntl(stream, F_GETFD) < 0 && errno == EBADF) open("/dev/null", O_RDWR);
+  }
+}
+
+void forbid_core_dumps() {
+  const rlimit none{0, 0};
+  if (setrlimit(RLIMIT_CORE, &none) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0) {
+    spdlog::warn("can't forbid core files: {}", std::strerror(errno));
+  }
+}
+
+}  // namespace
+
+void guard_process(bool core_dumps) {
+  open_standard_streams();
+  umask(owner_alone);
+  if (!core_dumps) forbid_core_dumps();
+}
+
+}  // namespace contactd::api

@@ -1,0 +1,272 @@
+#include "infra/backup.hpp"
+
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <unistd.h>
+
+#include <array>
+#include <boost/json.hpp>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <sstream>
+#include <vector>
+
+#include "infra/clock.hpp"
+#include "infra/errors.hpp"
+#include "infra/rocksdb_open.hpp"
+#include "projections/binary.hpp"
+#include "projections/checkpoint.hpp"
+#include "projections/key_layout.hpp"
+
+namespace contactd::infra {
+namespace {
+
+namespace fs = std::filesystem;
+namespace json = boost::json;
+
+constexpr std::int64_t manifest_format = 1;
+constexpr auto manifest_name = "manifest.json";
+constexpr auto identity_name = "projections.log";
+constexpr std::size_t block_bytes = 1U << 20U;
+
+struct File {
+  std::string path;  // from the backup's directory on
+  std::uint64_t bytes = 0;
+};
+
+std::vector<File> files_in(const fs::path& directory) {
+  std::vector<File> files;
+  for (const auto& entry : fs::recursive_directory_iterator(directory)) {
+    if (!entry.is_regular_file() || entry.path().filename() == manifest_name) continue;
+    files.push_back({fs::relative(entry.path(), directory).string(), entry.file_size()});
+  }
+  std::sort(files.begin(), files.end(),
+            [](const File& a, const File& b) { return a.path < b.path; });
+  return files;
+}
+
+// Hands the file's bytes to `take`, block by block. Throws StoreUnavailable.
+template <class Take>
+void read_blocks(const fs::path& path, const Take& take) {
+  std::ifstream stream{path, std::ios::binary};
+  std::vector<char> block(block_bytes);
+  while (stream) {
+    stream.read(block.data(), static_cast<std::streamsize>(block.size()));
+    take(std::string_view{block.data(), static_cast<std::size_t>(stream.gcount())});
+  }
+  if (!stream.eof()) throw StoreUnavailable("can't read " + path.string());
+}
+
+class Sha256 {
+ public:
+  Sha256() {
+    if (!context_ || EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) != 1) fail();
+  }
+  void add(std::string_view bytes) {
+    if (EVP_DigestUpdate(context_.get(), bytes.data(), bytes.size()) != 1) fail();
+  }
+  std::string hex() {
+    domain::Digest digest{};
+    if (EVP_DigestFinal_ex(context_.get(), digest.data(), nullptr) != 1) fail();
+    return domain::to_hex(digest);
+  }
+
+ private:
+  struct Free {
+    void operator()(EVP_MD_CTX* context) const noexcept { EVP_MD_CTX_free(context); }
+  };
+  [[noreturn]] static void fail() { throw StoreUnavailable("OpenSSL doesn't compute SHA-256"); }
+
+  std::unique_ptr<EVP_MD_CTX, Free> context_{EVP_MD_CTX_new()};
+};
+
+void sync_to_disk(const fs::path& path) {
+  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const bool synced = descriptor >= 0 && fsync(descriptor) == 0;
+  if (descriptor >= 0) close(descriptor);
+  if (!synced) throw StoreUnavailable("can't write " + path.string() + " to the disk");
+}
+
+void write_file(const fs::path& path, const std::string& text) {
+  std::ofstream stream{path, std::ios::binary};
+  stream << text;
+  stream.close();
+  if (!stream) throw StoreUnavailable("can't write " + path.string() + "; is the disk full?");
+  sync_to_disk(path);
+}
+
+// How far the projections in the directory have folded. Changes nothing there.
+std::uint64_t folded_in(const fs::path& projections, std::uint32_t partition) {
+  const auto db = RocksDb::for_reading(projections);
+  std::string record;
+  const auto status = (*db)->Get({}, slice(projections::keys::checkpoint(partition)), &record);
+  if (status.IsNotFound()) return 0;
+  if (!status.ok()) throw StoreUnavailable("can't read " + projections.string());
+  return projections::read_checkpoint(record).next_offset;
+}
+
+std::uint64_t end_of_log_in(const fs::path& log) {
+  const auto db = RocksDb::for_reading(log);
+  const std::unique_ptr<rocksdb::Iterator> last{(*db)->NewIterator({})};
+  last->SeekToLast();
+  if (!last->status().ok()) throw StoreUnavailable("can't read " + log.string());
+  if (!last->Valid()) return 0;
+  return projections::BinaryReader{view(last->key())}.number<std::uint64_t>() + 1;
+}
+
+json::array positions(const fs::path& directory, std::uint32_t partitions, bool with_log) {
+  json::array all;
+  for (std::uint32_t id = 0; id < partitions; ++id) {
+    const std::uint64_t folded = folded_in(directory / "projections", id);
+    json::object one{{"partition", id}, {"folded", folded}};
+    if (with_log) {
+      const std::uint64_t end = end_of_log_in(directory / "log");
+      if (folded > end) {
+        throw StoreUnavailable("the projections are ahead of the log, which has " +
+                               std::to_string(end) + " records, not " + std::to_string(folded));
+      }
+      one["log_end"] = end;
+    }
+    all.push_back(std::move(one));
+  }
+  return all;
+}
+
+// The files with their hashes; nothing if stopped.
+std::optional<json::array> hash_files(const fs::path& directory, const BytesProgress& progress,
+                                      const std::stop_token& stop) {
+  const std::vector<File> files = files_in(directory);
+  std::uint64_t total = 0;
+  std::uint64_t done = 0;
+  for (const File& file : files) total += file.bytes;
+  json::array listed;
+  for (const File& file : files) {
+    Sha256 hash;
+    read_blocks(directory / file.path, [&](std::string_view block) {
+      if (stop.stop_requested()) return;
+      hash.add(block);
+      progress(done += block.size(), total);
+    });
+    if (stop.stop_requested()) return std::nullopt;
+    sync_to_disk(directory / file.path);
+    listed.push_back(
+        json::object{{"path", file.path}, {"bytes", file.bytes}, {"sha256", hash.hex()}});
+  }
+  return listed;
+}
+
+json::value read_manifest(const fs::path& directory) {
+  std::ifstream stream{directory / manifest_name};
+  if (!stream) {
+    throw StoreUnavailable(directory.string() + " has no " + manifest_name +
+                           ": it is no backup, or one that wasn't finished");
+  }
+  std::ostringstream text;
+  text << stream.rdbuf();
+  boost::system::error_code ec;
+  json::value manifest = json::parse(text.str(), ec);
+  const auto* object = ec ? nullptr : manifest.if_object();
+  const auto* format = object == nullptr ? nullptr : object->if_contains("format");
+  if (format == nullptr || *format != manifest_format || !object->contains("files") ||
+      !object->at("files").is_array()) {
+    throw StoreUnavailable((directory / manifest_name).string() +
+                           " is damaged, or of another release");
+  }
+  return manifest;
+}
+
+// Copies a file of the backup, if it is as the manifest says.
+void restore_file(const fs::path& from, const fs::path& to, const json::value& listed,
+                  const std::function<void(std::size_t)>& progress) {
+  const fs::path path{std::string{listed.at("path").as_string()}};
+  for (const auto& part : path) {
+    if (part == ".." || path.is_absolute()) throw StoreUnavailable("the manifest is damaged");
+  }
+  fs::create_directories((to / path).parent_path());
+  std::ofstream out{to / path, std::ios::binary};
+  Sha256 hash;
+  std::uint64_t bytes = 0;
+  read_blocks(from / path, [&](std::string_view block) {
+    hash.add(block);
+    bytes += block.size();
+    out.write(block.data(), static_cast<std::streamsize>(block.size()));
+    progress(block.size());
+  });
+  out.close();
+  if (!out) throw StoreUnavailable("can't write " + (to / path).string() + "; is the disk full?");
+  if (bytes != listed.at("bytes").to_number<std::uint64_t>() ||
+      hash.hex() != listed.at("sha256").as_string()) {
+    throw StoreUnavailable((from / path).string() +
+                           " isn't as it was when the backup was made; take another backup");
+  }
+  sync_to_disk(to / path);
+}
+
+}  // namespace
+
+bool create_backup(ReadStore& store, EmbeddedEventLog* log, std::uint32_t partitions,
+                   const std::string& log_identity, const fs::path& directory,
+                   const BytesProgress& progress, const std::stop_token& stop) {
+  std::error_code ec;
+  fs::create_directories(directory.parent_path(), ec);
+  if (!fs::create_directory(directory, ec)) {
+    throw StoreUnavailable("can't create " + directory.string() + ": " +
+                           (ec ? ec.message() : std::string{"it exists"}));
+  }
+  fs::permissions(directory, fs::perms::owner_all, ec);
+  try {
+    store.copy_to(directory / "projections");
+    if (log != nullptr) log->copy_to(directory / "log");  // after them, so that it has all of it
+    write_file(directory / identity_name, log_identity + '\n');
+    json::array at = positions(directory, partitions, log != nullptr);
+    auto files = hash_files(directory, progress, stop);
+    if (!files) {
+      fs::remove_all(directory);
+      return false;
+    }
+    const json::object manifest{
+        {"format", manifest_format},   {"created_at", domain::to_iso8601(system_time())},
+        {"log", log_identity},         {"projections_format", projections::format_version},
+        {"partitions", std::move(at)}, {"files", *std::move(files)}};
+    write_file(directory / "manifest.json.new", json::serialize(manifest) + '\n');
+    fs::rename(directory / "manifest.json.new", directory / manifest_name);
+    sync_to_disk(directory);
+    return true;
+  } catch (const std::exception& problem) {
+    fs::remove_all(directory, ec);
+    throw StoreUnavailable(problem.what());
+  }
+}
+
+void restore_backup(const fs::path& directory, const fs::path& data_dir,
+                    const BytesProgress& progress) {
+  const json::value manifest = read_manifest(directory);
+  if (fs::exists(data_dir) && !fs::is_empty(data_dir)) {
+    throw StoreUnavailable(data_dir.string() + " isn't empty; give a new directory");
+  }
+  try {
+    std::uint64_t total = 0;
+    std::uint64_t done = 0;
+    const json::array& files = manifest.at("files").as_array();
+    for (const json::value& file : files) total += file.at("bytes").to_number<std::uint64_t>();
+    fs::create_directories(data_dir);
+    for (const json::value& file : files) {
+      restore_file(directory, data_dir, file,
+                   [&](std::size_t bytes) { progress(done += bytes, total); });
+    }
+    const json::array& at = manifest.at("partitions").as_array();
+    const bool with_log = fs::exists(data_dir / "log");
+    if (positions(data_dir, static_cast<std::uint32_t>(at.size()), with_log) != at) {
+      throw StoreUnavailable("its positions aren't those that the manifest says");
+    }
+    sync_to_disk(data_dir);
+  } catch (const std::exception& problem) {
+    std::error_code ignored;
+    fs::remove_all(data_dir, ignored);
+    throw StoreUnavailable("the backup " + directory.string() +
+                           " can't be restored: " + problem.what());
+  }
+}
+
+}  // namespace contactd::infra

@@ -1,0 +1,70 @@
+#include "infra/fold_log.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+#include "infra/errors.hpp"
+#include "infra/metrics.hpp"
+#include "infra/projector.hpp"
+
+namespace contactd::infra {
+namespace {
+
+constexpr std::chrono::milliseconds look_interval{100};
+constexpr std::chrono::milliseconds read_wait_max{10'000};
+
+// A log without what is at `end` or after it.
+class LogBefore final : public LogReader {
+ public:
+  LogBefore(LogReader& log, std::uint64_t end) : log_(log), end_(end) {}
+
+  std::uint32_t partition_count() const override { return log_.partition_count(); }
+  LogSlice read(std::uint32_t partition, std::uint64_t from, std::size_t count_max) override {
+    LogSlice slice = log_.read(partition, from, count_max);
+    const auto past = std::find_if(slice.entries.begin(), slice.entries.end(),
+                                   [this](const LogEntry& entry) { return entry.offset >= end_; });
+    if (past == slice.entries.end()) return slice;
+    slice.entries.erase(past, slice.entries.end());
+    slice.next_offset = slice.entries.empty() ? from : slice.entries.back().offset + 1;
+    return slice;
+  }
+  bool wait(std::uint32_t partition, std::uint64_t from,
+            std::chrono::milliseconds patience) override {
+    return log_.wait(partition, from, patience);
+  }
+  std::uint64_t end_offset(std::uint32_t partition) override {
+    return std::min(end_, log_.end_offset(partition));
+  }
+
+ private:
+  LogReader& log_;
+  const std::uint64_t end_;
+};
+
+}  // namespace
+
+void fold_log(LogReader& log, std::uint32_t partition, ReadStore& store, std::uint64_t end,
+              const std::function<void(std::uint64_t)>& progress, const std::stop_token& stop) {
+  Metrics unseen;
+  LogBefore before{log, end};
+  Projector projector{partition, before, store, unseen};
+  std::chrono::milliseconds waited{};
+  // What follows the last record may be Kafka's own: then the log turns out to end before it.
+  while (!stop.stop_requested() &&
+         projector.checkpoint().next_offset < before.end_offset(partition)) {
+    if (projector.fold_next([](const auto&, const auto&) {})) {
+      waited = {};
+      progress(projector.checkpoint().next_offset);
+      continue;
+    }
+    if (waited >= read_wait_max) {
+      throw LogUnavailable("partition " + std::to_string(partition) +
+                           " doesn't show what was committed to it; check the log's health");
+    }
+    if (!log.wait(partition, projector.checkpoint().next_offset, look_interval)) {
+      waited += look_interval;
+    }
+  }
+}
+
+}  // namespace contactd::infra

@@ -1,0 +1,27 @@
+#include "infra/log_until.hpp"
+
+namespace contactd::infra {
+
+LogSlice LogUntil::read(std::uint32_t partition, std::uint64_t from, std::size_t count_max) {
+  if (ended_) return {{}, from};
+  LogSlice slice = log_.read(partition, from, count_max);
+  for (std::size_t i = 0; i < slice.entries.size(); ++i) {
+    const LogEntry& entry = slice.entries[i];
+    const auto* event = std::get_if<domain::RecordedEvent>(&entry.record);
+    if (event == nullptr) continue;
+    const auto admission = projections::admit(checkpoint_, entry.offset, *event);
+    if (admission != projections::Admission::current || !past_(entry.offset, *event)) continue;
+    ended_ = true;
+    slice.next_offset = end_ = entry.offset;
+    slice.entries.resize(i);
+    break;
+  }
+  return slice;
+}
+
+bool LogUntil::wait(std::uint32_t partition, std::uint64_t from,
+                    std::chrono::milliseconds patience) {
+  return !ended_ && log_.wait(partition, from, patience);
+}
+
+}  // namespace contactd::infra

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <functional>
+
+#include "infra/event_log.hpp"
+#include "projections/checkpoint.hpp"
+
+namespace contactd::infra {
+
+// One partition of a log up to an event, as if the log ended there. To be read once, from its
+// beginning on, without leaving anything out.
+// Threads: one at a time.
+class LogUntil final : public LogReader {
+ public:
+  // Whether an event that holds is past what is wanted; the first such ends the log.
+  using Past = std::function<bool(std::uint64_t offset, const domain::RecordedEvent& event)>;
+
+  LogUntil(LogReader& log, Past past) : log_(log), past_(std::move(past)) {}
+
+  std::uint32_t partition_count() const override { return log_.partition_count(); }
+  LogSlice read(std::uint32_t partition, std::uint64_t from, std::size_t count_max) override;
+  bool wait(std::uint32_t partition, std::uint64_t from,
+            std::chrono::milliseconds patience) override;
+  std::uint64_t end_offset(std::uint32_t partition) override {
+    return ended_ ? end_ : log_.end_offset(partition);
+  }
+
+ private:
+  LogReader& log_;
+  const Past past_;
+  projections::Checkpoint checkpoint_;  // tells which events hold: others have no say
+  bool ended_ = false;
+  std::uint64_t end_ = 0;  // where, once it has ended
+};
+
+}  // namespace contactd::infra

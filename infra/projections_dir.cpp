@@ -1,0 +1,101 @@
+#include "infra/projections_dir.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <string>
+
+#include "infra/errors.hpp"
+
+namespace contactd::infra {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr auto settled_name = "projections";
+constexpr auto pointer_name = "projections.current";
+constexpr auto built_prefix = "projections-";
+
+[[noreturn]] void fail(const fs::path& path, const std::string& why) {
+  throw StoreUnavailable("can't change " + path.string() + ": " + why +
+                         "; check the disk and the permissions");
+}
+
+void sync(const fs::path& path, int flags) {
+  const int descriptor = open(path.c_str(), flags | O_CLOEXEC);
+  const bool synced = descriptor >= 0 && fsync(descriptor) == 0;
+  const int error = errno;
+  if (descriptor >= 0) close(descriptor);
+  if (!synced) fail(path, std::strerror(error));
+}
+
+// Another process may serve from it: RocksDB's lock would keep this one out, but not from removing.
+void require_unused(const fs::path& directory) {
+  const int descriptor = open((directory / "LOCK").c_str(), O_RDWR | O_CLOEXEC);
+  if (descriptor < 0) return;
+  struct flock lock{};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  const bool used = fcntl(descriptor, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+  close(descriptor);
+  if (used) throw StoreUnavailable("another contactd is running on " + directory.string());
+}
+
+// What the pointer names, if there is one and that is there.
+fs::path pointed_to(const fs::path& data_dir) {
+  std::ifstream pointer{data_dir / pointer_name};
+  std::string name;
+  if (!std::getline(pointer, name) || !name.starts_with(built_prefix)) return {};
+  const fs::path directory = data_dir / fs::path{name}.filename();
+  return fs::exists(directory) ? directory : fs::path{};
+}
+
+}  // namespace
+
+fs::path projections_dir(const fs::path& data_dir) {
+  const fs::path built = pointed_to(data_dir);
+  return built.empty() ? data_dir / settled_name : built;
+}
+
+void settle_projections_dir(const fs::path& data_dir) {
+  require_unused(projections_dir(data_dir));
+  try {
+    if (const fs::path built = pointed_to(data_dir); !built.empty()) {
+      fs::remove_all(data_dir / settled_name);
+      fs::rename(built, data_dir / settled_name);
+      sync(data_dir, O_RDONLY | O_DIRECTORY);
+    }
+    fs::remove(data_dir / pointer_name);
+    for (const auto& entry : fs::directory_iterator(data_dir)) {
+      if (entry.path().filename().string().starts_with(built_prefix)) fs::remove_all(entry.path());
+    }
+  } catch (const fs::filesystem_error& problem) {
+    fail(data_dir, problem.code().message());
+  }
+}
+
+fs::path new_projections_dir(const fs::path& data_dir) {
+  for (int number = 1;; ++number) {
+    fs::path directory = data_dir / (built_prefix + std::to_string(number));
+    if (!fs::exists(directory)) return directory;
+  }
+}
+
+void hold_projections_dir(const fs::path& data_dir, const fs::path& directory) {
+  const fs::path pointer = data_dir / pointer_name;
+  const fs::path written = data_dir / (std::string{pointer_name} + ".new");
+  std::ofstream stream{written, std::ios::trunc};
+  stream << directory.filename().string() << '\n';
+  stream.close();
+  if (!stream) fail(written, std::strerror(errno));
+  sync(written, O_RDONLY);
+  std::error_code ec;
+  fs::rename(written, pointer, ec);
+  if (ec) fail(pointer, ec.message());
+  sync(data_dir, O_RDONLY | O_DIRECTORY);
+}
+
+}  // namespace contactd::infra

@@ -1,0 +1,264 @@
+#include "infra/webhook_client.hpp"
+
+#include <pthread.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/connect.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/http/write.hpp>
+#include <cstdlib>
+#include <thread>
+
+#include "infra/log.hpp"
+#include "infra/outbound_address.hpp"
+
+namespace contactd::infra {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+using asio::ip::tcp;
+using error_code = boost::system::error_code;
+
+constexpr auto await = asio::as_tuple(asio::use_awaitable);
+
+// A name that is slow to look up keeps one of them busy.
+constexpr std::size_t resolver_threads = 4;
+constexpr std::size_t addresses_max = 4;  // of one name that are tried
+constexpr std::size_t answer_header_bytes_max = 16'384;
+constexpr int interim_answers_max = 4;  // of status 1xx, before the one that counts
+
+bool is_public(const asio::ip::address& address) {
+  return address.is_v4() ? is_public_v4(address.to_v4().to_bytes())
+                         : is_public_v6(address.to_v6().to_bytes());
+}
+
+bool is_address(const std::string& host) {
+  error_code ec;
+  asio::ip::make_address(host, ec);
+  return !ec;
+}
+
+// So that the other side can choose the right certificate (RFC 6066, section 3).
+void name_host(SSL* connection, std::string host) {
+  SSL_ctrl(connection, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, host.data());
+}
+
+// Where a name leads to.
+struct Resolved {
+  std::vector<tcp::endpoint> endpoints;
+  SendFailure failure = SendFailure::none;
+};
+
+Resolved resolve(const WebhookUrl& to, bool allow_private) {
+  asio::io_context io;
+  error_code ec;
+  const auto results = tcp::resolver{io}.resolve(to.host, to.port, ec);
+  if (ec || results.empty()) return {{}, SendFailure::unknown_name};
+  Resolved resolved;
+  for (const auto& entry : results) {
+    const bool may = allow_private || is_public(entry.endpoint().address());
+    if (may && resolved.endpoints.size() < addresses_max) {
+      resolved.endpoints.push_back(entry.endpoint());
+    }
+  }
+  if (resolved.endpoints.empty()) resolved.failure = SendFailure::private_address;
+  return resolved;
+}
+
+// A socket that is closed once its time is over, whatever it is at.
+class TimedSocket {
+ public:
+  TimedSocket(asio::io_context& io, std::chrono::steady_clock::time_point deadline)
+      : state_(std::make_shared<State>(State{tcp::socket{io}, asio::steady_timer{io, deadline}})) {
+    state_->timer.async_wait([state = state_](const error_code& ec) {
+      if (ec) return;
+      state->overdue = true;
+      error_code ignored;
+      state->socket.close(ignored);
+    });
+  }
+  ~TimedSocket() { state_->timer.cancel(); }
+  TimedSocket(const TimedSocket&) = delete;
+  TimedSocket& operator=(const TimedSocket&) = delete;
+
+  tcp::socket& operator*() const { return state_->socket; }
+  SendResult failed(SendFailure failure) const {
+    return {0, state_->overdue ? SendFailure::timeout : failure};
+  }
+
+ private:
+  struct State {
+    tcp::socket socket;
+    asio::steady_timer timer;
+    bool overdue = false;
+  };
+  std::shared_ptr<State> state_;
+};
+
+using Request = http::request<http::string_body>;
+
+Request request_of(OutboundMessage& message) {
+  Request request{http::verb::post, message.to.target, 11};
+  request.set(http::field::host, message.to.authority);
+  request.set(http::field::user_agent, "contactd-webhooks");
+  request.set(http::field::content_type, "application/json");
+  request.set(http::field::accept, "*/*");
+  request.keep_alive(false);
+  for (const auto& [name, value] : message.fields) request.set(name, value);
+  request.body() = std::move(message.body);
+  request.prepare_payload();
+  return request;
+}
+
+template <class Stream>
+asio::awaitable<SendResult> exchange(Stream& stream, const TimedSocket& socket,
+                                     const Request& request) {
+  const auto [failed, sent] = co_await http::async_write(stream, request, await);
+  if (failed) co_return socket.failed(SendFailure::no_connection);
+  beast::flat_buffer buffer{answer_header_bytes_max};
+  for (int interim = 0; interim < interim_answers_max; ++interim) {
+    http::response_parser<http::empty_body> parser;
+    parser.header_limit(answer_header_bytes_max);
+    parser.skip(true);
+    const auto [ec, read] = co_await http::async_read_header(stream, buffer, parser, await);
+    if (ec) co_return socket.failed(SendFailure::broken_answer);
+    const unsigned status = parser.get().result_int();
+    if (status >= 200) co_return SendResult{static_cast<int>(status)};
+  }
+  co_return SendResult{0, SendFailure::broken_answer};
+}
+
+}  // namespace
+
+class WebhookClient::Impl {
+ public:
+  explicit Impl(const Settings& settings) : settings_(settings) {
+    tls_.set_default_verify_paths();
+    tls_.set_verify_mode(asio::ssl::verify_peer);
+    tls_.set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_tlsv1 |
+                     asio::ssl::context::no_tlsv1_1);
+    thread_ = std::thread{[this] {
+      pthread_setname_np(pthread_self(), "webhooks-io");
+      io_.run();
+    }};
+  }
+
+  ~Impl() {
+    io_.stop();
+    thread_.join();
+    resolvers_.stop();
+    resolvers_.join();
+  }
+
+  void send(OutboundMessage message, std::function<void(SendResult)> done) {
+    auto shared = std::make_shared<Delivery>(Delivery{std::move(message), std::move(done)});
+    asio::co_spawn(io_, deliver(shared), [shared](const std::exception_ptr& failure) {
+      // Nothing in there is known to throw but for want of memory.
+      if (failure) shared->done({0, SendFailure::broken_answer});
+    });
+  }
+
+ private:
+  struct Delivery {
+    OutboundMessage message;
+    std::function<void(SendResult)> done;
+  };
+
+  asio::awaitable<void> deliver(std::shared_ptr<Delivery> delivery) {
+    const auto started = std::chrono::steady_clock::now();
+    SendResult result = co_await attempt(delivery->message, started + settings_.timeout);
+    result.took = std::chrono::duration_cast<std::chrono::milliseconds>(
+        std::chrono::steady_clock::now() - started);
+    delivery->done(result);
+    delivery->done = [](SendResult) {};
+  }
+
+  asio::awaitable<SendResult> attempt(OutboundMessage& message,
+                                      std::chrono::steady_clock::time_point deadline) {
+    const Resolved resolved = co_await look_up(message.to, deadline);
+    if (resolved.failure != SendFailure::none) co_return SendResult{0, resolved.failure};
+    const TimedSocket socket{io_, deadline};
+    const auto [ec, where] = co_await asio::async_connect(*socket, resolved.endpoints, await);
+    if (ec) co_return socket.failed(SendFailure::no_connection);
+    const bool tls = message.to.tls;
+    const std::string host = message.to.host;
+    const Request request = request_of(message);
+    if (!tls) co_return co_await exchange(*socket, socket, request);
+    asio::ssl::stream<tcp::socket&> secure{*socket, tls_};
+    secure.set_verify_callback(asio::ssl::host_name_verification{host});
+    if (!is_address(host)) name_host(secure.native_handle(), host);
+    const auto [refused] = co_await secure.async_handshake(asio::ssl::stream_base::client, await);
+    if (refused) co_return socket.failed(SendFailure::tls);
+    co_return co_await exchange(secure, socket, request);
+  }
+
+  // Looks the name up on another thread, since that blocks. After the deadline the answer is waited
+  // for no longer.
+  asio::awaitable<Resolved> look_up(const WebhookUrl& to,
+                                    std::chrono::steady_clock::time_point deadline) {
+    struct Pending {
+      asio::steady_timer timer;
+      Resolved resolved{{}, SendFailure::timeout};
+    };
+    const auto pending = std::make_shared<Pending>(Pending{asio::steady_timer{io_, deadline}});
+    asio::post(resolvers_, [this, pending, to, allow = settings_.allow_private] {
+      asio::post(io_, [pending, resolved = resolve(to, allow)]() mutable {
+        pending->resolved = std::move(resolved);
+        pending->timer.cancel();
+      });
+    });
+    co_await pending->timer.async_wait(await);
+    co_return pending->resolved;
+  }
+
+  const Settings settings_;
+  asio::ssl::context tls_{asio::ssl::context::tls_client};
+  asio::thread_pool resolvers_{resolver_threads};
+  asio::io_context io_{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};
+
+  std::thread thread_;  // last: it touches all of the above
+};
+
+std::string_view name_of(SendFailure failure) {
+  switch (failure) {
+    case SendFailure::none:
+      return "none";
+    case SendFailure::unknown_name:
+      return "unknown_name";
+    case SendFailure::private_address:
+      return "private_address";
+    case SendFailure::no_connection:
+      return "no_connection";
+    case SendFailure::tls:
+      return "tls";
+    case SendFailure::timeout:
+      return "timeout";
+    case SendFailure::broken_answer:
+      return "broken_answer";
+  }
+  std::abort();
+}
+
+WebhookClient::WebhookClient(const Settings& settings) : impl_(std::make_unique<Impl>(settings)) {}
+WebhookClient::~WebhookClient() = default;
+
+void WebhookClient::send(OutboundMessage message, std::function<void(SendResult)> done) {
+  impl_->send(std::move(message), std::move(done));
+}
+
+}  // namespace contactd::infra

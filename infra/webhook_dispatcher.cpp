@@ -1,0 +1,298 @@
+#include "infra/webhook_dispatcher.hpp"
+
+#include <pthread.h>
+
+#include <algorithm>
+
+#include "infra/errors.hpp"
+#include "infra/log.hpp"
+
+namespace contactd::infra {
+namespace {
+
+using domain::OrganizationId;
+using domain::Webhook;
+using domain::WebhookId;
+using Steady = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds look_interval{200};  // at which partitions are ours
+constexpr std::chrono::seconds tell_interval{1};
+constexpr std::chrono::milliseconds trouble_pause{1'000};
+constexpr std::size_t by_hand_max = 64;  // that wait or are under way
+
+}  // namespace
+
+std::optional<std::chrono::milliseconds> webhook_retry_delay(unsigned failed, double scale,
+                                                             std::uint64_t random) {
+  if (failed == 0 || failed > std::size(webhook_retry_delays)) return std::nullopt;
+  const std::chrono::milliseconds plain = webhook_retry_delays[failed - 1];
+  constexpr std::uint64_t steps = 1'000;
+  const double jitter = 1 + 0.1 * static_cast<double>(random % (steps + 1)) / steps;
+  return std::chrono::milliseconds{
+      static_cast<std::int64_t>(static_cast<double>(plain.count()) * scale * jitter)};
+}
+
+WebhookDispatcher::WebhookDispatcher(const Settings& settings, const Parts& parts)
+    : settings_(settings), parts_(parts) {}
+
+WebhookDispatcher::~WebhookDispatcher() { stop(); }
+
+void WebhookDispatcher::start(const std::vector<std::unique_ptr<Writer>>& writers) {
+  writers_ = &writers;
+  served_.assign(writers.size(), false);
+  thread_ = std::jthread{[this](std::stop_token stop) {
+    pthread_setname_np(pthread_self(), "webhooks");
+    run(std::move(stop));
+  }};
+}
+
+void WebhookDispatcher::stop() {
+  if (!thread_.joinable()) return;
+  thread_.request_stop();
+  thread_.join();
+}
+
+void WebhookDispatcher::changed(const OrganizationId& organization) {
+  const std::lock_guard lock{mailbox_->mutex};
+  mailbox_->inbox.changed.insert(organization);
+  mailbox_->filled.notify_one();
+}
+
+bool WebhookDispatcher::replay(const WebhookId& webhook, std::uint64_t offset) {
+  if (by_hand_.load() >= by_hand_max) return false;
+  ++by_hand_;
+  const std::lock_guard lock{mailbox_->mutex};
+  mailbox_->inbox.by_hand.emplace_back(webhook, offset);
+  mailbox_->filled.notify_one();
+  return true;
+}
+
+void WebhookDispatcher::deliver(std::vector<Reply> replies) {
+  const std::lock_guard lock{mailbox_->mutex};
+  for (Reply& reply : replies) mailbox_->inbox.replies.push_back(std::move(reply));
+  mailbox_->filled.notify_one();
+}
+
+void WebhookDispatcher::grew(const std::vector<OrganizationId>& organizations) {
+  const std::lock_guard lock{mailbox_->mutex};
+  mailbox_->inbox.grew.insert(organizations.begin(), organizations.end());
+  mailbox_->filled.notify_one();
+}
+
+void WebhookDispatcher::run(std::stop_token stop) {
+  while (!stop.stop_requested()) {
+    Inbox inbox = wait(stop, next_wake());
+    try {
+      work(std::move(inbox));
+    } catch (const std::exception& problem) {
+      // The database is away, or damaged: what was read stays, the rest is tried again.
+      spdlog::error("webhooks: {}; trying again", problem.what());
+      look_due_ = Steady::now() + trouble_pause;
+      served_.assign(served_.size(), false);  // so that all of the table is read again
+      for (auto& [id, endpoint] : endpoints_) {
+        endpoint.unread = true;
+        timers_.emplace(domain::Instant{parts_.clock().unix_ms + trouble_pause.count()}, id);
+      }
+    }
+  }
+  drain();
+}
+
+void WebhookDispatcher::work(Inbox inbox) {
+  // First of all, since nothing tells of these a second time.
+  for (Sent& sent : inbox.sent) finish(std::move(sent));
+  for (const Reply& reply : inbox.replies) finish_submission(reply);
+  if (Steady::now() >= look_due_) {
+    look_due_ = Steady::now() + look_interval;
+    look_at_partitions();
+    write_progress(false);
+    tell_state();
+  }
+  for (const OrganizationId& organization : inbox.changed) reload(organization);
+  for (const OrganizationId& organization : inbox.grew) {
+    const auto known = of_organization_.find(organization);
+    if (known == of_organization_.end()) continue;
+    for (const WebhookId& id : known->second) {
+      Endpoint& endpoint = endpoints_.at(id);
+      endpoint.unread = true;
+      enqueue(endpoint);
+    }
+  }
+  for (const auto& [id, offset] : inbox.by_hand) send_by_hand(id, offset);
+  pump_all();
+  if (stopping_) write_progress(true);
+}
+
+WebhookDispatcher::Inbox WebhookDispatcher::wait(std::stop_token stop, Steady::time_point until) {
+  std::unique_lock lock{mailbox_->mutex};
+  mailbox_->filled.wait_until(lock, stop, until, [this] { return !mailbox_->inbox.empty(); });
+  return std::exchange(mailbox_->inbox, {});
+}
+
+Steady::time_point WebhookDispatcher::next_wake() const {
+  auto wake = look_due_;
+  if (!timers_.empty()) {
+    const auto left = timers_.begin()->first.unix_ms - parts_.clock().unix_ms;
+    wake =
+        std::min(wake, Steady::now() + std::chrono::milliseconds{std::max<std::int64_t>(left, 0)});
+  }
+  return wake;
+}
+
+// Nothing new is sent. What was under way may end; then it is written down how far all are.
+void WebhookDispatcher::drain() {
+  stopping_ = true;
+  const auto work_until = [this](Steady::time_point deadline, const auto& done) {
+    try {
+      while (!done() && Steady::now() < deadline) work(wait({}, deadline));
+    } catch (const std::exception& problem) {
+      spdlog::error("webhooks: {}", problem.what());
+    }
+  };
+  work_until(Steady::now() + settings_.drain_max, [this] { return in_flight_ == 0; });
+  work_until(Steady::now() + settings_.drain_max, [this] {
+    write_progress(true);
+    return submissions_.empty();
+  });
+  while (!endpoints_.empty()) drop(WebhookId{endpoints_.begin()->first});
+}
+
+void WebhookDispatcher::look_at_partitions() {
+  for (std::size_t partition = 0; partition < served_.size(); ++partition) {
+    const Writer& writer = *(*writers_)[partition];
+    const bool ours = writer.ownership() == Ownership::ours &&
+                      writer.status().state == Writer::Status::State::serving;
+    if (ours == served_[partition]) continue;
+    served_[partition] = ours;
+    const auto is_of = [&](const OrganizationId& organization) {
+      return domain::partition_of(organization, static_cast<std::uint32_t>(served_.size())) ==
+             partition;
+    };
+    if (ours) {
+      for (const Webhook& webhook : parts_.store.webhooks(std::nullopt)) {
+        if (is_of(webhook.organization)) update(webhook);
+      }
+    } else {
+      std::vector<WebhookId> gone;
+      for (const auto& [id, endpoint] : endpoints_) {
+        if (is_of(endpoint.webhook.organization)) gone.push_back(id);
+      }
+      for (const WebhookId& id : gone) drop(id);
+    }
+  }
+}
+
+bool WebhookDispatcher::serves(const OrganizationId& organization) const {
+  return served_[domain::partition_of(organization, static_cast<std::uint32_t>(served_.size()))];
+}
+
+void WebhookDispatcher::reload(const OrganizationId& organization) {
+  if (!serves(organization)) return;
+  std::set<WebhookId> gone;
+  if (const auto known = of_organization_.find(organization); known != of_organization_.end()) {
+    gone = known->second;
+  }
+  for (const Webhook& webhook : parts_.store.webhooks(organization)) {
+    gone.erase(webhook.id);
+    update(webhook);
+  }
+  for (const WebhookId& id : gone) {
+    drop(id);
+    parts_.journal.remove_all(id);
+  }
+}
+
+void WebhookDispatcher::update(const Webhook& webhook) {
+  const auto known = endpoints_.find(webhook.id);
+  if (known == endpoints_.end()) {
+    const bool wanted = webhook.settings.enabled && !disabling_.contains(webhook.id);
+    if (wanted && !stopping_) add(webhook);
+    return;
+  }
+  auto url = read_webhook_url(webhook.settings.url, settings_.rules);
+  if (!webhook.settings.enabled || std::holds_alternative<std::string>(url)) {
+    write_progress(true);
+    drop(webhook.id);
+    return;
+  }
+  known->second.webhook = webhook;
+  known->second.url = std::get<WebhookUrl>(std::move(url));
+}
+
+void WebhookDispatcher::add(const Webhook& webhook) {
+  auto url = read_webhook_url(webhook.settings.url, settings_.rules);
+  const bool foreign = webhook.master != parts_.secrets.mark();
+  if (foreign || std::holds_alternative<std::string>(url)) {
+    if (!complained_of_.insert(webhook.id).second) return;
+    spdlog::error("webhook {} isn't served: {}", webhook.id,
+                  foreign ? "its secret is of another master secret than the one given; give that "
+                            "one to all instances, or rotate the webhook's secret"
+                          : "this server's flags don't allow its URL");
+    return;
+  }
+  complained_of_.erase(webhook.id);
+  auto& of_organization = of_organization_[webhook.organization];
+  if (of_organization.empty()) parts_.hub.follow(webhook.organization, *this);
+  of_organization.insert(webhook.id);
+  Endpoint& endpoint = endpoints_[webhook.id];
+  endpoint.webhook = webhook;
+  endpoint.url = std::get<WebhookUrl>(std::move(url));
+  endpoint.incarnation = next_number_++;
+  endpoint.queue = WebhookQueue{webhook.next_offset};
+  restore(endpoint);
+  enqueue(endpoint);
+}
+
+// What was pending when the progress was written, each where it was in its schedule, as far as that
+// is known here.
+void WebhookDispatcher::restore(Endpoint& endpoint) const {
+  const Webhook& webhook = endpoint.webhook;
+  for (const std::uint64_t offset : webhook.pending) {
+    const auto item = read_feed_item(parts_.store, webhook.organization, offset);
+    if (!item || !endpoint.queue.has_room()) continue;
+    WebhookQueue::Event event{offset, item->place.contact, item->event.time};
+    if (const auto delivery = journaled(webhook.id, offset)) {
+      event.attempts = delivery->failed;
+      event.due = delivery->next_attempt;
+    }
+    endpoint.queue.add(event);
+  }
+}
+
+void WebhookDispatcher::drop(const WebhookId& id) {
+  const auto endpoint = endpoints_.find(id);
+  if (endpoint == endpoints_.end()) return;
+  const OrganizationId organization = endpoint->second.webhook.organization;
+  endpoints_.erase(endpoint);
+  const auto known = of_organization_.find(organization);
+  known->second.erase(id);
+  if (!known->second.empty()) return;
+  of_organization_.erase(known);
+  parts_.hub.unfollow(organization, *this);
+}
+
+WebhookDispatcher::Endpoint* WebhookDispatcher::find(const WebhookId& id,
+                                                     std::uint64_t incarnation) {
+  const auto found = endpoints_.find(id);
+  if (found == endpoints_.end() || found->second.incarnation != incarnation) return nullptr;
+  return &found->second;
+}
+
+void WebhookDispatcher::tell_state() {
+  if (Steady::now() < tell_due_) return;
+  tell_due_ = Steady::now() + tell_interval;
+  const domain::Instant now = parts_.clock();
+  std::int64_t lag_ms = 0;
+  std::size_t pending = 0;
+  for (const auto& [id, endpoint] : endpoints_) {
+    pending += endpoint.queue.size();
+    if (const auto oldest = endpoint.queue.oldest()) {
+      lag_ms = std::max(lag_ms, now.unix_ms - oldest->unix_ms);
+    }
+  }
+  parts_.metrics.webhook_endpoints.Set(static_cast<double>(endpoints_.size()));
+  parts_.metrics.webhook_pending.Set(static_cast<double>(pending));
+  parts_.metrics.webhook_lag_seconds.Set(static_cast<double>(lag_ms) / 1'000);
+}
+
+}  // namespace contactd::infra

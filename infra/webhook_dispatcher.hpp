@@ -1,0 +1,187 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "domain/organization/webhook.hpp"
+#include "infra/clock.hpp"
+#include "infra/contact_feed.hpp"
+#include "infra/feed_hub.hpp"
+#include "infra/metrics.hpp"
+#include "infra/read_store.hpp"
+#include "infra/webhook_client.hpp"
+#include "infra/webhook_journal.hpp"
+#include "infra/webhook_queue.hpp"
+#include "infra/webhook_secrets.hpp"
+#include "infra/writer.hpp"
+
+namespace contactd::infra {
+
+// How long after each failed attempt the next one is made; after the last, none (Standard Webhooks
+// 1.0). Scaled, so that tests needn't wait for days, and lengthened at random by up to a tenth, so
+// that what failed together doesn't come again together.
+inline constexpr std::chrono::seconds webhook_retry_delays[] = {
+    std::chrono::seconds{5}, std::chrono::minutes{5}, std::chrono::minutes{30},
+    std::chrono::hours{2},   std::chrono::hours{5},   std::chrono::hours{10},
+    std::chrono::hours{14},  std::chrono::hours{20},  std::chrono::hours{24}};
+std::optional<std::chrono::milliseconds> webhook_retry_delay(unsigned failed, double scale,
+                                                             std::uint64_t random);
+
+// Sends the events of organizations to their webhooks: of those partitions that this process
+// writes, in the order of each contact's versions, at least once. How far an endpoint has come is
+// an event, written about once a second while something is delivered, and at stop().
+//
+// Threads: one of its own, which alone touches the endpoints. start() and stop() from one; all
+// else from any.
+class WebhookDispatcher final : public ReplySink, public FeedHub::Follower {
+ public:
+  struct Settings {
+    WebhookUrlRules rules;
+    double retry_scale = 1;
+    std::size_t in_flight_max = 128;  // in all
+    std::size_t endpoint_in_flight_max = 8;
+    std::chrono::milliseconds drain_max{3'000};  // for what is under way at stop(), twice
+  };
+  // What it works with; all must outlive it.
+  struct Parts {
+    const ReadStore& store;
+    FeedHub& hub;
+    WebhookJournal& journal;
+    const WebhookSecrets& secrets;
+    WebhookSender& sender;
+    Metrics& metrics;
+    Clock clock;
+  };
+
+  WebhookDispatcher(const Settings& settings, const Parts& parts);
+  ~WebhookDispatcher() override;
+
+  // `writers` are by partition; they must outlive it, and their threads must end before it does.
+  void start(const std::vector<std::unique_ptr<Writer>>& writers);
+  // Waits for what is under way, writes how far the endpoints are, ends the thread.
+  void stop();
+
+  // An endpoint of the organization was made, changed or deleted.
+  void changed(const domain::OrganizationId& organization);
+  // Sends the event at `offset` to the webhook now, whether or not it was sent before. False if too
+  // many such wait.
+  bool replay(const domain::WebhookId& webhook, std::uint64_t offset);
+
+  void deliver(std::vector<Reply> replies) override;
+  void grew(const std::vector<domain::OrganizationId>& organizations) override;
+
+ private:
+  struct Endpoint {
+    domain::Webhook webhook;
+    WebhookUrl url;
+    std::uint64_t incarnation = 0;  // tells what was sent for an earlier one from this one's
+    WebhookQueue queue{0};
+    bool queued = false;  // in to_pump_
+    bool unread = true;   // the feed may have events after the queue's
+    std::size_t in_flight = 0;
+    std::uint64_t passed_over = 0;  // events that no progress tells of yet
+    bool dirty = false;             // there is progress to be written
+    bool submitted = false;         // and some is being written
+    std::chrono::steady_clock::time_point progress_due;
+  };
+  struct Sent {
+    domain::WebhookId webhook;
+    std::uint64_t incarnation = 0;
+    WebhookDelivery delivery;  // before the attempt
+    domain::Instant at;
+    bool by_hand = false;
+    SendResult result = {};
+  };
+  struct Submitted {
+    domain::WebhookId webhook;
+    domain::OrganizationId organization;
+    bool disables = false;
+  };
+  struct Inbox {
+    std::set<domain::OrganizationId> changed;
+    std::set<domain::OrganizationId> grew;
+    std::vector<Sent> sent;
+    std::vector<Reply> replies;
+    std::vector<std::pair<domain::WebhookId, std::uint64_t>> by_hand;
+
+    bool empty() const {
+      return changed.empty() && grew.empty() && sent.empty() && replies.empty() && by_hand.empty();
+    }
+  };
+  // Shared with what is under way, which may outlive the dispatcher.
+  struct Mailbox {
+    std::mutex mutex;
+    std::condition_variable_any filled;
+    Inbox inbox;  // guarded by mutex
+  };
+
+  void run(std::stop_token stop);
+  void work(Inbox inbox);
+  Inbox wait(std::stop_token stop, std::chrono::steady_clock::time_point until);
+  std::chrono::steady_clock::time_point next_wake() const;
+  void drain();
+
+  void look_at_partitions();
+  bool serves(const domain::OrganizationId& organization) const;
+  void reload(const domain::OrganizationId& organization);
+  void update(const domain::Webhook& webhook);
+  void add(const domain::Webhook& webhook);
+  void restore(Endpoint& endpoint) const;
+  void drop(const domain::WebhookId& id);
+  Endpoint* find(const domain::WebhookId& id, std::uint64_t incarnation);
+
+  void enqueue(Endpoint& endpoint);
+  void pump_all();
+  void pump(Endpoint& endpoint);
+  void send_scheduled(Endpoint& endpoint, std::uint64_t offset);
+  void read_on(Endpoint& endpoint) const;
+  void send(Endpoint& endpoint, const FeedItem& item, bool by_hand);
+  void send_by_hand(const domain::WebhookId& id, std::uint64_t offset);
+  void finish(Sent sent);
+  void settle(Endpoint& endpoint, WebhookDelivery& delivery, const SendResult& result);
+  void disable(Endpoint& endpoint);
+  void write_progress(bool now);
+  bool submit(const Endpoint& endpoint, domain::Command command);
+  void finish_submission(const Reply& reply);
+  void tell_state();
+  std::optional<WebhookDelivery> journaled(const domain::WebhookId& id, std::uint64_t offset) const;
+  void journal(const domain::WebhookId& id, const WebhookDelivery& delivery);
+
+  const Settings settings_;
+  const Parts parts_;
+  const std::shared_ptr<Mailbox> mailbox_ = std::make_shared<Mailbox>();
+
+  std::atomic<std::size_t> by_hand_{0};  // that wait or are under way
+
+  // Touched by the thread only.
+  const std::vector<std::unique_ptr<Writer>>* writers_ = nullptr;  // constant once started
+  std::vector<bool> served_;  // by partition
+  std::map<domain::WebhookId, Endpoint> endpoints_;
+  std::map<domain::OrganizationId, std::set<domain::WebhookId>> of_organization_;
+  std::deque<domain::WebhookId> to_pump_;  // that may have something to send
+  std::set<std::pair<domain::Instant, domain::WebhookId>> timers_;
+  std::map<std::uint64_t, Submitted> submissions_;  // by token; without an outcome yet
+  std::set<domain::WebhookId> disabling_;
+  std::set<domain::WebhookId> complained_of_;  // that can't be served, and it was said
+  std::uint64_t next_number_ = 1;              // of incarnations and submissions
+  std::size_t in_flight_ = 0;
+  bool stopping_ = false;
+  std::chrono::steady_clock::time_point look_due_;
+  std::chrono::steady_clock::time_point tell_due_;
+
+  std::jthread thread_;  // last: it touches all of the above
+};
+
+}  // namespace contactd::infra

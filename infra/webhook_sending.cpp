@@ -1,0 +1,307 @@
+#include <algorithm>
+
+#include "infra/errors.hpp"
+#include "infra/log.hpp"
+#include "infra/random.hpp"
+#include "infra/webhook_dispatcher.hpp"
+#include "projections/history.hpp"
+
+// What is sent and what becomes of it; webhook_dispatcher.cpp has the thread and the endpoints.
+namespace contactd::infra {
+namespace {
+
+using domain::OrganizationId;
+using domain::Webhook;
+using domain::WebhookId;
+using projections::HistoryEntry;
+using Steady = std::chrono::steady_clock;
+
+constexpr std::chrono::seconds progress_interval{1};
+// Events read at once, and those looked at for it, which filters may hold back.
+constexpr std::size_t read_at_once_max = 64;
+constexpr std::size_t looked_at_max = 1'024;
+// Where no event passes an endpoint's filter, its progress is written this seldom.
+constexpr std::uint64_t passed_over_max = 10'000;
+constexpr int status_gone = 410;
+
+std::uint64_t random_number() {
+  std::uint64_t word = 0;
+  fill_random({&word, 1});
+  return word;
+}
+
+bool wants(const Webhook& webhook, HistoryEntry::Kind kind) {
+  const auto& types = webhook.settings.types;
+  return types.empty() ||
+         std::find(types.begin(), types.end(), projections::type_of(kind)) != types.end();
+}
+
+}  // namespace
+
+void WebhookDispatcher::enqueue(Endpoint& endpoint) {
+  if (endpoint.queued) return;
+  endpoint.queued = true;
+  to_pump_.push_back(endpoint.webhook.id);
+}
+
+std::optional<WebhookDelivery> WebhookDispatcher::journaled(const WebhookId& id,
+                                                            std::uint64_t offset) const {
+  try {
+    return parts_.journal.find(id, offset);
+  } catch (const Unavailable& problem) {
+    spdlog::error("{}", problem.what());
+    return std::nullopt;
+  }
+}
+
+// The delivery goes on without its journal.
+void WebhookDispatcher::journal(const WebhookId& id, const WebhookDelivery& delivery) {
+  try {
+    parts_.journal.put(id, delivery);
+  } catch (const Unavailable& problem) {
+    spdlog::error("{}", problem.what());
+  }
+}
+
+void WebhookDispatcher::pump_all() {
+  const domain::Instant now = parts_.clock();
+  while (!timers_.empty() && timers_.begin()->first <= now) {
+    const auto due = endpoints_.find(timers_.begin()->second);
+    if (due != endpoints_.end()) enqueue(due->second);
+    timers_.erase(timers_.begin());
+  }
+  if (stopping_) return;
+  // Those that find no room in flight queue up again, behind the others.
+  for (std::size_t count = to_pump_.size(); count > 0; --count) {
+    const auto found = endpoints_.find(to_pump_.front());
+    to_pump_.pop_front();
+    if (found == endpoints_.end()) continue;
+    found->second.queued = false;
+    pump(found->second);
+  }
+}
+
+void WebhookDispatcher::pump(Endpoint& endpoint) {
+  const domain::Instant now = parts_.clock();
+  read_on(endpoint);
+  while (endpoint.in_flight < settings_.endpoint_in_flight_max) {
+    if (in_flight_ >= settings_.in_flight_max) return enqueue(endpoint);
+    const WebhookQueue::Event* event = endpoint.queue.take(now);
+    if (event == nullptr) break;
+    send_scheduled(endpoint, event->offset);
+    read_on(endpoint);
+  }
+  if (const auto due = endpoint.queue.next_due();
+      due && endpoint.in_flight < settings_.endpoint_in_flight_max) {
+    timers_.emplace(*due, endpoint.webhook.id);
+  }
+}
+
+void WebhookDispatcher::send_scheduled(Endpoint& endpoint, std::uint64_t offset) {
+  try {
+    const auto item = read_feed_item(parts_.store, endpoint.webhook.organization, offset);
+    if (item) {
+      send(endpoint, *item, false);
+    } else {
+      endpoint.queue.done(offset);
+    }
+  } catch (...) {
+    endpoint.queue.untake(offset);
+    throw;
+  }
+}
+
+void WebhookDispatcher::read_on(Endpoint& endpoint) const {
+  const Webhook& webhook = endpoint.webhook;
+  while (endpoint.unread && endpoint.queue.has_room()) {
+    FeedQuery query;
+    query.after = endpoint.queue.next_offset() - 1;
+    query.count = std::min(read_at_once_max, domain::webhook_pending_max - endpoint.queue.size());
+    query.looked_at_max = looked_at_max;
+    query.created = wants(webhook, HistoryEntry::Kind::created);
+    query.updated = wants(webhook, HistoryEntry::Kind::updated);
+    query.deleted = wants(webhook, HistoryEntry::Kind::deleted);
+    const FeedPage page = read_feed(parts_.store, webhook.organization, query);
+    for (const FeedItem& item : page.items) {
+      endpoint.queue.add({item.place.offset, item.place.contact, item.event.time});
+    }
+    endpoint.passed_over += page.looked_to + 1 - endpoint.queue.next_offset();
+    endpoint.queue.passed(page.looked_to + 1);
+    endpoint.unread = page.more;
+    if (page.items.empty() && endpoint.passed_over > passed_over_max) endpoint.dirty = true;
+  }
+}
+
+void WebhookDispatcher::send(Endpoint& endpoint, const FeedItem& item, bool by_hand) {
+  const domain::Instant now = parts_.clock();
+  const Webhook& webhook = endpoint.webhook;
+  Sent sent{webhook.id, endpoint.incarnation, {}, now, by_hand};
+  if (auto known = journaled(webhook.id, item.place.offset)) {
+    sent.delivery = *std::move(known);
+  } else {
+    sent.delivery.offset = item.place.offset;
+    sent.delivery.event = item.event.event;
+    sent.delivery.type = projections::type_of(item.event.kind);
+    sent.delivery.contact = item.place.contact;
+    sent.delivery.version = item.place.version;
+  }
+  if (const auto* queued = endpoint.queue.find(item.place.offset)) {
+    sent.delivery.failed = queued->attempts;
+  }
+  OutboundMessage message{endpoint.url, {}, {}};
+  append_cloud_event(message.body, webhook.organization, item);
+  const std::string id = item.event.event.str();
+  const std::int64_t timestamp = now.unix_ms / 1'000;
+  message.fields = {
+      {"webhook-id", id},
+      {"webhook-timestamp", std::to_string(timestamp)},
+      {"webhook-signature", parts_.secrets.signatures(webhook, id, timestamp, message.body, now)}};
+  ++in_flight_;
+  ++endpoint.in_flight;
+  parts_.sender.send(std::move(message), [mailbox = mailbox_, sent = std::move(sent)](
+                                             const SendResult& result) mutable {
+    sent.result = result;
+    const std::lock_guard lock{mailbox->mutex};
+    mailbox->inbox.sent.push_back(std::move(sent));
+    mailbox->filled.notify_one();
+  });
+}
+
+void WebhookDispatcher::send_by_hand(const WebhookId& id, std::uint64_t offset) {
+  const auto found = endpoints_.find(id);
+  bool sent = false;
+  if (found != endpoints_.end() && !stopping_) {
+    Endpoint& endpoint = found->second;
+    enqueue(endpoint);
+    if (!endpoint.queue.hurry(offset, parts_.clock())) {
+      const auto item = read_feed_item(parts_.store, endpoint.webhook.organization, offset);
+      if (item) send(endpoint, *item, true);
+      sent = item.has_value();
+    }
+  }
+  if (!sent) --by_hand_;
+}
+
+void WebhookDispatcher::finish(Sent sent) {
+  --in_flight_;
+  if (sent.by_hand) --by_hand_;
+  const SendResult& result = sent.result;
+  parts_.metrics.webhook_deliveries
+      .Add({{"outcome", result.delivered()  ? "delivered"
+                        : result.status > 0 ? "refused"
+                                            : std::string{name_of(result.failure)}}})
+      .Increment();
+  Endpoint* endpoint = find(sent.webhook, sent.incarnation);
+  if (endpoint == nullptr) return;
+  --endpoint->in_flight;
+  enqueue(*endpoint);
+  WebhookDelivery& delivery = sent.delivery;
+  delivery.attempts.push_back(
+      {sent.at, result.status,
+       result.status > 0 ? std::string{} : std::string{name_of(result.failure)},
+       static_cast<std::uint32_t>(result.took.count()), sent.by_hand});
+  if (sent.by_hand) {
+    if (result.delivered()) delivery.state = WebhookDelivery::State::delivered;
+  } else {
+    settle(*endpoint, delivery, result);
+  }
+  journal(sent.webhook, delivery);
+  if (result.status == status_gone) disable(*endpoint);
+}
+
+// Moves the queue on by the outcome of a scheduled attempt.
+void WebhookDispatcher::settle(Endpoint& endpoint, WebhookDelivery& delivery,
+                               const SendResult& result) {
+  using State = WebhookDelivery::State;
+  const domain::Instant now = parts_.clock();
+  if (result.status == status_gone) {
+    endpoint.queue.untake(delivery.offset);
+    delivery.next_attempt = now;  // once it is enabled again
+    return;
+  }
+  if (!result.delivered()) {
+    ++delivery.failed;
+    const auto delay = webhook_retry_delay(delivery.failed, settings_.retry_scale, random_number());
+    if (delay) {
+      delivery.next_attempt = domain::Instant{now.unix_ms + delay->count()};
+      endpoint.queue.failed(delivery.offset, delivery.next_attempt);
+      return;
+    }
+    parts_.metrics.webhook_given_up.Increment();
+    spdlog::warn("webhook {}: event {} was given up after {} attempts", endpoint.webhook.id,
+                 delivery.event.str(), delivery.failed);
+  }
+  delivery.state = result.delivered() ? State::delivered : State::given_up;
+  endpoint.queue.done(delivery.offset);
+  endpoint.dirty = true;
+}
+
+// It said that it is no more. What it still had to be sent stays pending.
+void WebhookDispatcher::disable(Endpoint& endpoint) {
+  spdlog::warn("webhook {} answered 410 and is disabled", endpoint.webhook.id);
+  parts_.metrics.webhook_disabled.Increment();
+  const WebhookId id = endpoint.webhook.id;
+  endpoint.dirty = true;
+  endpoint.submitted = false;
+  write_progress(true);
+  if (submit(endpoint, domain::DisableWebhook{id, std::string{domain::webhook_gone}})) {
+    disabling_.insert(id);
+  } else {
+    changed(endpoint.webhook.organization);  // to be told so again
+  }
+  drop(id);
+}
+
+void WebhookDispatcher::write_progress(bool now) {
+  const auto at = Steady::now();
+  for (auto& [id, endpoint] : endpoints_) {
+    if (!endpoint.dirty || endpoint.submitted || (!now && at < endpoint.progress_due)) continue;
+    endpoint.progress_due = at + progress_interval;
+    domain::WebhookProgressed progress{id, endpoint.queue.next_offset(), endpoint.queue.pending()};
+    if (!submit(endpoint, domain::ProgressWebhook{id, std::move(progress)})) continue;
+    endpoint.dirty = false;
+    endpoint.submitted = true;
+    endpoint.passed_over = 0;
+  }
+}
+
+bool WebhookDispatcher::submit(const Endpoint& endpoint, domain::Command command) {
+  const OrganizationId& organization = endpoint.webhook.organization;
+  const auto count = static_cast<std::uint32_t>(served_.size());
+  Writer& writer = *(*writers_)[domain::partition_of(organization, count)];
+  const std::uint64_t token = next_number_++;
+  Submission submission;
+  submission.organization = organization;
+  submission.command = std::move(command);
+  submission.actor = "contactd";
+  submission.request_id = new_request_id();
+  submission.sink = this;
+  submission.token = token;
+  const bool disables = std::holds_alternative<domain::DisableWebhook>(submission.command);
+  submissions_.emplace(token, Submitted{endpoint.webhook.id, organization, disables});
+  if (writer.submit(std::move(submission))) {
+    submissions_.erase(token);
+    return false;
+  }
+  writer.wake();
+  return true;
+}
+
+void WebhookDispatcher::finish_submission(const Reply& reply) {
+  const auto submission = submissions_.find(reply.token);
+  if (submission == submissions_.end()) return;
+  const auto [id, organization, disables] = submission->second;
+  submissions_.erase(submission);
+  if (disables) disabling_.erase(id);
+  const auto* answer = std::get_if<WebhookAnswer>(&reply.outcome.answer);
+  const auto found = endpoints_.find(id);
+  if (found != endpoints_.end()) {
+    found->second.submitted = false;
+    if (answer == nullptr) found->second.dirty = true;
+  }
+  // It was disabled, or is no more; or that is still to be done.
+  const bool as_known = answer != nullptr && answer->webhook.settings.enabled;
+  if (!as_known || found == endpoints_.end()) changed(organization);
+}
+
+}  // namespace contactd::infra

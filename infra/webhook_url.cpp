@@ -1,0 +1,81 @@
+#include "infra/webhook_url.hpp"
+
+#include <algorithm>
+#include <boost/url/parse.hpp>
+#include <boost/url/url_view.hpp>
+#include <cctype>
+
+#include "infra/outbound_address.hpp"
+
+namespace contactd::infra {
+namespace {
+
+namespace urls = boost::urls;
+
+constexpr auto not_public =
+    "The address isn't one of the public internet; give an endpoint that is reachable from there";
+
+bool is_local_name(std::string_view host) {
+  return host == "localhost" || host.ends_with(".localhost") || host == "localhost.";
+}
+
+// An escaped byte could be anything in the name that it stands for.
+bool is_plain(std::string_view host) {
+  return std::all_of(host.begin(), host.end(), [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '.' || c == '-' || c == '_' || c == ':' || c == '[' ||
+           c == ']';
+  });
+}
+
+bool leads_inside(const urls::url_view& url) {
+  switch (url.host_type()) {
+    case urls::host_type::ipv4:
+      return !is_public_v4(url.host_ipv4_address().to_bytes());
+    case urls::host_type::ipv6:
+      return !is_public_v6(url.host_ipv6_address().to_bytes());
+    default:
+      return is_local_name(std::string{url.host()});
+  }
+}
+
+std::string target_of(const urls::url_view& url) {
+  std::string target{url.encoded_path()};
+  if (target.empty()) target = "/";
+  if (url.has_query()) target += "?" + std::string{url.encoded_query()};
+  return target;
+}
+
+}  // namespace
+
+std::variant<WebhookUrl, std::string> read_webhook_url(std::string_view text,
+                                                       const WebhookUrlRules& rules) {
+  if (text.size() > webhook_url_bytes_max) {
+    return "Expected at most " + std::to_string(webhook_url_bytes_max) + " characters";
+  }
+  const auto parsed = urls::parse_uri({text.data(), text.size()});
+  if (!parsed || !parsed->has_authority() || parsed->host().empty()) {
+    return "Expected an absolute URL, such as https://example.com/hook";
+  }
+  const urls::url_view& url = *parsed;
+  const bool http = url.scheme_id() == urls::scheme::http;
+  if (url.scheme_id() != urls::scheme::https && !(http && rules.allow_http)) {
+    return "Expected a URL that begins with https://";
+  }
+  if (url.has_userinfo()) return "Expected a URL without a user name or a password";
+  if (url.has_fragment()) return "Expected a URL without a fragment ('#')";
+  if (url.has_port() && url.port_number() == 0) return "Expected a port from 1 to 65535";
+  if (url.host_type() == urls::host_type::ipvfuture || !is_plain(std::string{url.host()})) {
+    return "Expected a host name or an address";
+  }
+  if (!rules.allow_private && leads_inside(url)) return not_public;
+  WebhookUrl out;
+  out.tls = !http;
+  out.host = url.host();
+  if (out.host.starts_with('[')) out.host = out.host.substr(1, out.host.size() - 2);
+  out.port = url.has_port() ? std::string{url.port()} : http ? "80" : "443";
+  out.authority = url.encoded_host_and_port();
+  out.target = target_of(url);
+  return out;
+}
+
+}  // namespace contactd::infra

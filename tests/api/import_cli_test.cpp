@@ -1,0 +1,284 @@
+#include <gmock/gmock.h>
+#include <signal.h>
+
+#include <fstream>
+#include <set>
+
+#include "tests/api/commands.hpp"
+#include "tests/support/suites.hpp"
+
+// `contactd import`, `export` and `history`, which are clients of a running server.
+namespace contactd::test {
+namespace {
+
+namespace json = boost::json;
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::StartsWith;
+
+constexpr std::chrono::milliseconds import_wait_max{60'000};
+
+class ImportCommand : public ApiTest {
+ protected:
+  Finished run(const ApiUser& as, std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), contactd_binary());
+    arguments.insert(arguments.end(), {"--url", shared_server().url()});
+    return run_program(std::move(arguments), {{"CONTACTD_KEY", as.key()}}, {}, import_wait_max);
+  }
+  Finished import(const std::string& file, std::vector<std::string> flags = {}) {
+    flags.insert(flags.begin(), {"import", file});
+    return run(user, std::move(flags));
+  }
+  std::string file(const std::string& name, std::string_view text) {
+    const auto path = directory_.path() / name;
+    std::ofstream{path, std::ios::binary} << text;
+    return path.string();
+  }
+  std::string path_of(const std::string& name) { return (directory_.path() / name).string(); }
+  std::int64_t contacts(ApiUser& of) {
+    return of.list("page_size=1").then(200).json().at_pointer("/pagination/total").to_number<int>();
+  }
+  std::int64_t contacts() { return contacts(user); }
+  // The only contact with that email.
+  json::object by_email(const std::string& email) {
+    const auto found = user.list("email=" + email).then(200).json().at("data").as_array();
+    EXPECT_EQ(found.size(), 1U) << email;
+    return found.empty() ? json::object{} : found.front().as_object();
+  }
+
+ private:
+  TemporaryDirectory directory_;
+};
+
+TEST_F(ImportCommand, CreatesAContactOfEachRow) {
+  const std::string csv = file("a.csv",
+                               "email,first_name,tags,company\r\n"
+                               "a@x.io,Ann,vip;speaker,\r\n"
+                               "b@x.io,\"Bo\r\nB\",,\"\"\r\n");
+  const Finished done = import(csv);
+  EXPECT_EQ(done.status, exited(0)) << done.err;
+  EXPECT_THAT(done.out, AllOf(StartsWith("line 2: created "), HasSubstr("\nline 3: created "),
+                              HasSubstr("2 created, 0 refused, 0 unchanged, 0 updated\n")));
+  const json::object ann = by_email("a@x.io");
+  EXPECT_EQ(ann.at("tags"), (json::array{"vip", "speaker"}));
+  EXPECT_TRUE(ann.at("company").is_null());
+  const json::object bo = by_email("b@x.io");
+  EXPECT_EQ(bo.at("first_name"), "Bo\r\nB");
+  EXPECT_EQ(bo.at("company"), "");
+}
+
+TEST_F(ImportCommand, SentAgainIsAnsweredAsBefore) {
+  const std::string jsonl = file("a.jsonl", "{\"first_name\":\"Ann\"}\n{\"first_name\":\"Ann\"}\n");
+  const Finished first = import(jsonl);
+  EXPECT_EQ(first.status, exited(0)) << first.err;
+  EXPECT_EQ(contacts(), 2);
+  const Finished again = import(jsonl);
+  EXPECT_EQ(again.status, exited(0)) << again.err;
+  EXPECT_EQ(again.out, first.out);
+  EXPECT_EQ(contacts(), 2);
+  EXPECT_EQ(import(jsonl, {"--run", "second", "--from-line", "2"}).status, exited(0));
+  EXPECT_EQ(contacts(), 3);
+}
+
+TEST_F(ImportCommand, ReportsWhatIsRefusedAndGoesOn) {
+  const std::string jsonl = file("a.jsonl",
+                                 "{\"email\":\"a@x.io\"}\n"
+                                 "{\"email\":\"A@x.io\"}\n"
+                                 "{\"shoe_size\":43}\n"
+                                 "{\"email\":\n"
+                                 "[]\n"
+                                 "\n"
+                                 "{\"email\":\"b@x.io\",\"id\":\"ignored\",\"company\":null}\n");
+  const Finished done = import(jsonl, {"--json"});
+  EXPECT_EQ(done.status, exited(1)) << done.err;
+  EXPECT_THAT(done.err, IsEmpty());
+  const auto reports = json_lines(done.out);
+  ASSERT_EQ(reports.size(), 7U) << done.out;
+  const std::vector<std::tuple<int, std::string, std::string>> expected = {
+      {1, "created", ""},     {2, "refused", "email"},  {3, "refused", "shoe_size"},
+      {4, "refused", "JSON"}, {5, "refused", "object"}, {7, "created", ""}};
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const auto& [line, outcome, part] = expected[i];
+    EXPECT_EQ(reports[i].at("line"), line);
+    EXPECT_EQ(text_at(reports[i], "outcome"), outcome);
+    EXPECT_THAT(text_at(reports[i], "error"), HasSubstr(part));
+  }
+  EXPECT_EQ(reports.back(),
+            (json::object{{"created", 2}, {"refused", 4}, {"unchanged", 0}, {"updated", 0}}));
+  const Finished quiet = import(jsonl, {"--quiet"});
+  EXPECT_THAT(quiet.out, AllOf(StartsWith("line 2: refused"), Not(HasSubstr("line 1:"))));
+}
+
+TEST_F(ImportCommand, UpdatesByEmailInTheOrderOfTheFile) {
+  const Contact ann = user.given_contact(R"({"email":"ann@x.io","company":"Acme","github":"ann"})");
+  std::string rows = "email,company\n";
+  for (int i = 0; i < 30; ++i) rows += "Ann@x.io,c" + std::to_string(i) + "\n";
+  const Finished done = import(file("a.csv", rows + "ann@x.io,c29\nnew@x.io,\n"), {"--update"});
+  EXPECT_EQ(done.status, exited(0)) << done.out;
+  EXPECT_THAT(done.out, HasSubstr("1 created, 0 refused, 1 unchanged, 30 updated\n"));
+  user.read(ann.id).then(200).with_field("company", text("c29")).with_field("github", text("ann"));
+}
+
+TEST_F(ImportCommand, GoesOnWhereItWasKilled) {
+  constexpr int rows = 3000;
+  std::string csv = "first_name\n";
+  for (int i = 0; i < rows; ++i) csv += "n" + std::to_string(i) + "\n";
+  const std::string name = file("a.csv", csv);
+  const TemporaryDirectory directory;
+  {
+    ChildProcess killed{{{contactd_binary(), "import", name, "--url", shared_server().url()},
+                         {{"CONTACTD_KEY", user.key()}},
+                         directory.path() / "stderr",
+                         {}}};
+    ASSERT_TRUE(killed.read_line(import_wait_max));
+    killed.send_signal(SIGKILL);
+    killed.wait(import_wait_max);
+  }
+  const Finished done = import(name, {"--quiet"});
+  EXPECT_EQ(done.status, exited(0)) << done.err;
+  EXPECT_EQ(done.out, std::to_string(rows) + " created, 0 refused, 0 unchanged, 0 updated\n");
+  EXPECT_EQ(contacts(), rows);
+}
+
+// Strings that a careless CSV, JSON or shell would change; and those of the list that others made,
+// where it is.
+std::vector<std::string> naughty_strings() {
+  std::vector<std::string> strings = {
+      "",           " ",         "\"",           "\"\"",         ",",    ";",          "\\",
+      "\\;",        "a;b\\;c\\", "\r",           "\n",           "\r\n", "a\r\nb\"c,", "\t",
+      "=1+1",       "null",      "\xEF\xBB\xBF", "\xEF\xAC\x80", "\x7F", "\x01",       "\u2028",
+      "\U0001F600", "true",      "0012",         "'; --"};
+  const auto suite = find_suite("naughty_strings/strings.json");
+  if (suite.empty()) return strings;
+  std::ifstream list{suite};
+  const std::string text{std::istreambuf_iterator<char>{list}, {}};
+  const json::value listed = json::parse(text);
+  for (const json::value& one : listed.as_array()) {
+    strings.emplace_back(one.as_string());
+  }
+  return strings;
+}
+
+std::vector<std::string> without_servers_members(const std::string& exported, bool csv) {
+  std::vector<std::string> contacts;
+  if (!csv) {
+    for (json::value& contact : json_lines(exported)) {
+      for (const char* member : {"id", "created_at", "updated_at"})
+        contact.as_object().erase(member);
+      contacts.push_back(json::serialize(contact));
+    }
+  } else {
+    // An id is what follows the end of a row; the two times are what precedes one.
+    constexpr std::size_t id = 20;
+    constexpr std::size_t times = 2 * (24 + 1);
+    constexpr std::string_view head = ",created_at,updated_at\r\n";
+    std::size_t at = exported.find(head) + head.size();
+    while (at < exported.size()) {
+      std::size_t end = at;
+      for (bool quoted = false; quoted || exported.compare(end, 2, "\r\n") != 0; ++end) {
+        if (exported[end] == '"') quoted = !quoted;
+      }
+      contacts.push_back(exported.substr(at + id, end - times - at - id));
+      at = end + 2;
+    }
+  }
+  std::sort(contacts.begin(), contacts.end());
+  return contacts;
+}
+
+TEST_F(ImportCommand, WhatIsExportedAndImportedIsTheSameToTheByte) {
+  const auto strings = naughty_strings();
+  int taken = 0;
+  for (std::size_t i = 0; i < strings.size(); ++i) {
+    const json::object body{{"first_name", strings[i]},
+                            {"tags", {strings[i], strings[(i + 1) % strings.size()]}},
+                            {"email", "n" + std::to_string(i) + "@x.io"}};
+    const Answer made = user.create(json::serialize(body));
+    if (made.status() == 201) ++taken;
+  }
+  user.given_contact(R"({"tags":[""],"company":"","status":"inactive"})");
+  EXPECT_GT(taken, 20);
+  for (const bool csv : {true, false}) {
+    const std::string name = path_of(csv ? "all.csv" : "all.jsonl");
+    const Finished out = run(user, {"export", "--out", name});
+    ASSERT_EQ(out.status, exited(0)) << out.err;
+    ApiUser other = given_user(shared_server());
+    const Finished in = run(other, {"import", name, "--quiet"});
+    EXPECT_EQ(in.status, exited(0)) << in.out;
+    EXPECT_EQ(contacts(other), contacts(user));
+    const Finished back = run(other, {"export", "--format", csv ? "csv" : "jsonl"});
+    ASSERT_EQ(back.status, exited(0)) << back.err;
+    EXPECT_EQ(without_servers_members(back.out, csv),
+              without_servers_members(read_whole_file(name), csv));
+  }
+}
+
+TEST_F(ImportCommand, ExportsWhatWas) {
+  const Contact contact = user.given_contact(R"({"first_name":"Ann"})");
+  const std::string then = text_at(contact.data, "updated_at");
+  user.given_patched(contact.id, R"({"first_name":"Bea"})");
+  const Finished now = run(user, {"export"});
+  EXPECT_EQ(text_at(json_lines(now.out).at(0), "first_name"), "Bea") << now.err;
+  EXPECT_EQ(run(user, {"export", "--at", "2001-01-01T00:00:00Z"}).out, "");
+  EXPECT_EQ(json_lines(run(user, {"export", "--at", then}).out).size(), 1U);
+}
+
+TEST_F(ImportCommand, RefusesWhatIsNoCsv) {
+  for (const auto& [rows, sentence] :
+       {std::pair{"email\n\"a@x.io\n", "line 2: refused: a quoted field has no closing quote"},
+        std::pair{"email\n\"a\"b\n", "line 2: refused: a quoted field goes on behind"},
+        std::pair{"email\na\"b\n", "line 2: refused: a field has a quote and isn't quoted"},
+        std::pair{"email\na\rb\n", "line 2: refused: a field has a carriage return"},
+        std::pair{"email,company\na@x.io\n", "line 2: refused: it has 1 fields, the first row 2"},
+        std::pair{"\xEF\xBB\xBF"
+                  "email\n\nnone\n",
+                  "line 3: refused: "}}) {
+    const Finished refused = import(file("a.csv", rows));
+    EXPECT_EQ(refused.status, exited(1)) << rows;
+    EXPECT_THAT(refused.out, HasSubstr(sentence)) << rows;
+  }
+  for (const auto& [rows, sentence] :
+       {std::pair{"", "is empty"}, std::pair{"mail\n", "'mail' is none"},
+        std::pair{"email,email\n", "names 'email' twice"}}) {
+    const Finished refused = import(file("a.csv", rows));
+    EXPECT_EQ(refused.status, exited(1)) << rows;
+    EXPECT_THAT(refused.err, HasSubstr(sentence)) << rows;
+  }
+}
+
+TEST_F(ImportCommand, WithoutAServerAKeyOrAFileItSaysSo) {
+  const std::string csv = file("a.csv", "email\na@x.io\n");
+  const Finished no_key = contactd({"import", csv});
+  EXPECT_EQ(no_key.status, exited(2));
+  EXPECT_THAT(no_key.err, HasSubstr("--key-file"));
+  const Finished no_format = import(file("a.txt", "email\n"));
+  EXPECT_EQ(no_format.status, exited(2));
+  EXPECT_THAT(no_format.err, HasSubstr("--format"));
+  EXPECT_EQ(import(path_of("none.csv")).status, exited(1));
+  const Finished revoked = run(ApiUser{shared_server().port(), "wrong"}, {"import", csv});
+  EXPECT_EQ(revoked.status, exited(1));
+  EXPECT_THAT(revoked.err, HasSubstr("401"));
+  const Finished gone = contactd({"import", csv, "--url", "http://127.0.0.1:1", "--key", "x"});
+  EXPECT_EQ(gone.status, exited(1));
+  EXPECT_THAT(gone.err, HasSubstr("is the server running there?"));
+}
+
+TEST_F(ImportCommand, HistoryTellsWhatHappenedToAContact) {
+  const Contact contact = user.given_contact(R"({"first_name":"Ann"})");
+  user.given_patched(contact.id, R"({"company":"Acme"})");
+  user.remove(contact.id).then(200);
+  const Finished people = run(user, {"history", contact.id});
+  EXPECT_EQ(people.status, exited(0)) << people.err;
+  EXPECT_THAT(people.out, AllOf(StartsWith("v3  "), HasSubstr("    company: null -> \"Acme\"\n"),
+                                HasSubstr("\nv1  ")));
+  const Finished lines = run(user, {"history", contact.id, "--field", "company", "--json"});
+  ASSERT_EQ(json_lines(lines.out).size(), 1U) << lines.err;
+  EXPECT_EQ(json_lines(lines.out)[0].at("version"), 2);
+  const Finished unknown = run(user, {"history", "AAAAAAAAAAAAAAAAAAAA"});
+  EXPECT_EQ(unknown.status, exited(1));
+  EXPECT_THAT(unknown.err, HasSubstr("404"));
+}
+
+}  // namespace
+}  // namespace contactd::test

@@ -1,0 +1,90 @@
+#include <gmock/gmock.h>
+
+#include "tests/api/commands.hpp"
+#include "tests/api/directory_server.hpp"
+
+// `contactd replay`, and `contactd serve --read-only` on what it has made.
+namespace contactd::test {
+namespace {
+
+using testing::HasSubstr;
+
+class ReplayCommand : public ::testing::Test {
+ protected:
+  Finished replay(const std::string& to, std::vector<std::string> flags = {}) {
+    flags.insert(flags.begin(), {"replay", "--to", (directory_.path() / to).string(), "--json"});
+    return contactd_on_log(server, std::move(flags));
+  }
+  std::filesystem::path path(const std::string& name) { return directory_.path() / name; }
+  // Where the user's last event is.
+  boost::json::value last_event() {
+    const Finished events =
+        contactd_on_log(server, {"events", "--json", "--organization", user.organization()});
+    return json_lines(events.out).back();
+  }
+
+  ServerProcess server;
+  ApiUser user = given_user(server);
+
+ private:
+  TemporaryDirectory directory_;
+};
+
+TEST_F(ReplayCommand, ShowsWhatWasAtAPositionAndATime) {
+  const Contact contact = user.given_contact(R"({"first_name":"Ann","email":"ann@x.io"})");
+  const Contact gone = user.given_contact(R"({"first_name":"Bea"})");
+  const boost::json::value event = last_event();
+  const std::string then = user.read(contact.id).body();
+  user.given_patched(contact.id, R"({"first_name":"Eve","email":"eve@x.io"})");
+  user.remove(gone.id).then(200);
+  user.given_contact();
+
+  const Finished at_position = replay("position", {"--until", text_at(event, "position")});
+  ASSERT_EQ(at_position.status, exited(0)) << at_position.err;
+  DirectoryServer past{path("position"), {"--read-only"}};
+  ApiUser reader{past.port(), user.key()};
+  EXPECT_EQ(reader.read(contact.id).then(200).body(), then);
+  reader.read(gone.id).then(200);
+  EXPECT_EQ(reader.list().json().at_pointer("/pagination/total"), 2);
+  EXPECT_EQ(reader.list("email=eve@x.io").json().at_pointer("/pagination/total"), 0);
+  EXPECT_EQ(past.stop(), exited(0));
+
+  const Finished at_time = replay("time", {"--until", text_at(event, "time")});
+  ASSERT_EQ(at_time.status, exited(0)) << at_time.err;
+  DirectoryServer by_time{path("time"), {"--read-only"}};
+  ApiUser{by_time.port(), user.key()}.read(gone.id).then(200);
+  EXPECT_EQ(by_time.stop(), exited(0));
+}
+
+TEST_F(ReplayCommand, WithoutAnEndShowsWhatIsAndTakesNoChanges) {
+  const Contact contact = user.given_contact(R"({"first_name":"Ann"})");
+  ASSERT_EQ(replay("now").status, exited(0));
+  DirectoryServer now{path("now"), {"--read-only"}};
+  ApiUser reader{now.port(), user.key()};
+  EXPECT_EQ(reader.read(contact.id).then(200).body(), user.read(contact.id).body());
+  reader.send("GET", "/readyz").then(200);
+  for (const Answer& refused : {reader.patch(contact.id, R"({"company":"Acme"})"),
+                                reader.create("{}"), reader.remove(contact.id)}) {
+    refused.then(503).with_error_naming("read-only").with_header("Retry-After");
+  }
+  reader.read(contact.id).then(200).with_field("company", nullptr);
+  EXPECT_EQ(now.stop(), exited(0));
+}
+
+TEST_F(ReplayCommand, RefusesADirectoryThatIsInUse) {
+  ASSERT_EQ(replay("twice").status, exited(0));
+  const Finished again = replay("twice");
+  EXPECT_EQ(again.status, exited(2));
+  EXPECT_THAT(again.err, HasSubstr("isn't empty"));
+}
+
+TEST(ReadOnly, RefusesADirectoryWithoutProjections) {
+  const TemporaryDirectory nothing;
+  const Finished refused = contactd(
+      {"serve", "--read-only", "--listen", "127.0.0.1:0", "--data-dir", nothing.path().string()});
+  EXPECT_EQ(refused.status, exited(1));
+  EXPECT_THAT(refused.err, HasSubstr("there are no projections in"));
+}
+
+}  // namespace
+}  // namespace contactd::test

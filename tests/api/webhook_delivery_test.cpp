@@ -1,0 +1,500 @@
+#include <algorithm>
+#include <atomic>
+#include <boost/json.hpp>
+#include <condition_variable>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <mutex>
+#include <set>
+
+#include "tests/support/api_fixture.hpp"
+#include "tests/support/eventually.hpp"
+#include "tests/support/node_program.hpp"
+#include "tests/support/webhook_receiver.hpp"
+
+// What webhooks are sent, by the real server to a real endpoint: signed, in order, at least once,
+// and to nobody who shouldn't be asked.
+namespace contactd::test {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::string_view created_type = "contactd.contact.created.v1";
+constexpr std::string_view updated_type = "contactd.contact.updated.v1";
+constexpr std::string_view deleted_type = "contactd.contact.deleted.v1";
+
+// The pauses between attempts are thousandths: 5 ms, 0.3 s, 1.8 s, ...
+std::vector<std::string> delivering_flags() {
+  return {"--webhook-allow-http", "--webhook-allow-private", "--webhook-retry-scale", "0.001"};
+}
+
+std::string text_of(const json::value& value) { return json::value_to<std::string>(value); }
+
+json::value body_of(const Received& request) { return json::parse(request.body); }
+
+std::uint64_t version_of(const Received& request) {
+  return json::value_to<std::uint64_t>(body_of(request).at("contactversion"));
+}
+
+struct Hook {
+  std::string id;
+  std::string secret;
+};
+
+class WebhookDelivery : public ::testing::Test {
+ protected:
+  Hook given_webhook(const std::string& url, const std::string& more = {}) {
+    const Answer made =
+        user.send("POST", "/api/v1/webhooks", {}, R"({"url": ")" + url + '"' + more + '}')
+            .then(201);
+    return {text_of(made.data().at("id")), text_of(made.data().at("secret"))};
+  }
+  static std::string path_of(const Hook& hook) { return "/api/v1/webhooks/" + hook.id; }
+  json::array deliveries(const Hook& hook) {
+    return user.send("GET", path_of(hook) + "/deliveries").then(200).json().at("data").as_array();
+  }
+  // Waits until the list of deliveries is as wanted.
+  template <class Wanted>
+  json::array wait_for_deliveries(const Hook& hook, const Wanted& wanted) {
+    json::array seen;
+    const bool met = eventually(
+        [&] {
+          seen = deliveries(hook);
+          return wanted(seen);
+        },
+        WebhookReceiver::delivery_wait_max);
+    EXPECT_TRUE(met) << json::serialize(seen);
+    return seen;
+  }
+  json::array wait_for_failure(const Hook& hook, const std::string& failure) {
+    return wait_for_deliveries(hook, [&](const json::array& seen) {
+      return !seen.empty() && !seen.back().at("attempts").as_array().empty() &&
+             seen.back().at("attempts").at(0).at("failure") == text(failure);
+    });
+  }
+  void restart(ServerSettings settings = {delivering_flags(), {}}) {
+    server.start(std::move(settings));
+    user.move_to(server.port());
+  }
+  // Changes the contacts in turns, until each has `versions`.
+  void write(const std::vector<Contact>& contacts, int from, int versions) {
+    for (int version = from; version <= versions; ++version) {
+      for (const Contact& contact : contacts) {
+        user.given_patched(contact.id, R"({"company": ")" + std::to_string(version) + "\"}");
+      }
+    }
+  }
+  std::vector<Contact> given_contacts(std::size_t count) {
+    std::vector<Contact> contacts;
+    for (std::size_t i = 0; i < count; ++i) contacts.push_back(user.given_contact());
+    return contacts;
+  }
+
+  // Every version of every contact was accepted, the first time in order.
+  static void expect_all_in_order(const std::vector<Received>& accepted,
+                                  const std::vector<Contact>& contacts, std::uint64_t versions) {
+    std::map<std::string, std::uint64_t> last;
+    std::set<std::string> ids;
+    for (const Received& request : accepted) {
+      if (!ids.insert(request.header("webhook-id")).second) continue;  // sent once more
+      std::uint64_t& known = last[text_of(body_of(request).at("subject"))];
+      EXPECT_EQ(version_of(request), known + 1);
+      known = version_of(request);
+    }
+    EXPECT_EQ(last.size(), contacts.size());
+    for (const Contact& contact : contacts) EXPECT_EQ(last[contact.id], versions) << contact.id;
+  }
+  static std::size_t distinct(const std::vector<Received>& requests) {
+    std::set<std::string> ids;
+    for (const Received& request : requests) ids.insert(request.header("webhook-id"));
+    return ids.size();
+  }
+  bool wait_for_distinct(std::size_t count) {
+    return eventually([&] { return distinct(receiver.accepted()) >= count; },
+                      WebhookReceiver::delivery_wait_max);
+  }
+
+  WebhookReceiver receiver;
+  ServerProcess server{{delivering_flags(), {}}};
+  ApiUser user = given_user(server);
+};
+
+TEST_F(WebhookDelivery, SendsEachEventAsACloudEvent) {
+  const Contact before = user.given_contact();
+  given_webhook(receiver.url("/hook?a=b"));
+  const Contact ann = user.given_contact(R"({"first_name": "Ann"})");
+  user.given_patched(ann.id, R"({"company": "Acme"})");
+  user.remove(ann.id).then(200);
+  ASSERT_TRUE(receiver.wait_for_accepted(3));
+
+  const auto requests = receiver.accepted();
+  const std::vector<std::string_view> types = {created_type, updated_type, deleted_type};
+  for (std::size_t i = 0; i < types.size(); ++i) {
+    const Received& request = requests[i];
+    EXPECT_EQ(request.method, "POST");
+    EXPECT_EQ(request.target, "/hook?a=b");
+    EXPECT_EQ(request.header("Content-Type"), "application/json");
+    EXPECT_EQ(request.header("Host"), "127.0.0.1:" + std::to_string(receiver.port()));
+    const json::value event = body_of(request);
+    EXPECT_EQ(event.at("specversion"), "1.0");
+    EXPECT_EQ(event.at("type"), text(types[i]));
+    EXPECT_EQ(event.at("subject"), text(ann.id));
+    EXPECT_EQ(event.at("id"), text(request.header("webhook-id")));
+    EXPECT_EQ(version_of(request), i + 1);
+  }
+  EXPECT_EQ(body_of(requests[1]).at("data").at("changes").at("company").at("new"), "Acme");
+}
+
+TEST_F(WebhookDelivery, IsSignedAsTheReceiversLibraryWantsIt) {
+  const NodeProgram library{"standard_webhooks"};
+  if (library.why_unavailable()) {
+    if (std::getenv("CI") != nullptr) FAIL() << *library.why_unavailable();
+    GTEST_SKIP() << *library.why_unavailable();
+  }
+  const Hook hook = given_webhook(receiver.url());
+  user.given_contact(R"({"first_name": "Änn 漢"})");
+  ASSERT_TRUE(receiver.wait_for_accepted(1));
+  const std::string next =
+      text_of(user.send("POST", path_of(hook) + "/rotate-secret").then(200).data().at("secret"));
+  user.given_contact();
+  ASSERT_TRUE(receiver.wait_for_accepted(2));
+
+  const auto requests = receiver.accepted();
+  const auto item = [](const Received& request, const std::string& secret,
+                       const std::string& body) {
+    json::object headers;
+    for (const std::string name : {"webhook-id", "webhook-timestamp", "webhook-signature"}) {
+      headers[name] = request.header(name);
+    }
+    return json::object{{"secret", secret}, {"headers", headers}, {"body", body}};
+  };
+  const json::array items = {
+      item(requests[0], hook.secret, requests[0].body),
+      item(requests[1], hook.secret, requests[1].body), item(requests[1], next, requests[1].body),
+      item(requests[0], next, requests[0].body), item(requests[1], next, requests[1].body + " ")};
+  const TemporaryDirectory directory;
+  const std::filesystem::path file = directory.path() / "items.json";
+  std::ofstream{file} << json::serialize(items);
+  const Finished finished = library.run("verify.mjs", {file.string()});
+  EXPECT_EQ(finished.status, exited(0)) << finished.err;
+  EXPECT_EQ(finished.out, "ok\nok\nok\nNo matching signature found\nNo matching signature found\n");
+}
+
+TEST_F(WebhookDelivery, ReachesAReceiverThatWasAwayInOrder) {
+  given_webhook(receiver.url());
+  receiver.go_away();
+  const auto contacts = given_contacts(12);
+  write(contacts, 2, 5);
+  receiver.come_back();
+  ASSERT_TRUE(receiver.wait_for_accepted(12 * 5));
+  expect_all_in_order(receiver.accepted(), contacts, 5);
+  EXPECT_EQ(receiver.accepted().size(), 12U * 5);
+}
+
+TEST_F(WebhookDelivery, SurvivesAKill) {
+  const Hook hook = given_webhook(receiver.url());
+  std::atomic<int> count{0};
+  // Every third is refused, so that contacts are at different places of the schedule.
+  receiver.answer([&](const Received&) -> std::string {
+    return ++count % 3 == 0 ? "HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n"
+                            : "HTTP/1.1 204 X\r\n\r\n";
+  });
+  const auto contacts = given_contacts(8);
+  for (int round = 0; round < 3; ++round) {
+    write(contacts, 2 + round * 3, 4 + round * 3);
+    server.kill();
+    restart();
+  }
+  receiver.answer_status(204);
+  ASSERT_TRUE(wait_for_distinct(8 * 10));
+  expect_all_in_order(receiver.accepted(), contacts, 10);
+}
+
+TEST_F(WebhookDelivery, SendsNothingTwiceAcrossARestartAndARebuild) {
+  const Hook hook = given_webhook(receiver.url());
+  const auto contacts = given_contacts(5);
+  ASSERT_TRUE(receiver.wait_for_accepted(5));
+  EXPECT_EQ(server.stop(), exited(0));
+  restart();
+  write(contacts, 2, 2);
+  ASSERT_TRUE(receiver.wait_for_accepted(10));
+  EXPECT_EQ(server.stop(), exited(0));
+  std::filesystem::remove_all(server.data_dir() / "projections");
+  std::filesystem::remove_all(server.data_dir() / "webhooks");
+  restart();
+  write(contacts, 3, 3);
+  ASSERT_TRUE(receiver.wait_for_accepted(15));
+  EXPECT_EQ(receiver.received().size(), 15U);
+  expect_all_in_order(receiver.accepted(), contacts, 3);
+}
+
+TEST_F(WebhookDelivery, OfOneContactDoesNotHoldUpAnother) {
+  const Hook hook = given_webhook(receiver.url());
+  const Contact ann = user.given_contact();
+  const Contact bob = user.given_contact();
+  ASSERT_TRUE(receiver.wait_for_accepted(2));
+  receiver.answer([&](const Received& request) -> std::string {
+    return body_of(request).at("subject") == text(ann.id) ? "HTTP/1.1 500 X\r\n\r\n"
+                                                          : "HTTP/1.1 200 X\r\n\r\n";
+  });
+  write({ann, bob}, 2, 4);
+  ASSERT_TRUE(receiver.wait_for_accepted(5));  // bob's three
+  receiver.answer_status(200);
+  ASSERT_TRUE(receiver.wait_for_accepted(8));
+  expect_all_in_order(receiver.accepted(), {ann, bob}, 4);
+}
+
+TEST_F(WebhookDelivery, FollowsNoRedirect) {
+  const Hook hook = given_webhook(receiver.url("/hook"));
+  WebhookReceiver elsewhere;
+  std::atomic<bool> redirect{true};
+  receiver.answer([&](const Received&) -> std::string {
+    return redirect ? "HTTP/1.1 307 X\r\nLocation: " + elsewhere.url() + "\r\n\r\n"
+                    : "HTTP/1.1 204 X\r\n\r\n";
+  });
+  user.given_contact();
+  ASSERT_TRUE(receiver.wait_for_received(2));
+  redirect = false;
+  ASSERT_TRUE(receiver.wait_for_accepted(1));
+  EXPECT_TRUE(elsewhere.received().empty());
+  const auto seen = wait_for_deliveries(hook, [](const json::array& all) {
+    return all.size() == 1 && all[0].at("state") == "delivered";
+  });
+  EXPECT_EQ(seen[0].at("attempts").at(0).at("status"), 307);
+}
+
+TEST_F(WebhookDelivery, Ends410AndGoesOnWhereItStopped) {
+  const Hook hook = given_webhook(receiver.url());
+  receiver.answer_status(410);
+  const Contact ann = user.given_contact();
+  ASSERT_TRUE(eventually(
+      [&] { return user.send("GET", path_of(hook)).then(200).data().at("enabled") == false; },
+      WebhookReceiver::delivery_wait_max));
+  user.send("GET", path_of(hook)).then(200).with_field("disabled_reason", "gone");
+  user.given_patched(ann.id, R"({"company": "A"})");
+  const std::size_t before = receiver.received().size();
+  EXPECT_EQ(before, 1U);
+  receiver.answer_status(200);
+  user.send("PATCH", path_of(hook), {}, R"({"enabled": true})")
+      .then(200)
+      .with_field("disabled_reason", nullptr);
+  ASSERT_TRUE(receiver.wait_for_accepted(2));
+  expect_all_in_order(receiver.accepted(), {ann}, 2);
+}
+
+TEST_F(WebhookDelivery, GivesUpAfterTheSchedule) {
+  server.stop();
+  auto flags = delivering_flags();
+  flags.back() = "0";
+  restart({flags, {}});
+  const Hook hook = given_webhook(receiver.url());
+  receiver.answer([](const Received& request) -> std::string {
+    return version_of(request) == 1 ? "HTTP/1.1 500 X\r\n\r\n" : "HTTP/1.1 200 X\r\n\r\n";
+  });
+  const Contact ann = user.given_contact();
+  user.given_patched(ann.id, R"({"company": "A"})");
+  ASSERT_TRUE(receiver.wait_for_accepted(1));
+  const auto seen = wait_for_deliveries(hook, [](const json::array& all) {
+    return all.size() == 2 && all[0].at("state") == "delivered";
+  });
+  EXPECT_EQ(seen[1].at("state"), "given_up");
+  EXPECT_EQ(seen[1].at("attempts").as_array().size(), 10U);
+  EXPECT_EQ(receiver.received().size(), 11U);
+}
+
+TEST_F(WebhookDelivery, IsReplayedByHand) {
+  const Hook hook = given_webhook(receiver.url());
+  user.given_contact();
+  const auto seen = wait_for_deliveries(hook, [](const json::array& all) {
+    return all.size() == 1 && all[0].at("state") == "delivered";
+  });
+  const std::string id = text_of(seen[0].at("id"));
+  user.send("POST", path_of(hook) + "/deliveries/" + id + "/replay")
+      .then(202)
+      .with_member("id", id);
+  ASSERT_TRUE(receiver.wait_for_accepted(2));
+  const auto requests = receiver.accepted();
+  EXPECT_EQ(requests[0].header("webhook-id"), requests[1].header("webhook-id"));
+  EXPECT_EQ(requests[0].body, requests[1].body);
+  const auto twice = wait_for_deliveries(
+      hook, [](const json::array& all) { return all[0].at("attempts").as_array().size() == 2; });
+  EXPECT_EQ(twice[0].at("attempts").at(1).at("manual"), true);
+
+  user.send("PATCH", path_of(hook), {}, R"({"enabled": false})").then(200);
+  user.send("POST", path_of(hook) + "/deliveries/" + id + "/replay").then(409);
+}
+
+TEST_F(WebhookDelivery, IsOfTheTypesThatAreWanted) {
+  given_webhook(receiver.url("/deleted"), R"(, "types": ["contactd.contact.deleted.v1"])");
+  given_webhook(receiver.url("/created"), R"(, "types": ["contactd.contact.created.v1"])");
+  const Contact ann = user.given_contact();
+  user.given_patched(ann.id, R"({"company": "A"})");
+  user.remove(ann.id).then(200);
+  ASSERT_TRUE(receiver.wait_for_accepted(2));
+  for (const Received& request : receiver.received()) {
+    const std::string_view type = request.target == "/deleted" ? deleted_type : created_type;
+    EXPECT_EQ(body_of(request).at("type"), text(type));
+  }
+}
+
+TEST_F(WebhookDelivery, IsToTheOrganizationsOwnWebhooksAlone) {
+  given_webhook(receiver.url("/mine"));
+  ApiUser other = given_user(server);
+  other.given_contact();
+  const Contact ann = user.given_contact();
+  ASSERT_TRUE(receiver.wait_for_accepted(1));
+  EXPECT_EQ(receiver.received().size(), 1U);
+  EXPECT_EQ(body_of(receiver.received()[0]).at("subject"), text(ann.id));
+}
+
+// A receiver whose answers wait for the test.
+class Gate {
+ public:
+  void open() {
+    const std::lock_guard lock{mutex_};
+    open_ = true;
+    opened_.notify_all();
+  }
+  std::string pass() {
+    std::unique_lock lock{mutex_};
+    opened_.wait(lock, [this] { return open_; });
+    return "HTTP/1.1 204 X\r\n\r\n";
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable opened_;
+  bool open_ = false;
+};
+
+TEST_F(WebhookDelivery, IsABoundedNumberAtOnceAndHoldsUpNobodyElse) {
+  Gate gate;
+  receiver.answer([&](const Received&) { return gate.pass(); });
+  WebhookReceiver quick;
+  given_webhook(receiver.url());
+  given_webhook(quick.url());
+  const auto contacts = given_contacts(30);
+  EXPECT_TRUE(quick.wait_for_accepted(30));
+  EXPECT_TRUE(receiver.wait_for_received(8));
+  gate.open();
+  EXPECT_TRUE(receiver.wait_for_accepted(30));
+  EXPECT_EQ(receiver.at_once_max(), 8U);
+}
+
+TEST_F(WebhookDelivery, DoesNotWaitForASlowReceiverForever) {
+  server.stop();
+  auto flags = delivering_flags();
+  flags.insert(flags.end(), {"--webhook-timeout-ms", "100"});
+  restart({flags, {}});
+  Gate gate;
+  receiver.answer([&](const Received&) { return gate.pass(); });
+  const Hook hook = given_webhook(receiver.url());
+  user.given_contact();
+  wait_for_failure(hook, "timeout");
+  gate.open();
+  ASSERT_TRUE(receiver.wait_for_accepted(1));
+}
+
+TEST_F(WebhookDelivery, TakesNoAnswerThatIsNotHttp) {
+  receiver.answer([](const Received&) { return std::string(100'000, 'x'); });
+  const Hook hook = given_webhook(receiver.url());
+  user.given_contact();
+  wait_for_failure(hook, "broken_answer");
+}
+
+TEST_F(WebhookDelivery, GoesToNoPrivateAddressHoweverItIsWritten) {
+  server.stop();
+  restart({{"--webhook-allow-http", "--webhook-retry-scale", "0.001"}, {}});
+  const std::string rest = ":" + std::to_string(receiver.port()) + "/";
+  std::vector<Hook> hooks;
+  // Names as far as the URL goes; each of them leads to 127.0.0.1.
+  for (const std::string host : {"2130706433", "127.1", "0x7f000001", "0177.0.0.1"}) {
+    hooks.push_back(given_webhook("http://" + host + rest));
+  }
+  user.given_contact();
+  for (const Hook& hook : hooks) wait_for_failure(hook, "private_address");
+  EXPECT_TRUE(receiver.received().empty());
+}
+
+TEST_F(WebhookDelivery, WorksOverTlsWithACertificateThatIsTrustedAndTheHosts) {
+  const TemporaryDirectory directory;
+  const Certificate good = make_certificate(directory.path(), "127.0.0.1");
+  const Certificate wrong = make_certificate(directory.path(), "other.test");
+  WebhookReceiver trusted{good};
+  WebhookReceiver misnamed{wrong};
+  // Both are trusted, so that it is the name that makes the difference.
+  const std::filesystem::path both = directory.path() / "both.pem";
+  std::ofstream{both} << read_whole_file(good.certificate) << read_whole_file(wrong.certificate);
+  server.stop();
+  restart({{"--webhook-allow-private", "--webhook-retry-scale", "0.001"},
+           {{"SSL_CERT_FILE", both.string()}}});
+  given_webhook(trusted.url());
+  const Hook hook = given_webhook(misnamed.url());
+  user.given_contact();
+  EXPECT_TRUE(trusted.wait_for_accepted(1));
+  wait_for_failure(hook, "tls");
+
+  server.stop();
+  restart();
+  WebhookReceiver unknown{good};
+  const Hook of_unknown = given_webhook(unknown.url());
+  user.given_contact();
+  wait_for_failure(of_unknown, "tls");
+  EXPECT_TRUE(unknown.received().empty());
+  EXPECT_TRUE(misnamed.received().empty());
+}
+
+TEST_F(WebhookDelivery, IsNotMadeWithAnotherMasterSecret) {
+  const Hook hook = given_webhook(receiver.url());
+  server.stop();
+  restart({delivering_flags(), {{"CONTACTD_WEBHOOK_SECRET", std::string(40, 'x')}}});
+  user.given_contact();
+  EXPECT_TRUE(
+      eventually([&] { return server.log().find("another master secret") != std::string::npos; },
+                 WebhookReceiver::delivery_wait_max));
+  EXPECT_TRUE(receiver.received().empty());
+  user.send("POST", path_of(hook) + "/rotate-secret").then(200);
+  EXPECT_TRUE(receiver.wait_for_accepted(1));
+}
+
+TEST_F(WebhookDelivery, IsCountedAndLeavesNoAddressInTheLog) {
+  const Hook hook = given_webhook(receiver.url("/a-secret-path"));
+  user.given_contact();
+  ASSERT_TRUE(receiver.wait_for_accepted(1));
+  const std::string counted = R"(contactd_webhook_deliveries_total{outcome="delivered"} 1)";
+  std::string metrics;
+  EXPECT_TRUE(eventually(
+      [&] {
+        metrics = HttpClient{server.port()}.request("GET", "/metrics").body;
+        return metrics.find(counted) != std::string::npos &&
+               metrics.find("contactd_webhook_endpoints 1") != std::string::npos;
+      },
+      WebhookReceiver::delivery_wait_max))
+      << metrics;
+  server.stop();
+  for (const std::string& secret : {std::string{"a-secret-path"}, hook.secret}) {
+    EXPECT_EQ(server.log().find(secret), std::string::npos);
+  }
+}
+
+TEST_F(WebhookDelivery, ListsPages) {
+  const Hook hook = given_webhook(receiver.url());
+  given_contacts(5);
+  wait_for_deliveries(hook, [](const json::array& all) { return all.size() == 5; });
+  std::vector<std::string> ids;
+  std::string cursor;
+  for (;;) {
+    const json::value page =
+        user.send("GET", path_of(hook) + "/deliveries?limit=2" + cursor).then(200).json();
+    for (const json::value& item : page.at("data").as_array())
+      ids.push_back(text_of(item.at("id")));
+    if (page.at("next_cursor").is_null()) break;
+    cursor = "&cursor=" + text_of(page.at("next_cursor"));
+  }
+  EXPECT_EQ(ids.size(), 5U);
+  EXPECT_TRUE(std::is_sorted(ids.rbegin(), ids.rend()));
+}
+
+}  // namespace
+}  // namespace contactd::test
