@@ -403,7 +403,12 @@ void run(const ServeConfig& config, const Signals& signals) {
   App app{config};
   app.start();
   bool stopping = false;
-  while (!app.ready() && !stopping) stopping = signals.end_came_within(signal_check_interval);
+  try {
+    while (!app.ready() && !stopping) stopping = signals.end_came_within(signal_check_interval);
+  } catch (const std::exception&) {
+    app.shut_down(signals);
+    throw;
+  }
   if (!stopping) {
     std::printf("contactd ready %s\n", app.url().c_str());
     std::fflush(stdout);

@@ -78,8 +78,7 @@ Metrics::Metrics()
       fold_out_of_sequence(
           counter(*registry_, fold_skipped, fold_skipped_help, {{"reason", "out_of_sequence"}})),
       fold_foreign(counter(*registry_, fold_skipped, fold_skipped_help, {{"reason", "foreign"}})),
-      fold_offset(gauges(*registry_, "contactd_fold_offset",
-                         "The partition's first offset that is not folded yet")),
+      fold_offset(gauges(*registry_, "contactd_fold_offset", "The first offset not folded yet")),
       partition_serving(gauges(*registry_, "contactd_partition_serving",
                                "1 while the partition's writer takes commands")),
       webhook_deliveries(counters(*registry_, "contactd_webhook_deliveries_total",

@@ -58,6 +58,19 @@ TEST(ServeCommand, TakesProjectionsThatHaveFoldedNothing) {
   EXPECT_EQ(server.wait(ServerProcess::stop_wait_max), exited(0));
 }
 
+// A backup that is too old, or another server's: nothing mends it while the server runs.
+TEST(ServeCommand, EndsWhereTheLogLacksWhatWasFolded) {
+  ServerProcess server{{{"--log", "embedded"}, {}}};
+  EXPECT_EQ(server.stop(), exited(0));
+  std::filesystem::remove_all(server.data_dir() / "log");
+
+  const Finished refused = serve({"--log", "embedded", "--data-dir", server.data_dir().string()});
+  EXPECT_EQ(refused.status, exited(1)) << refused.err;
+  EXPECT_THAT(refused.err, HasSubstr("it has lost records"));
+  EXPECT_THAT(refused.err, HasSubstr("remove the projections' directory"));
+  EXPECT_THAT(refused.err, Not(HasSubstr("reads go on")));
+}
+
 TEST(ServeCommand, ReadsItsKafkaFlagsFromAFile) {
   const TemporaryDirectory directory;
   const std::string file = (directory.path() / "contactd.conf").string();
