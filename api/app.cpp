@@ -405,7 +405,7 @@ void run(const ServeConfig& config, const Signals& signals) {
   bool stopping = false;
   try {
     while (!app.ready() && !stopping) stopping = signals.end_came_within(signal_check_interval);
-  } catch (const std::exception&) {
+  } catch (...) {
     app.shut_down(signals);
     throw;
   }
