@@ -24,6 +24,7 @@
 #include "infra/kafka_event_log.hpp"
 #include "infra/kafka_membership.hpp"
 #include "infra/log.hpp"
+#include "infra/log_audit.hpp"
 #include "infra/projections_dir.hpp"
 #include "infra/rebuild.hpp"
 #include "projections/key_layout.hpp"
@@ -264,6 +265,7 @@ class App {
     require_same_log(config_.data_dir, identity, *store_);
     log_ = std::move(log);
     log_identity_ = identity;
+    require_own_projections();
     partitions_.open(make_writers());
     for (const auto& writer : partitions_.all()) writer->start();
     webhooks_.start(partitions_);
@@ -329,6 +331,15 @@ class App {
     if (embedded_ == nullptr) kafka = infra::open_kafka_event_log(config_.kafka, unseen);
     infra::LogReader& log = embedded_ == nullptr ? *kafka : *embedded_;
     return infra::rebuild_projections(log, writers, *store_, config_.data_dir, progress, stop);
+  }
+
+  void require_own_projections() const {
+    if (config_.log == "kafka" || infra::leads_to(*log_, 0, store_->checkpoint(0))) return;
+    throw infra::Unavailable("the projections in " + config_.data_dir.string() +
+                             " aren't of the log there, or one of the two was changed since: "
+                             "bring back from a backup what was there; or, if the log is right, "
+                             "remove the projections' directory: it is then made anew from the "
+                             "log");
   }
 
   // Both are called by the group's thread.

@@ -1,7 +1,10 @@
 #include "infra/log_audit.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <future>
+#include <iterator>
+#include <span>
 
 #include "infra/errors.hpp"
 #include "projections/fold.hpp"
@@ -30,6 +33,45 @@ LogSlice read_on(LogReader& log, std::uint32_t partition, std::uint64_t from) {
     }
     if (!log.wait(partition, from, wait_interval)) waited += wait_interval;
   }
+}
+
+// The records from `from` up to, without, `end`, put before those of `entries`.
+void prepend(std::vector<LogEntry>& entries, LogReader& log, std::uint32_t partition,
+             std::uint64_t from, std::uint64_t end) {
+  std::vector<LogEntry> read;
+  while (from < end) {
+    LogSlice slice = read_on(log, partition, from);
+    if (slice.entries.empty()) break;
+    from = slice.next_offset;
+    std::move(slice.entries.begin(), slice.entries.end(), std::back_inserter(read));
+  }
+  while (!read.empty() && read.back().offset >= end) read.pop_back();
+  std::move(entries.begin(), entries.end(), std::back_inserter(read));
+  entries = std::move(read);
+}
+
+// Whether `at`, with the entries that follow, comes to the checkpoint.
+bool comes_to(projections::Checkpoint at, std::span<const LogEntry> entries,
+              const projections::Checkpoint& checkpoint) {
+  for (const LogEntry& entry : entries) {
+    const auto* event = std::get_if<domain::RecordedEvent>(&entry.record);
+    if (event == nullptr) continue;
+    if (admit(at, entry.offset, *event) != projections::Admission::current) continue;
+    if (extend(at.chain, *event, entry.canonical)) return false;
+  }
+  return at.claim == checkpoint.claim && at.next_sequence == checkpoint.next_sequence &&
+         at.chain.hash == checkpoint.chain.hash;
+}
+
+// As it is after an event that is in the chain.
+projections::Checkpoint checkpoint_after(const LogEntry& entry,
+                                         const domain::RecordedEvent& event) {
+  projections::Checkpoint at;
+  at.next_offset = entry.offset + 1;
+  at.claim = event.stamp.claim;
+  at.next_sequence = event.stamp.sequence + 1;
+  at.chain.hash = *event.chain_hash;
+  return at;
 }
 
 class Walk {
@@ -108,6 +150,30 @@ std::optional<KeptHead> parse_kept_head(const std::string& text) {
   if (!hash) return std::nullopt;
   head.hash = *hash;
   return head;
+}
+
+bool leads_to(LogReader& log, std::uint32_t partition, const projections::Checkpoint& checkpoint) {
+  constexpr std::uint64_t records_back = 64;
+  if (log.end_offset(partition) < checkpoint.next_offset) return true;
+  std::vector<LogEntry> entries;
+  for (std::uint64_t begin = checkpoint.next_offset; begin > 0;) {
+    const std::uint64_t end = begin;
+    begin -= std::min(begin, std::max<std::uint64_t>(records_back, entries.size()));
+    prepend(entries, log, partition, begin, end);
+    bool any = false;
+    for (std::size_t i = entries.size(); i-- > 0;) {
+      const auto* event = std::get_if<domain::RecordedEvent>(&entries[i].record);
+      if (event == nullptr || !event->chain_hash) continue;
+      any = true;
+      // One that wasn't applied leads nowhere: an earlier one then may.
+      if (comes_to(checkpoint_after(entries[i], *event), std::span{entries}.subspan(i + 1),
+                   checkpoint)) {
+        return true;
+      }
+    }
+    if (any) return false;
+  }
+  return comes_to({}, entries, checkpoint);
 }
 
 AuditedPartition audit_chain(LogReader& log, std::uint32_t partition,

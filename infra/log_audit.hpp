@@ -40,4 +40,9 @@ using OnAudited = std::function<void(std::uint64_t records)>;
 AuditedPartition audit_chain(LogReader& log, std::uint32_t partition,
                              const std::vector<KeptHead>& kept, const OnAudited& on_progress);
 
+// Whether the log, up to the checkpoint, is the one that it was made of: the chain leads to its
+// head. Reads back from there to the nearest event that has its hash. A log that ends before is no
+// matter of this function's: true.
+bool leads_to(LogReader& log, std::uint32_t partition, const projections::Checkpoint& checkpoint);
+
 }  // namespace contactd::infra

@@ -31,8 +31,9 @@ void require_all_that_was_folded(std::uint64_t log_end, std::uint64_t folded) {
   if (log_end >= folded) return;
   throw BrokenLog("the projections have folded " + std::to_string(folded) +
                   " records, but the log ended at offset " + std::to_string(log_end) +
-                  ": it has lost records, or it is another one. If this log is the right one, "
-                  "remove the projections' directory, which is then made anew");
+                  ": it has lost records, or it is another one. Restore the log from a backup: "
+                  "the projections may be the last copy of what it lacks. Only if it is right as "
+                  "it is, remove the projections' directory, which is then made anew");
 }
 
 }  // namespace

@@ -54,12 +54,14 @@ Truth truth_of(const fs::path& data) {
   return {head_of(data), rows_of(*infra::open_read_store(data / "projections"))};
 }
 
-// MANIFEST-000005: MANIFEST
+// MANIFEST-000005: log/MANIFEST; 000012.sst: log/.sst
 std::string kind_of(const fs::path& file) {
   const std::string name = file.filename().string();
-  const std::string kind =
-      file.has_extension() ? file.extension().string() : name.substr(0, name.find('-'));
-  return file.parent_path().filename().string() + '/' + kind;
+  const std::string folder = file.parent_path().filename().string() + '/';
+  for (const char* known : {".log", ".sst"}) {
+    if (name.ends_with(known)) return folder + known;
+  }
+  return folder + name.substr(0, name.find_first_of("-."));
 }
 
 class BitFlips : public testing::Test {

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "infra/read_store.hpp"
 #include "tests/system/some_contacts.hpp"
 
@@ -122,6 +124,59 @@ TEST_F(Verify, ShowsTheFirstDifferenceOfTheProjections) {
   server_.start();
   server_.stop();
   EXPECT_EQ(verify().status, exited(0)) << "they were made anew";
+}
+
+Finished serve(const std::filesystem::path& data) {
+  return run_program({contactd_binary(), "serve", "--listen", "127.0.0.1:0", "--log", "embedded",
+                      "--data-dir", data.string()});
+}
+
+// Of as many records as its own, and with keys and contacts of somebody else's.
+TEST_F(Verify, AServerRefusesProjectionsOfAnotherEmbeddedLog) {
+  ServerProcess other{{{"--log", "embedded"}, {}}};
+  write_some_contacts(other, contacts);
+  other.stop();
+  server_.stop();
+  const auto projections = server_.data_dir() / "projections";
+  std::filesystem::rename(projections, server_.data_dir() / "own");
+  std::filesystem::copy(other.data_dir() / "projections", projections,
+                        std::filesystem::copy_options::recursive);
+  const Finished refused = serve(server_.data_dir());
+  EXPECT_EQ(refused.status, exited(1));
+  EXPECT_THAT(refused.err, HasSubstr("aren't of the log in"));
+  EXPECT_EQ(verify().status, exited(1));
+
+  std::filesystem::remove_all(projections);
+  std::filesystem::rename(server_.data_dir() / "own", projections);
+  for (int starts_without_a_change = 0; starts_without_a_change < 3; ++starts_without_a_change) {
+    server_.start();
+    server_.stop();
+  }
+  EXPECT_EQ(verify().status, exited(0));
+}
+
+// What a crash leaves behind, and then a byte goes bad in the middle: nothing may be forgotten.
+TEST_F(Verify, AServerRefusesAHoleInTheWriteAheadLogAndTouchesNothing) {
+  server_.kill();
+  std::filesystem::path wal;
+  for (const auto& entry : std::filesystem::directory_iterator{server_.data_dir() / "log"}) {
+    if (entry.path().extension() == ".log" && entry.file_size() > 0) wal = entry.path();
+  }
+  const std::string before = read_whole_file(wal);
+  std::string damaged = before;
+  damaged[damaged.size() / 3] = static_cast<char>(damaged[damaged.size() / 3] ^ 1);
+  std::ofstream{wal, std::ios::binary} << damaged;
+  const Finished refused = serve(server_.data_dir());
+  EXPECT_EQ(refused.status, exited(1));
+  EXPECT_THAT(refused.err, HasSubstr(wal.string()));
+  EXPECT_THAT(refused.err, HasSubstr("restore it from a backup"));
+  EXPECT_EQ(read_whole_file(wal), damaged);
+  EXPECT_THAT(verify({"--log-only"}).out, HasSubstr(wal.string()));
+
+  std::ofstream{wal, std::ios::binary} << before;
+  server_.start();
+  server_.stop();
+  EXPECT_EQ(verify().status, exited(0));
 }
 
 }  // namespace
