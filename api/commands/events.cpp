@@ -7,6 +7,7 @@
 #include "api/commands/log_position.hpp"
 #include "api/commands/open_log.hpp"
 #include "api/commands/options.hpp"
+#include "api/commands/printable.hpp"
 #include "domain/event_codec.hpp"
 #include "domain/json_text.hpp"
 #include "infra/applied_events.hpp"
@@ -112,7 +113,7 @@ std::string json_of(const AppliedEvent& applied) {
 }
 
 void print(const EventsConfig& config, const AppliedEvent& event) {
-  std::string line = config.json ? json_of(event) : line_of(event);
+  std::string line = config.json ? json_of(event) : printable(line_of(event));
   line += '\n';
   if (std::fwrite(line.data(), 1, line.size(), stdout) != line.size()) {
     throw infra::Unavailable("can't write to standard output");

@@ -4,6 +4,7 @@
 #include "api/commands/command_line.hpp"
 #include "api/commands/http_client.hpp"
 #include "api/commands/options.hpp"
+#include "api/commands/printable.hpp"
 #include "api/query.hpp"
 
 // `contactd history`: what happened to a contact, from a running server.
@@ -30,12 +31,12 @@ void print_for_people(const json::value& event) {
   std::string by = text(actor.at("name"));
   if (by != text(actor.at("id"))) by += " (" + text(actor.at("id")) + ')';
   std::printf("v%s  %s  %s  by %s  request %s\n", text(event.at("version")).c_str(),
-              text(event.at("time")).c_str(), text(event.at("type")).c_str(), by.c_str(),
+              text(event.at("time")).c_str(), text(event.at("type")).c_str(), printable(by).c_str(),
               text(event.at("request_id")).c_str());
   for (const auto& [field, change] : event.at("changes").as_object()) {
     std::printf("    %s: %s -> %s\n", std::string{field}.c_str(),
-                json::serialize(change.at("old")).c_str(),
-                json::serialize(change.at("new")).c_str());
+                printable(json::serialize(change.at("old"))).c_str(),
+                printable(json::serialize(change.at("new"))).c_str());
   }
 }
 

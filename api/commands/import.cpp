@@ -10,6 +10,7 @@
 #include "api/commands/contact_file.hpp"
 #include "api/commands/http_client.hpp"
 #include "api/commands/options.hpp"
+#include "api/commands/printable.hpp"
 #include "api/commands/progress.hpp"
 #include "domain/json_text.hpp"
 #include "infra/random.hpp"
@@ -97,7 +98,7 @@ class Reports {
     text += report.outcome;
     if (!report.id.empty()) text += ' ' + report.id;
     if (!report.sentence.empty()) text += ": " + report.sentence;
-    std::printf("%s\n", text.c_str());
+    std::printf("%s\n", printable(text).c_str());
   }
 
   const ImportConfig& config_;

@@ -5,6 +5,7 @@
 #include "api/commands/command_line.hpp"
 #include "api/commands/http_client.hpp"
 #include "api/commands/options.hpp"
+#include "api/commands/printable.hpp"
 #include "api/query.hpp"
 #include "domain/instant.hpp"
 #include "infra/clock.hpp"
@@ -130,10 +131,10 @@ json::array all_keys(const KeysConfig& config) {
 
 std::string state_of(const json::value& key) {
   if (!key.at("revoked_at").is_null()) return "revoked";
-  if (key.at("expires_at").is_null()) return "holds";
+  if (key.at("expires_at").is_null()) return "active";
   const auto end = domain::parse_iso8601(text(key, "expires_at"));
   const bool over = end && *end <= infra::system_time();
-  return (over ? "expired " : "holds until ") + text(key, "expires_at");
+  return (over ? "expired " : "active until ") + text(key, "expires_at");
 }
 
 int list(const KeysConfig& config) {
@@ -143,9 +144,10 @@ int list(const KeysConfig& config) {
     return exit_done;
   }
   for (const json::value& key : keys) {
-    std::printf("%s  %s  %s  contacts=%s  %s\n", text(key, "id").c_str(),
-                text(key, "organization").c_str(), text(key, "name").c_str(),
-                text(key.at("scopes"), "contacts").c_str(), state_of(key).c_str());
+    std::printf("%s  %s  %s  contacts=%s  made %s  %s\n", text(key, "id").c_str(),
+                text(key, "organization").c_str(), printable(text(key, "name")).c_str(),
+                text(key.at("scopes"), "contacts").c_str(), text(key, "created_at").c_str(),
+                state_of(key).c_str());
   }
   return exit_done;
 }
@@ -170,10 +172,12 @@ void add_expiry(CLI::App& action, KeysConfig& config) {
 }  // namespace
 
 void add_keys(CommandLine& line) {
-  const auto config = std::make_shared<KeysConfig>();
   CLI::App* keys = line.app.add_subcommand("keys", "Make, list, rotate and revoke API keys");
   keys->require_subcommand(1);
+  // Each has flags of its own: CLI11 gives what the environment says to those of all actions, and
+  // it would go before what the command line says to the one that was chosen.
   const auto add = [&](const char* name, const char* help, int (*run)(const KeysConfig&)) {
+    const auto config = std::make_shared<KeysConfig>();
     CLI::App* action = keys->add_subcommand(name, help);
     add_admin_server(*action, config->server);
     add_json(*action, config->json, "Print the server's JSON");
@@ -181,25 +185,26 @@ void add_keys(CommandLine& line) {
       config->server.finish();
       line.chosen = [config, run] { return run(*config); };
     });
-    return action;
+    return std::pair{action, config.get()};  // which the callback owns
   };
-  CLI::App* made = add("create", "Make a key; it is shown this once", create);
-  made->add_option("--organization", config->organization, "Whose contacts")->required();
-  made->add_option("--name", config->name, "What the key is for")->required();
-  made->add_option("--scope", config->scopes, "What the key may do; may be repeated")
+  const auto [made, make] = add("create", "Make a key; it is shown this once", create);
+  made->add_option("--organization", make->organization, "Whose contacts")->required();
+  made->add_option("--name", make->name, "What the key is for")->required();
+  made->add_option("--scope", make->scopes, "What the key may do; may be repeated")
       ->capture_default_str()
       ->check(CLI::Validator(check_scope, "contacts|webhooks=none|read|write"));
-  add_expiry(*made, *config);
-  CLI::App* rotated = add("rotate", "Make a key's successor; both hold for a time", rotate);
-  rotated->add_option("id", config->id, "The old key's id")->required();
-  rotated->add_option("--grace", config->grace, "How long the old key goes on to hold, such as 1d")
+  add_expiry(*made, *make);
+  const auto [rotated, turn] =
+      add("rotate", "Make a key's successor; both hold for a time", rotate);
+  rotated->add_option("id", turn->id, "The old key's id")->required();
+  rotated->add_option("--grace", turn->grace, "How long the old key goes on to hold, such as 1d")
       ->capture_default_str()
       ->check(CLI::Validator(check_duration, "DURATION"));
-  add_expiry(*rotated, *config);
-  CLI::App* listed = add("list", "List the keys, without their secrets", list);
-  listed->add_option("--organization", config->organization, "Only this organization's");
-  CLI::App* revoked = add("revoke", "Revoke a key, from this moment", revoke);
-  revoked->add_option("id", config->id, "The key's id")->required();
+  add_expiry(*rotated, *turn);
+  const auto [listed, show] = add("list", "List the keys, without their secrets", list);
+  listed->add_option("--organization", show->organization, "Only this organization's");
+  const auto [revoked, end] = add("revoke", "Revoke a key, from this moment", revoke);
+  revoked->add_option("id", end->id, "The key's id")->required();
 }
 
 }  // namespace contactd::api

@@ -10,9 +10,14 @@ namespace {
 constexpr std::string_view http_scheme = "http://";
 constexpr std::string_view https_scheme = "https://";
 
+std::string without_last_slash(const std::string& url) {
+  return url.ends_with('/') ? url.substr(0, url.size() - 1) : url;
+}
+
 std::string check_server(const std::string& text) {
+  const std::string url = without_last_slash(text);
   for (const std::string_view scheme : {http_scheme, https_scheme}) {
-    if (text.starts_with(scheme) && check_address(text.substr(scheme.size())).empty()) return {};
+    if (url.starts_with(scheme) && check_address(url.substr(scheme.size())).empty()) return {};
   }
   return "'" + text + "' is no server; give http://HOST:PORT or https://HOST:PORT";
 }
@@ -115,6 +120,7 @@ void add_server(CLI::App& app, ServerOptions& options) {
 }
 
 void ServerOptions::finish() {
+  url = without_last_slash(url);
   tls = url.starts_with(https_scheme);
   split_address(url.substr((tls ? https_scheme : http_scheme).size()), host, port);
   if (!key_file.empty()) {

@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <fstream>
+#include <sstream>
 
 #include "api/app.hpp"
 #include "api/commands/command_line.hpp"
@@ -144,19 +146,58 @@ void add_flags(CLI::App& app, Raw& raw) {
       ->check(CLI::ExistingFile);
 }
 
-// Gives each flag that neither the command line nor the environment has set its value from the
-// file. By hand, because CLI11 reads a config file for the main command only. Throws CLI::Error.
-void apply_file(CLI::App& serve, const std::string& path) {
+std::string read_file(const std::string& path) {
+  constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
   std::ifstream stream{path};
+  std::string text{std::istreambuf_iterator<char>{stream}, {}};
+  if (text.starts_with(byte_order_mark)) text.erase(0, byte_order_mark.size());
+  return text;
+}
+
+// The line that begins with the name; the first is 1.
+std::size_t line_of(const std::string& text, const std::string& name) {
+  std::istringstream lines{text};
+  std::string line;
+  for (std::size_t number = 1; std::getline(lines, line); ++number) {
+    if (line.compare(std::min(line.find_first_not_of(" \t"), line.size()), name.size(), name) ==
+        0) {
+      return number;
+    }
+  }
+  return 1;
+}
+
+std::string flags_of(const CLI::App& serve) {
+  std::string names;
+  for (const CLI::Option* flag : serve.get_options()) {
+    const std::string name = flag->get_single_name();
+    if (name == "config" || name == "help") continue;
+    names += (names.empty() ? "" : ", ") + name;
+  }
+  return names;
+}
+
+// Gives each flag that neither the command line nor the environment has set its value from the
+// file. By hand, because CLI11 reads a config file for the main command only. Throws CLI::Error,
+// or UsageError with the line.
+void apply_file(CLI::App& serve, const std::string& path) {
+  const std::string text = read_file(path);
+  std::istringstream stream{text};
   for (const CLI::ConfigItem& item : CLI::ConfigTOML{}.from_config(stream)) {
+    const std::string where = path + ", line " + std::to_string(line_of(text, item.name)) + ": ";
     CLI::Option* flag =
         item.parents.empty() ? serve.get_option_no_throw("--" + item.name) : nullptr;
     if (flag == nullptr || item.name == "config" || item.name == "help") {
-      throw CLI::ConfigError::Extras(item.fullname());
+      throw UsageError(where + "there is no flag '" + item.fullname() + "'; there are " +
+                       flags_of(serve));
     }
     if (flag->count() > 0) continue;
-    flag->add_result(item.inputs);
-    flag->run_callback();
+    try {
+      flag->add_result(item.inputs);
+      flag->run_callback();
+    } catch (const CLI::Error& problem) {
+      throw UsageError(where + problem.what());
+    }
   }
 }
 

@@ -82,6 +82,22 @@ TEST_F(KeysCommand, AWrongAdminKeyIsRefused) {
   EXPECT_NE(refused.err.find("401"), std::string::npos) << refused.err;
 }
 
+TEST_F(KeysCommand, TheCommandLineGoesBeforeTheEnvironment) {
+  const Finished list =
+      run_program({contactd_binary(), "keys", "list", "--server", shared_server().url() + "/",
+                   "--admin-key", shared_server().admin_key()},
+                  {{"CONTACTD_SERVER", "http://127.0.0.1:1"}, {"CONTACTD_ADMIN_KEY", "wrong"}});
+  EXPECT_EQ(list.status, exited(0)) << list.err;
+}
+
+TEST_F(KeysCommand, WhatANameHasOfControlCharactersDoesNotReachTheTerminal) {
+  const std::string name = "ci\n\x1b[2J\xC2\x9B";
+  ASSERT_EQ(keys({"create", "--organization", organization, "--name", name}).status, exited(0));
+  const Finished list = keys({"list", "--organization", organization});
+  EXPECT_NE(list.out.find("  ci\\u000a\\u001b[2J\\u009b  "), std::string::npos) << list.out;
+  EXPECT_NE(list.out.find("  active\n"), std::string::npos) << list.out;
+}
+
 TEST_F(KeysCommand, WithoutAnAdminKeyItSaysWhatToGive) {
   const Finished refused = run_program({contactd_binary(), "keys", "list"});
   EXPECT_EQ(refused.status, exited(2));

@@ -205,10 +205,17 @@ TEST(Operations, ABadVariableOrConfigLineIsNamedToo) {
   EXPECT_EQ(variable.status, exited(2)) << variable.err;
   EXPECT_NE(variable.err.find("many"), std::string::npos) << variable.err;
 
-  std::ofstream{directory.path() / "config"} << "rate-limits = 5\n";
+  // With a byte order mark, as some editors write it.
+  std::ofstream{directory.path() / "config"} << "\xEF\xBB\xBF# limits\n\nrate-limits = 5\n";
   const Finished line = serve({}, {"--config", "config"});
   EXPECT_EQ(line.status, exited(2)) << line.err;
-  EXPECT_NE(line.err.find("rate-limits"), std::string::npos) << line.err;
+  EXPECT_NE(line.err.find("config, line 3: there is no flag 'rate-limits'; there are listen,"),
+            std::string::npos)
+      << line.err;
+  std::ofstream{directory.path() / "config"} << "rate-window-s = 5\nrate-limit = \"many\"\n";
+  const Finished value = serve({}, {"--config", "config"});
+  EXPECT_EQ(value.status, exited(2)) << value.err;
+  EXPECT_NE(value.err.find("config, line 2: "), std::string::npos) << value.err;
 }
 
 TEST(Operations, HelpShowsEveryFlagWithItsDefault) {

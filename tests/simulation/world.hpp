@@ -1,8 +1,10 @@
 #pragma once
 
 #include <deque>
+#include <filesystem>
 #include <map>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -121,6 +123,7 @@ class SimulatedStore final : public infra::ReadStore {
                    const RowVisitor& visit) const override;
   void visit_all(const Visitor& visit) const override;
   void flush() override {}
+  void copy_to(const std::filesystem::path& directory) override;
 
  private:
   class Changes;
