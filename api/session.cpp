@@ -304,7 +304,7 @@ class Session::Impl final : public FeedPeer {
   Awaitable<bool> send(std::string bytes, std::chrono::milliseconds patience) override {
     out_ += bytes;
     const bool sent = co_await flush(patience);
-    if (out_.capacity() > limits::feed_chunk_bytes_max) out_ = std::string{};
+    out_ = std::string{};  // the next one may be long in coming
     co_return sent;
   }
   Awaitable<Response> read(SlowRead read) override {

@@ -7,7 +7,7 @@
 #include "domain/instant.hpp"
 
 namespace boost::asio::ssl {
-class context;
+class context;  // NOLINT(readability-identifier-naming): it is a name of Boost's
 }  // namespace boost::asio::ssl
 
 namespace contactd::api {

@@ -46,7 +46,8 @@ struct LogSlice {
 
 // A log that is only read.
 //
-// Threads: one at a time for each partition.
+// Threads: one at a time reads or waits for a partition, not always the same one (ReadAhead); the
+// rest from any.
 // Errors: a world that broke is LogUnavailable.
 class LogReader {
  public:

@@ -56,7 +56,6 @@ RocksDb::RocksDb(const std::filesystem::path& directory, const rocksdb::DBOption
   rocksdb::DBOptions gentle = options;
   gentle.bytes_per_sync = background_bytes_per_sync;
   gentle.info_log = std::make_shared<Messages>();
-  gentle.fail_if_options_file_error = true;  // that a sync failed is never passed over
   // Flushes and compactions run on threads that all databases share; requests go first.
   for (const auto pool : {rocksdb::Env::LOW, rocksdb::Env::HIGH}) {
     gentle.env->LowerThreadPoolCPUPriority(pool, rocksdb::CpuPriority::kLow).PermitUncheckedError();

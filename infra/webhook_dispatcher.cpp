@@ -102,6 +102,9 @@ void WebhookDispatcher::work(Inbox inbox) {
   // First of all, since nothing tells of these a second time.
   for (Sent& sent : inbox.sent) finish(std::move(sent));
   for (const Reply& reply : inbox.replies) finish_submission(reply);
+  for (const auto& [id, offset] : inbox.by_hand) {
+    if (!send_by_hand(id, offset)) --by_hand_;
+  }
   if (Steady::now() >= look_due_) {
     look_due_ = Steady::now() + look_interval;
     look_at_partitions();
@@ -118,7 +121,6 @@ void WebhookDispatcher::work(Inbox inbox) {
       enqueue(endpoint);
     }
   }
-  for (const auto& [id, offset] : inbox.by_hand) send_by_hand(id, offset);
   pump_all();
   if (stopping_) write_progress(true);
 }
@@ -251,7 +253,7 @@ void WebhookDispatcher::restore(Endpoint& endpoint) const {
     const auto item = read_feed_item(parts_.store, webhook.organization, offset);
     if (!item || !endpoint.queue.has_room()) continue;
     WebhookQueue::Event event{offset, item->place.contact, item->event.time};
-    if (const auto delivery = journaled(webhook.id, offset)) {
+    if (const auto delivery = journaled(webhook.id, *item)) {
       event.attempts = delivery->failed;
       event.due = delivery->next_attempt;
     }

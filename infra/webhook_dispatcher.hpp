@@ -146,9 +146,9 @@ class WebhookDispatcher final : public ReplySink, public FeedHub::Follower {
   void pump_all();
   void pump(Endpoint& endpoint);
   void send_scheduled(Endpoint& endpoint, std::uint64_t offset);
-  void read_on(Endpoint& endpoint) const;
+  void read_on(Endpoint& endpoint, domain::Instant now) const;
   void send(Endpoint& endpoint, const FeedItem& item, bool by_hand);
-  void send_by_hand(const domain::WebhookId& id, std::uint64_t offset);
+  bool send_by_hand(const domain::WebhookId& id, std::uint64_t offset);
   void finish(Sent sent);
   void settle(Endpoint& endpoint, WebhookDelivery& delivery, const SendResult& result);
   void disable(Endpoint& endpoint);
@@ -156,7 +156,7 @@ class WebhookDispatcher final : public ReplySink, public FeedHub::Follower {
   bool submit(const Endpoint& endpoint, domain::Command command);
   void finish_submission(const Reply& reply);
   void tell_state();
-  std::optional<WebhookDelivery> journaled(const domain::WebhookId& id, std::uint64_t offset) const;
+  std::optional<WebhookDelivery> journaled(const domain::WebhookId& id, const FeedItem& item) const;
   void journal(const domain::WebhookId& id, const WebhookDelivery& delivery);
 
   const Settings settings_;
@@ -167,7 +167,7 @@ class WebhookDispatcher final : public ReplySink, public FeedHub::Follower {
 
   // Touched by the thread only.
   const std::vector<std::unique_ptr<Writer>>* writers_ = nullptr;  // constant once started
-  std::vector<bool> served_;  // by partition
+  std::vector<bool> served_;                                       // by partition
   std::map<domain::WebhookId, Endpoint> endpoints_;
   std::map<domain::OrganizationId, std::set<domain::WebhookId>> of_organization_;
   std::deque<domain::WebhookId> to_pump_;  // that may have something to send

@@ -21,9 +21,9 @@ class WebhookQueue {
   struct Event {
     std::uint64_t offset = 0;
     domain::ContactId contact;
-    domain::Instant time;   // of the event
-    unsigned attempts = 0;  // that have failed
-    domain::Instant due = {};    // not to be sent before
+    domain::Instant time;      // of the event
+    unsigned attempts = 0;     // that have failed
+    domain::Instant due = {};  // not to be sent before
     bool in_flight = false;
   };
 

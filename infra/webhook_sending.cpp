@@ -45,9 +45,12 @@ void WebhookDispatcher::enqueue(Endpoint& endpoint) {
 }
 
 std::optional<WebhookDelivery> WebhookDispatcher::journaled(const WebhookId& id,
-                                                            std::uint64_t offset) const {
+                                                            const FeedItem& item) const {
   try {
-    return parts_.journal.find(id, offset);
+    auto known = parts_.journal.find(id, item.place.offset);
+    // Of a log that had another event there, before a backup was restored.
+    if (known && known->event != item.event.event) known.reset();
+    return known;
   } catch (const Unavailable& problem) {
     spdlog::error("{}", problem.what());
     return std::nullopt;
@@ -83,13 +86,13 @@ void WebhookDispatcher::pump_all() {
 
 void WebhookDispatcher::pump(Endpoint& endpoint) {
   const domain::Instant now = parts_.clock();
-  read_on(endpoint);
+  read_on(endpoint, now);
   while (endpoint.in_flight < settings_.endpoint_in_flight_max) {
     if (in_flight_ >= settings_.in_flight_max) return enqueue(endpoint);
     const WebhookQueue::Event* event = endpoint.queue.take(now);
     if (event == nullptr) break;
     send_scheduled(endpoint, event->offset);
-    read_on(endpoint);
+    read_on(endpoint, now);
   }
   if (const auto due = endpoint.queue.next_due();
       due && endpoint.in_flight < settings_.endpoint_in_flight_max) {
@@ -111,7 +114,7 @@ void WebhookDispatcher::send_scheduled(Endpoint& endpoint, std::uint64_t offset)
   }
 }
 
-void WebhookDispatcher::read_on(Endpoint& endpoint) const {
+void WebhookDispatcher::read_on(Endpoint& endpoint, domain::Instant now) const {
   const Webhook& webhook = endpoint.webhook;
   while (endpoint.unread && endpoint.queue.has_room()) {
     FeedQuery query;
@@ -123,7 +126,8 @@ void WebhookDispatcher::read_on(Endpoint& endpoint) const {
     query.deleted = wants(webhook, HistoryEntry::Kind::deleted);
     const FeedPage page = read_feed(parts_.store, webhook.organization, query);
     for (const FeedItem& item : page.items) {
-      endpoint.queue.add({item.place.offset, item.place.contact, item.event.time});
+      // Due since now, so that what is tried again has its turn among what is new.
+      endpoint.queue.add({item.place.offset, item.place.contact, item.event.time, 0, now});
     }
     endpoint.passed_over += page.looked_to + 1 - endpoint.queue.next_offset();
     endpoint.queue.passed(page.looked_to + 1);
@@ -136,7 +140,13 @@ void WebhookDispatcher::send(Endpoint& endpoint, const FeedItem& item, bool by_h
   const domain::Instant now = parts_.clock();
   const Webhook& webhook = endpoint.webhook;
   Sent sent{webhook.id, endpoint.incarnation, {}, now, by_hand};
-  if (auto known = journaled(webhook.id, item.place.offset)) {
+  if (auto known = journaled(webhook.id, item)) {
+    if (!by_hand && known->state != WebhookDelivery::State::pending) {
+      // Settled before a kill that the progress didn't survive.
+      endpoint.queue.done(item.place.offset);
+      endpoint.dirty = true;
+      return;
+    }
     sent.delivery = *std::move(known);
   } else {
     sent.delivery.offset = item.place.offset;
@@ -167,19 +177,21 @@ void WebhookDispatcher::send(Endpoint& endpoint, const FeedItem& item, bool by_h
   });
 }
 
-void WebhookDispatcher::send_by_hand(const WebhookId& id, std::uint64_t offset) {
+// Whether it is under way now.
+bool WebhookDispatcher::send_by_hand(const WebhookId& id, std::uint64_t offset) {
   const auto found = endpoints_.find(id);
-  bool sent = false;
-  if (found != endpoints_.end() && !stopping_) {
-    Endpoint& endpoint = found->second;
-    enqueue(endpoint);
-    if (!endpoint.queue.hurry(offset, parts_.clock())) {
-      const auto item = read_feed_item(parts_.store, endpoint.webhook.organization, offset);
-      if (item) send(endpoint, *item, true);
-      sent = item.has_value();
-    }
+  if (found == endpoints_.end() || stopping_) return false;
+  Endpoint& endpoint = found->second;
+  enqueue(endpoint);
+  if (endpoint.queue.hurry(offset, parts_.clock())) return false;
+  try {
+    const auto item = read_feed_item(parts_.store, endpoint.webhook.organization, offset);
+    if (item) send(endpoint, *item, true);
+    return item.has_value();
+  } catch (const std::exception& problem) {
+    spdlog::error("webhooks: {}", problem.what());
+    return false;
   }
-  if (!sent) --by_hand_;
 }
 
 void WebhookDispatcher::finish(Sent sent) {

@@ -1,12 +1,14 @@
 #include <algorithm>
 
 #include "api/handlers/handlers.hpp"
-#include "api/limits.hpp"
 
 namespace contactd::api {
 namespace {
 
 constexpr std::string_view event_stream = "text/event-stream";
+// Events that a stream which is behind reads at once: a thousand may be, after a restart, and each
+// holds these in memory until they are sent.
+constexpr std::size_t stream_read_events_max = 16;
 
 std::string_view trimmed(std::string_view text) {
   while (text.starts_with(' ') || text.starts_with('\t')) text.remove_prefix(1);
@@ -47,7 +49,7 @@ Handled get_events(const Call& call) {
   }
   Feed feed{
       call.key->organization, call.key->id, std::get<FeedRequest>(std::move(request)), stream, {}};
-  if (stream) feed.request.query.count = limits::page_size_max;
+  if (stream) feed.request.query.count = stream_read_events_max;
   if (call.request.method == "HEAD") feed.request.wait = {};
   return feed;
 }

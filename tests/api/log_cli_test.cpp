@@ -79,7 +79,7 @@ TEST(ServeCommand, ReadsItsKafkaFlagsFromAFile) {
         std::pair{R"(kafka-conf = "acks=1")", "acks can't be given"},
         std::pair{R"(kafka-conf = ["client.rack=a", "no.such=1"])", "no property no.such"},
         std::pair{R"(kafka-create-topic = "perhaps")", "kafka-create-topic"},
-        std::pair{R"(kafka-allow-unsafe = 7)", "kafka-allow-unsafe"},
+        std::pair{R"(kafka-allow-unsafe = "no way")", "kafka-allow-unsafe"},
         std::pair{R"(kafka-partitions = 0)", "kafka-partitions"}}) {
     std::ofstream{file} << "log = \"kafka\"\n" << lines << '\n';
     const Finished refused = serve({"--config", file, "--data-dir", directory.path() / "data"});

@@ -139,8 +139,8 @@ TEST_F(Tenancy, EveryOperationOnAnothersIdAnswersByteForByteAsOnAnUnknownOne) {
 // Cursors that the other organization was given, by the query parameter that takes them.
 std::map<std::string, std::vector<std::string>> cursors_of(ApiUser& holder, const Contact& one) {
   std::map<std::string, std::vector<std::string>> all;
-  for (const std::string target : {std::string{"/api/v1/contacts?cursor=&page_size=1"},
-                                   contact_path(one.id) + "/history?limit=1"}) {
+  for (const std::string& target : {std::string{"/api/v1/contacts?cursor=&page_size=1"},
+                                    contact_path(one.id) + "/history?limit=1"}) {
     const json::value page = holder.send("GET", target).then(200).json();
     const json::value* next = page.as_object().if_contains("next_cursor");
     if (next == nullptr) next = page.at("pagination").as_object().if_contains("next_cursor");

@@ -53,7 +53,7 @@ TEST_F(ProjectorTest, GoesOnWhereReadingAheadFailed) {
   }
   write_to(*log_, builder.log);
   Projector catching_up = projector();
-  for (std::size_t good = 0; good < 4; ++good) {
+  for (std::size_t good = 0; good < 3; ++good) {
     const auto reads = std::make_shared<std::atomic<std::size_t>>(0);
     log_->on_read([reads, good](LogSlice&) {
       if ((*reads)++ == good) throw LogUnavailable("a disk");

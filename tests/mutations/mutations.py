@@ -78,7 +78,8 @@ MUTATIONS = [
              "last_time_ = std::max(clock_(), last_time_);", "last_time_ = clock_();"),
     Mutation("stale-contact-remembered", "a contact is decided on as it was before its last change",
              "infra/projector.cpp",
-             "for (const auto& [event, result] : folded) confirmed_.forget(*event);", ""),
+             "if (result.admission == Admission::current) "
+             "confirmed_.remember(*event, result.contact);", "static_cast<void>(result);"),
     Mutation("fenced-writer-appends", "a claim that was lost is good for an append",
              "infra/embedded_event_log.cpp",
              "if (claim.epoch != claimed_) return AppendResult::fenced;", ""),

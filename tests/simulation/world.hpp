@@ -1,10 +1,8 @@
 #pragma once
 
 #include <deque>
-#include <filesystem>
 #include <map>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -123,9 +121,7 @@ class SimulatedStore final : public infra::ReadStore {
                    const RowVisitor& visit) const override;
   void visit_all(const Visitor& visit) const override;
   void flush() override {}
-  void copy_to(const std::filesystem::path&) override {
-    throw std::logic_error("what is simulated is on no disk");
-  }
+  void copy_to(const std::filesystem::path& directory) override;
 
  private:
   class Changes;
