@@ -419,8 +419,8 @@ TEST_F(WebhookDelivery, GoesToNoPrivateAddressHoweverItIsWritten) {
 
 TEST_F(WebhookDelivery, WorksOverTlsWithACertificateThatIsTrustedAndTheHosts) {
   const TemporaryDirectory directory;
-  const Certificate good = make_certificate(directory.path(), "127.0.0.1");
-  const Certificate wrong = make_certificate(directory.path(), "other.test");
+  const Certificate good = make_certificate(directory.path(), "good");
+  const Certificate wrong = make_certificate(directory.path(), "other", "DNS:other.test");
   WebhookReceiver trusted{good};
   WebhookReceiver misnamed{wrong};
   // Both are trusted, so that it is the name that makes the difference.

@@ -67,18 +67,6 @@ std::string Received::header(std::string_view name) const {
   return {};
 }
 
-Certificate make_certificate(const std::filesystem::path& directory, const std::string& name) {
-  const Certificate made{directory / (name + ".pem"), directory / (name + ".key")};
-  const bool address = name.find_first_not_of("0123456789.") == std::string::npos;
-  const Finished finished =
-      run_program({"/usr/bin/openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                   "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=" + name,
-                   "-addext", std::string{"subjectAltName="} + (address ? "IP:" : "DNS:") + name,
-                   "-keyout", made.key.string(), "-out", made.certificate.string()});
-  if (finished.status != exited(0)) throw std::runtime_error{"openssl req: " + finished.err};
-  return made;
-}
-
 class WebhookReceiver::Impl {
  public:
   explicit Impl(const std::optional<Certificate>& tls) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/certificate.hpp"
 #include "tests/support/http_client.hpp"
 
 namespace contactd::test {
@@ -23,13 +24,6 @@ struct Received {
   // The header's value, or an empty text.
   std::string header(std::string_view name) const;
 };
-
-// A certificate for `name`, signed by itself, and its key; made by the program openssl.
-struct Certificate {
-  std::filesystem::path certificate;
-  std::filesystem::path key;
-};
-Certificate make_certificate(const std::filesystem::path& directory, const std::string& name);
 
 // An HTTP server on 127.0.0.1 that stands for the other side's endpoint: notes what it gets and
 // answers what the test wants. One thread a connection.
