@@ -169,9 +169,7 @@ class Importer {
         before.status == 200 ? send("PATCH", target, body, key + "-update") : before;
     report.status = after.status;
     if (after.status == 200) {
-      const bool same =
-          member_of(before, "/data/updated_at") == member_of(after, "/data/updated_at");
-      report.outcome = same ? "unchanged" : "updated";
+      report.outcome = before.body == after.body ? "unchanged" : "updated";
     } else {
       report.sentence = sentence_of(after);
     }

@@ -37,7 +37,7 @@ TEST_F(EventsCommand, PrintsWhatHappenedBesideARunningServer) {
 
   const auto all = events();
   EXPECT_THAT(types(all),
-              ElementsAre("contactd.api_key.created.v1", "contactd.contact.created.v1",
+              ElementsAre("contactd.api_key.created.v3", "contactd.contact.created.v1",
                           "contactd.contact.updated.v1", "contactd.contact.deleted.v1"));
   const auto& updated = all.at(2);
   EXPECT_EQ(text_at(updated, "subject"), contact.id);

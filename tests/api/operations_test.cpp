@@ -340,7 +340,7 @@ TEST(Operations, AShortAdminKeyIsRefusedAndNotRepeated) {
   for (const std::string key : {"", "short", "fifteen-letters"}) {
     const Finished refused = run_program({contactd_binary(), "serve", "--admin-key=" + key});
     EXPECT_EQ(refused.status, exited(2));
-    EXPECT_NE(refused.err.find("too short"), std::string::npos) << refused.err;
+    EXPECT_NE(refused.err.find("--admin-key"), std::string::npos) << refused.err;
     if (key.size() > 5) {
       EXPECT_EQ(refused.err.find(key), std::string::npos) << refused.err;
     }

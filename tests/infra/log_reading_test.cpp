@@ -7,6 +7,7 @@
 #include "infra/errors.hpp"
 #include "infra/fold_log.hpp"
 #include "infra/log_until.hpp"
+#include "projections/event_chain.hpp"
 #include "tests/infra/stored.hpp"
 #include "tests/support/temporary_directory.hpp"
 
@@ -28,7 +29,8 @@ class RecordedLog final : public LogReader {
   LogSlice read(std::uint32_t, std::uint64_t from, std::size_t count_max) override {
     LogSlice slice{{}, from};
     while (slice.next_offset < events_.size() && slice.entries.size() < count_max) {
-      slice.entries.push_back({slice.next_offset, events_[slice.next_offset]});
+      const RecordedEvent& event = events_[slice.next_offset];
+      slice.entries.push_back({slice.next_offset, event, projections::canonical_bytes(event)});
       ++slice.next_offset;
     }
     return slice;
