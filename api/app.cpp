@@ -336,7 +336,8 @@ class App {
   void require_own_projections() const {
     if (config_.log == "kafka" || infra::leads_to(*log_, 0, store_->checkpoint(0))) return;
     throw infra::Unavailable("the projections in " + config_.data_dir.string() +
-                             " aren't of the log there, or one of the two was changed since: "
+                             " aren't of the log in " + (config_.data_dir / "log").string() +
+                             ", or one of the two was changed since: "
                              "bring back from a backup what was there; or, if the log is right, "
                              "remove the projections' directory: it is then made anew from the "
                              "log");
