@@ -260,7 +260,6 @@ TEST(EventsOfAServer, CursorsHoldAcrossARestartAndARebuild) {
 // What was told after the backup was made isn't there any more: the cursor must not be taken for a
 // place in what happened instead.
 TEST(EventsOfAServer, ACursorFromAfterABackupIsGoneOnceThatIsRestored) {
-  if (tests_run_on_kafka()) GTEST_SKIP() << "the log isn't in the data directory";
   ServerProcess server;
   ApiUser user = given_user(server);
   user.given_contact();

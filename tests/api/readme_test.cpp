@@ -34,7 +34,6 @@ void replace(std::string& text, const std::string& what, const std::string& with
 }
 
 TEST(Readme, TheOperatorsCommandsWork) {
-  if (tests_run_on_kafka()) GTEST_SKIP() << "its paths are those of the embedded log";
   ServerProcess server;
   ApiUser user = given_user(server, "write", "acme");
   const Contact contact = user.given_contact(R"({"first_name":"Ann","email":"ann@x.io"})");

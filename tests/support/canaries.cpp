@@ -20,8 +20,9 @@ struct Canaries {
   std::set<std::string, std::less<>> all;  // guarded by mutex
 };
 
+// Never destroyed: servers that the whole program shares are looked at when it ends.
 Canaries& canaries() {
-  static Canaries all;
+  static Canaries& all = *new Canaries;
   return all;
 }
 
