@@ -284,6 +284,7 @@ int import_contacts(const ImportConfig& config) {
   const auto contacts = open_contacts(config.file, *format);
   Reports reports{config};
   std::vector<std::unique_ptr<Worker>> workers;
+  workers.reserve(config.connections);
   for (unsigned i = 0; i < config.connections; ++i) {
     workers.push_back(std::make_unique<Worker>(config, reports));
   }

@@ -25,6 +25,7 @@ class EventsStream : public ApiTest {
   // The subjects of the next `count` events.
   static std::vector<std::string> subjects(EventStream& stream, int count) {
     std::vector<std::string> all;
+    all.reserve(static_cast<std::size_t>(count));
     for (int i = 0; i < count; ++i) {
       all.push_back(json::value_to<std::string>(json::parse(next(stream).data).at("subject")));
     }
@@ -74,8 +75,8 @@ TEST_F(EventsStream, TellsWhatWasAndWhatComesAsPagesDo) {
 }
 
 TEST_F(EventsStream, GoesOnAfterTheLastEventId) {
-  std::vector<std::string> ids;
-  for (int i = 0; i < 4; ++i) ids.push_back(user.given_contact().id);
+  std::vector<std::string> ids(4);
+  for (std::string& id : ids) id = user.given_contact().id;
   std::string seen;
   {
     EventStream stream{shared_server().port(), user.key()};

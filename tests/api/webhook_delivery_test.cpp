@@ -87,6 +87,7 @@ class WebhookDelivery : public ::testing::Test {
   }
   std::vector<Contact> given_contacts(std::size_t count) {
     std::vector<Contact> contacts;
+    contacts.reserve(count);
     for (std::size_t i = 0; i < count; ++i) contacts.push_back(user.given_contact());
     return contacts;
   }

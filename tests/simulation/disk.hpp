@@ -30,7 +30,10 @@ class SimulatedDisk final : public rocksdb::FileSystemWrapper {
 
   // What RocksDB is given; lives as long as the disk.
   rocksdb::Env* env() const { return env_.get(); }
-  static const char* kClassName() { return "SimulatedDisk"; }
+  // RocksDB asks for it under this name.
+  static const char* kClassName() {  // NOLINT(readability-identifier-naming)
+    return "SimulatedDisk";
+  }
   const char* Name() const override { return kClassName(); }
 
   // From here on, the number of operations; a fault names one of them, the first being 1.

@@ -78,7 +78,7 @@ class Histories : public testing::Test {
                                const std::optional<std::string>& body) const {
     headers.emplace_back("X-API-KEY", api_key_);
     try {
-      const Response response = http.request(method, "/api/v1/contacts/" + contact, headers, body);
+      Response response = http.request(method, "/api/v1/contacts/" + contact, headers, body);
       if (response.status != 503) return response;
     } catch (const std::exception&) {
       // The server was killed.
@@ -211,6 +211,7 @@ TEST_F(ContactHistories, AreAsIfOneRequestFollowedTheOther) {
   for (std::uint64_t round = 0; count_ < operations && !HasFailure(); ++round) {
     const std::uint64_t until = std::min(operations, count_ + operations_between_kills);
     std::vector<std::jthread> threads;
+    threads.reserve(clients);
     for (std::size_t number = 0; number < clients; ++number) {
       threads.emplace_back(
           [this, number, round, operations] { run_client(number, round, operations); });
@@ -239,8 +240,8 @@ class EmailRaces : public Histories {};
 
 TEST_F(EmailRaces, HaveOneWinner) {
   const std::uint64_t races = number_from("CONTACTD_HISTORY_RACES", races_quick);
-  std::vector<std::string> ids;
-  for (std::size_t i = 0; i < clients; ++i) ids.push_back(new_contact());
+  std::vector<std::string> ids(clients);
+  for (std::string& id : ids) id = new_contact();
   std::vector<EmailHistory> histories(races);
   std::size_t unknown = 0;
   std::mutex mutex;
@@ -249,6 +250,7 @@ TEST_F(EmailRaces, HaveOneWinner) {
     std::atomic<std::uint64_t> done = 0;
     std::barrier at_the_start{static_cast<std::ptrdiff_t>(clients)};
     std::vector<std::jthread> threads;
+    threads.reserve(ids.size());
     for (const std::string& contact : ids) {
       threads.emplace_back([&, contact] {
         HttpClient http{server_.port()};
