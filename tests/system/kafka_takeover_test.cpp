@@ -103,8 +103,7 @@ std::string key_of(const ServerProcess& server) {
 // a change. Asked from the first moment after it was woken, it must not give that out.
 TEST(KafkaTakeover, AServerThatIsWokenReadsOutNothingThatIsOld) {
   CONTACTD_NEEDS_KAFKA();
-  KafkaTopic topic = new_topic(*shared_kafka_broker());
-  topic.settings.environment["CONTACTD_ADMIN_KEY"] = "admin-of-both";
+  const KafkaTopic topic = new_topic(*shared_kafka_broker());
   ServerProcess first{topic.settings};
   ServerProcess second{topic.settings};
   expect_settled({&first, &second});
