@@ -189,7 +189,8 @@ Contacts fold_topic(const std::string& organization) {
   EXPECT_EQ(done.status, exited(0)) << done.err;
   Contacts contacts;
   if (done.status != exited(0)) return contacts;
-  for (const auto& [id, contact] : json::parse(done.out).at(organization).as_object()) {
+  const json::value printed = json::parse(done.out);  // outlives the loop over a part of it
+  for (const auto& [id, contact] : printed.at(organization).as_object()) {
     contacts[id] = contact.as_object();
   }
   return contacts;
