@@ -31,7 +31,7 @@ void require(const rocksdb::Status& status) {
   if (!status.ok()) throw StoreUnavailable(status.ToString());
 }
 
-// A crash may have left some.
+// A crash may have left some, or a disk that got full.
 void remove_leftovers(rocksdb::DB& db) {
   std::vector<std::string> files;
   db.GetEnv()->GetChildren(db.GetName(), &files).PermitUncheckedError();
@@ -176,6 +176,7 @@ void Generations::write_out(std::stop_token stop) {
       on_flushed_(*generation);
     } catch (const std::exception& problem) {
       failure = problem.what();
+      remove_leftovers(*db_);  // or each attempt takes more of the room that the log needs
       spdlog::error("projections: can't be written to the disk: {}; trying again", failure);
     }
     std::unique_ptr<const Generation> done;  // freed after the lock
@@ -216,9 +217,7 @@ void Generations::write_one(const Generation& generation) {
     one.options.move_files = true;
     one.options.write_global_seqno = false;
   }
-  const auto status = db_->IngestExternalFiles(files);
-  if (!status.ok()) remove_leftovers(*db_);
-  require(status);
+  require(db_->IngestExternalFiles(files));
 }
 
 // False if the generation says nothing of the table.

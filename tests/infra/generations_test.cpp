@@ -1,13 +1,17 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
+#include <filesystem>
 #include <future>
 #include <map>
 #include <set>
 
+#include "infra/errors.hpp"
 #include "infra/read_store.hpp"
 #include "tests/domain/random_commands.hpp"
 #include "tests/infra/stored.hpp"
+#include "tests/support/eventually.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 // Rows that are in memory, in tables on the disk, or in both: a reader can't tell.
@@ -150,6 +154,26 @@ TEST_F(GenerationsTest, AreWrittenOutWhenTheStoreIsClosed) {
   batch->commit();
   reopen();
   EXPECT_EQ(store_->email_holder(org("acme"), "ann@x.io"), contact_id("ann"));
+}
+
+// Or the attempts to write to a disk that is almost full fill it.
+TEST_F(GenerationsTest, AnAttemptThatFailsLeavesNoFiles) {
+  const std::filesystem::path folder = directory_.path() / "projections";
+  reopen();  // what is written next is numbered from 1
+  // In the way of the third table's file, after those before it were written.
+  std::filesystem::create_directory(folder / "folded-3.sst");
+  const auto files = [&] {
+    return std::ranges::count_if(
+        std::filesystem::directory_iterator{folder}, [](const auto& entry) {
+          return entry.is_regular_file() && entry.path().filename().string().starts_with("folded-");
+        });
+  };
+  const auto batch = store_->begin();
+  batch->put(Table::contacts, keys::contact(org("acme"), contact_id("ann")), "row");
+  batch->put(Table::emails, keys::email(org("acme"), "ann@x.io"), contact_id("ann").str());
+  batch->commit();
+  EXPECT_THROW(store_->flush(), StoreUnavailable);
+  EXPECT_TRUE(eventually([&] { return files() == 0; }, std::chrono::seconds{10})) << files();
 }
 
 // Lists run while contacts change and generations go to the disk: a walk by cursor meets every
