@@ -75,16 +75,18 @@ class WebhookReceiver::Impl {
       context_->use_certificate_chain_file(tls->certificate.string());
       context_->use_private_key_file(tls->key.string(), asio::ssl::context::pem);
     }
-    bind(keeper_);
-    port_ = keeper_.local_endpoint().port();
     open();
   }
   ~Impl() { close(); }
 
   void open() {
+    const tcp::endpoint endpoint{asio::ip::address_v4::loopback(), port_};
     acceptor_.emplace(io_);
-    bind(*acceptor_);
+    acceptor_->open(endpoint.protocol());
+    acceptor_->set_option(tcp::acceptor::reuse_address(true));
+    acceptor_->bind(endpoint);
     acceptor_->listen();
+    port_ = acceptor_->local_endpoint().port();
     accepting_ = std::thread{[this] { accept(); }};
   }
   void close() {
@@ -124,17 +126,6 @@ class WebhookReceiver::Impl {
   std::size_t at_once_max_ = 0;
 
  private:
-  using ReusePort = asio::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT>;
-
-  template <class Bound>
-  void bind(Bound& socket) {
-    const tcp::endpoint endpoint{asio::ip::address_v4::loopback(), port_};
-    socket.open(endpoint.protocol());
-    socket.set_option(tcp::acceptor::reuse_address(true));
-    socket.set_option(ReusePort{true});
-    socket.bind(endpoint);
-  }
-
   void accept() {
     while (!closing_) {
       error_code ec;
@@ -180,8 +171,6 @@ class WebhookReceiver::Impl {
   asio::io_context io_;
   std::optional<tcp::acceptor> acceptor_;
   std::uint16_t port_ = 0;
-  // Has the port, also while nobody listens at it: no connection of the server's may get it.
-  tcp::socket keeper_{io_};
   std::atomic<bool> closing_{false};
   std::list<std::thread> connections_;
   Responder responder_ = [](const Received&) { return "HTTP/1.1 204 No Content\r\n\r\n"; };
