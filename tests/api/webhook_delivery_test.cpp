@@ -86,9 +86,8 @@ class WebhookDelivery : public ::testing::Test {
     }
   }
   std::vector<Contact> given_contacts(std::size_t count) {
-    std::vector<Contact> contacts;
-    contacts.reserve(count);
-    for (std::size_t i = 0; i < count; ++i) contacts.push_back(user.given_contact());
+    std::vector<Contact> contacts(count);
+    for (Contact& contact : contacts) contact = user.given_contact();
     return contacts;
   }
 

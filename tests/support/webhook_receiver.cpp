@@ -103,6 +103,9 @@ class WebhookReceiver::Impl {
     closing_ = false;
   }
 
+  // It goes on to listen, since another program might get the port meanwhile.
+  void be_away(bool away) { away_ = away; }
+
   std::uint16_t port() const { return port_; }
   bool tls() const { return context_.has_value(); }
 
@@ -131,7 +134,7 @@ class WebhookReceiver::Impl {
       error_code ec;
       auto socket = std::make_shared<tcp::socket>(io_);
       acceptor_->accept(*socket, ec);
-      if (ec || closing_) continue;
+      if (ec || closing_ || away_) continue;  // closed at once
       connections_.emplace_back([this, socket] { serve(*socket); });
     }
   }
@@ -172,6 +175,7 @@ class WebhookReceiver::Impl {
   std::optional<tcp::acceptor> acceptor_;
   std::uint16_t port_ = 0;
   std::atomic<bool> closing_{false};
+  std::atomic<bool> away_{false};
   std::list<std::thread> connections_;
   Responder responder_ = [](const Received&) { return "HTTP/1.1 204 No Content\r\n\r\n"; };
   std::thread accepting_;
@@ -196,8 +200,8 @@ void WebhookReceiver::answer_status(int status) {
   });
 }
 
-void WebhookReceiver::go_away() { impl_->close(); }
-void WebhookReceiver::come_back() { impl_->open(); }
+void WebhookReceiver::go_away() { impl_->be_away(true); }
+void WebhookReceiver::come_back() { impl_->be_away(false); }
 
 std::vector<Received> WebhookReceiver::accepted() const {
   const std::lock_guard lock{impl_->mutex_};
