@@ -25,6 +25,7 @@ class EventsCommand : public ApiTest {
   }
   std::vector<std::string> types(const std::vector<boost::json::value>& events) {
     std::vector<std::string> types;
+    types.reserve(events.size());
     for (const auto& event : events) types.push_back(text_at(event, "type"));
     return types;
   }

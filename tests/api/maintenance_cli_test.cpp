@@ -134,6 +134,7 @@ TEST_F(MaintenanceTest, BackupNamesAreNewAndPlain) {
   admin.send("POST", "/admin/v1/backups", {}, R"({"name":"two","to":"/"})")
       .then(400)
       .with_field_error("to", "Unrecognized key");
+  admin.send("POST", "/admin/v1/backups", {}, R"({"name":"made-by-the-api"})").then(202);
   admin.send("POST", "/admin/v1/backups", {}, "[]").then(400);
   admin.send("POST", "/admin/v1/backups", {}, "{").then(400);
 }

@@ -76,8 +76,10 @@ TEST_F(WriterChain, IsWrittenAndFoldedAcrossRestarts) {
 
 TEST_F(WriterChain, RunsOverBatchesInFlight) {
   start({.batches_in_flight_max = 2});
-  std::vector<std::uint64_t> tokens;
-  for (int i = 0; i < 200; ++i) tokens.push_back(submit(create((std::to_string(i) + "x").c_str())));
+  std::vector<std::uint64_t> tokens(200);
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    tokens[i] = submit(create((std::to_string(i) + "x").c_str()));
+  }
   for (const auto token : tokens) outcome_of(token);
   EXPECT_EQ(head_of_log(), folded_head());
   EXPECT_EQ(store_->checkpoint(0).chain.proven, 200U);

@@ -46,6 +46,7 @@ std::uint64_t count_from_environment(const char* variable, std::uint64_t quick) 
 void run_some_at_a_time(std::uint64_t count, const std::function<void(std::uint64_t)>& run) {
   std::atomic<std::uint64_t> next = 0;
   std::vector<std::jthread> threads;
+  threads.reserve(machines_at_a_time);
   for (std::size_t i = 0; i < machines_at_a_time; ++i) {
     threads.emplace_back([&] {
       for (std::uint64_t number = next++; number < count; number = next++) run(number);

@@ -120,6 +120,7 @@ class WebhookReceiver::Impl {
     return changed_.wait_for(lock, delivery_wait_max, enough);
   }
 
+  // Its owner's, which asks under the lock. NOLINTBEGIN(readability-identifier-naming)
   std::mutex mutex_;
   std::condition_variable changed_;
   // Guarded by mutex_.
@@ -127,6 +128,7 @@ class WebhookReceiver::Impl {
   std::vector<Received> accepted_;
   std::size_t under_way_ = 0;
   std::size_t at_once_max_ = 0;
+  // NOLINTEND(readability-identifier-naming)
 
  private:
   void accept() {

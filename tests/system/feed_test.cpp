@@ -120,8 +120,8 @@ TEST(Feed, ReachesEveryClientWithoutGapOrRepeatWhateverHappensToTheServer) {
   const std::size_t rounds = number_from("CONTACTD_FEED_ROUNDS", rounds_default);
   ServerProcess server{{{"--feed-stall-ms", "1000", "--feed-heartbeat-ms", "1000"}, {}}};
   ApiUser user = given_user(server);
-  std::vector<std::string> ids;
-  for (int i = 0; i < contacts; ++i) ids.push_back(user.given_contact().id);
+  std::vector<std::string> ids(contacts);
+  for (std::string& id : ids) id = user.given_contact().id;
 
   FeedCrowd crowd{client_count, user.key(), seed};
   Writing writing{user.key(), ids};
