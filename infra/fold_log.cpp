@@ -25,7 +25,9 @@ class LogBefore final : public LogReader {
                                    [this](const LogEntry& entry) { return entry.offset >= end_; });
     if (past == slice.entries.end()) return slice;
     slice.entries.erase(past, slice.entries.end());
-    slice.next_offset = slice.entries.empty() ? from : slice.entries.back().offset + 1;
+    // Nothing that can be read lies between the last record that is left and `end`.
+    end_ = slice.entries.empty() ? from : slice.entries.back().offset + 1;
+    slice.next_offset = end_;
     return slice;
   }
   bool wait(std::uint32_t partition, std::uint64_t from,
@@ -38,7 +40,7 @@ class LogBefore final : public LogReader {
 
  private:
   LogReader& log_;
-  const std::uint64_t end_;
+  std::uint64_t end_;
 };
 
 }  // namespace

@@ -12,7 +12,8 @@ LogSlice LogUntil::read(std::uint32_t partition, std::uint64_t from, std::size_t
     const auto admission = projections::admit(checkpoint_, entry.offset, *event);
     if (admission != projections::Admission::current || !past_(entry.offset, *event)) continue;
     ended_ = true;
-    slice.next_offset = end_ = entry.offset;
+    // Not where the event is: before it there may be records of Kafka's own, which nobody reads.
+    slice.next_offset = end_ = i == 0 ? from : slice.entries[i - 1].offset + 1;
     slice.entries.resize(i);
     break;
   }

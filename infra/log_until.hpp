@@ -7,8 +7,8 @@
 
 namespace contactd::infra {
 
-// One partition of a log up to an event, as if the log ended there. To be read once, from its
-// beginning on, without leaving anything out.
+// One partition of a log up to an event, as if the log ended after the record before it. To be read
+// once, from its beginning on, without leaving anything out.
 // Threads: one at a time.
 class LogUntil final : public LogReader {
  public:

@@ -199,7 +199,8 @@ class Reading {
   void wait() {
     bool any_behind = false;
     for (Partition& one : partitions_) {
-      if (one.done) continue;
+      // One with an event at hand waits for the others.
+      if (one.done || one.events->next() != nullptr) continue;
       const std::uint64_t from = one.events->next_offset();
       if (log_.wait(one.events->partition(), from, look_interval)) {
         waited_ = {};

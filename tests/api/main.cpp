@@ -12,12 +12,6 @@ constexpr auto embedded_only =
     "EventsOfAServer.ACursorFromAfterABackupIsGoneOnceThatIsRestored:"
     "Readme.TheOperatorsCommandsWork";
 
-// Fail on Kafka as yet; each is known to work on the embedded log alone.
-constexpr auto embedded_as_yet =
-    "EventsCommand.TellsPeopleInALineEach:"
-    "MaintenanceTest.ARebuildGoesOnBesideReadsAndWrites:"
-    "ReplayCommand.ShowsWhatWasAtAPositionAndATime";
-
 void leave_out(const std::string& tests) {
   const std::string filter = GTEST_FLAG_GET(filter);
   const bool leaves_some_out = filter.find('-') != std::string::npos;
@@ -28,9 +22,7 @@ void leave_out(const std::string& tests) {
 
 int main(int argc, char** argv) {
   ::testing::InitGoogleTest(&argc, argv);
-  if (contactd::test::tests_run_on_kafka()) {
-    leave_out(std::string{embedded_only} + ':' + embedded_as_yet);
-  }
+  if (contactd::test::tests_run_on_kafka()) leave_out(embedded_only);
   // It has said why; without a server there is nothing to test.
   if (contactd::test::tests_run_on_kafka() && contactd::test::shared_kafka_broker() == nullptr) {
     return contactd::test::exit_code_not_run;
