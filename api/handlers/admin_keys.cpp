@@ -188,28 +188,6 @@ std::string listed_key_json(const domain::ApiKey& key, const KeyUsage& usage) {
          '}';
 }
 
-Write write_for(const Call& call, const domain::OrganizationId& organization,
-                domain::Command command) {
-  Write write;
-  write.writer = &call.services.partitions.writer_of(organization);
-  write.submission.organization = organization;
-  write.submission.command = std::move(command);
-  write.submission.actor = "admin";
-  write.submission.request_id = call.request.request_id;
-  const ErrorFormat format = call.format;
-  write.refuse = [format](infra::Refusal refusal) { return refusal_response(format, refusal); };
-  return write;
-}
-
-// What is no success of a key command: rejected, not taken, or not known.
-Response no_success(ErrorFormat format, const infra::Outcome& outcome) {
-  if (const auto* rejection = std::get_if<domain::Rejection>(&outcome.answer)) {
-    return rejection_response(format, *rejection);
-  }
-  if (std::holds_alternative<infra::NotTaken>(outcome.answer)) return not_taken(format);
-  return unknown_outcome(format);
-}
-
 auto tell_new_key(ErrorFormat format, std::string secret) {
   return [format, secret = std::move(secret)](const infra::Outcome& outcome) {
     const auto* created = std::get_if<infra::ApiKeyCreatedAnswer>(&outcome.answer);

@@ -23,6 +23,13 @@ struct Call {
   std::string second_id = {};         // and for the one after it
 };
 
+// A command of the key's, or, where the route has none, of the admin's; what it comes to is to be
+// rendered by the caller.
+Write write_for(const Call& call, const domain::OrganizationId& organization,
+                domain::Command command);
+// What an outcome is told as that is no success: rejected, not taken, or not known.
+Response no_success(ErrorFormat format, const infra::Outcome& outcome);
+
 Handled get_contact(const Call& call);
 Handled get_history(const Call& call);
 Handled list_contacts(const Call& call);

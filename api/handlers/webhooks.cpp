@@ -56,17 +56,10 @@ struct Rendering {
   bool secret = false;
 };
 
-Write write_for(const Call& call, domain::Command command, const Rendering& rendering) {
+Write rendered_write(const Call& call, domain::Command command, const Rendering& rendering) {
   const domain::OrganizationId& organization = call.key->organization;
-  Write write;
-  write.writer = &call.services.partitions.writer_of(organization);
-  write.submission.organization = organization;
-  write.submission.command = std::move(command);
-  write.submission.actor = call.key->id;
-  write.submission.request_id = call.request.request_id;
-  const ErrorFormat format = call.format;
-  write.refuse = [format](infra::Refusal refusal) { return refusal_response(format, refusal); };
-  write.render = [format, organization, rendering,
+  Write write = write_for(call, organization, std::move(command));
+  write.render = [format = call.format, organization, rendering,
                   &webhooks = call.services.webhooks](const infra::Outcome& outcome) {
     if (const auto* changed = std::get_if<infra::WebhookAnswer>(&outcome.answer)) {
       webhooks.dispatcher.changed(organization);
@@ -84,11 +77,7 @@ Write write_for(const Call& call, domain::Command command, const Rendering& rend
       response.body = R"({"deleted":true,"id":)" + json_string(deleted->webhook) + '}';
       return response;
     }
-    if (const auto* rejection = std::get_if<domain::Rejection>(&outcome.answer)) {
-      return rejection_response(format, *rejection);
-    }
-    if (std::holds_alternative<infra::NotTaken>(outcome.answer)) return not_taken(format);
-    return unknown_outcome(format);
+    return no_success(format, outcome);
   };
   return write;
 }
@@ -165,7 +154,7 @@ Handled create_webhook(const Call& call) {
                       request.types.value_or(std::vector<std::string>{}),
                       request.enabled.value_or(true)};
   command.master = call.services.webhooks.secrets.mark();
-  return write_for(call, std::move(command), {201, true});
+  return rendered_write(call, std::move(command), {201, true});
 }
 
 Handled list_webhooks(const Call& call) {
@@ -195,21 +184,21 @@ Handled update_webhook(const Call& call) {
   if (auto* refused = std::get_if<Response>(&body)) return std::move(*refused);
   auto& command = std::get<domain::UpdateWebhook>(body);
   command.webhook = call.id;
-  return write_for(call, std::move(command), {});
+  return rendered_write(call, std::move(command), {});
 }
 
 Handled delete_webhook(const Call& call) {
   if (auto refused = refuse_params(call)) return *std::move(refused);
   if (auto refused = refuse_idempotency_key(call)) return *std::move(refused);
-  return write_for(call, domain::DeleteWebhook{call.id}, {});
+  return rendered_write(call, domain::DeleteWebhook{call.id}, {});
 }
 
 Handled rotate_webhook_secret(const Call& call) {
   if (auto refused = refuse_params(call)) return *std::move(refused);
   if (auto refused = refuse_idempotency_key(call)) return *std::move(refused);
-  return write_for(call,
-                   domain::RotateWebhookSecret{call.id, call.services.webhooks.secrets.mark()},
-                   {200, true});
+  return rendered_write(call,
+                        domain::RotateWebhookSecret{call.id, call.services.webhooks.secrets.mark()},
+                        {200, true});
 }
 
 Handled list_deliveries(const Call& call) {

@@ -149,21 +149,13 @@ struct OutcomeToResponse {
 Handled submit(const Call& call, domain::Command command) {
   auto idempotency = read_idempotency(call);
   if (auto* refused = std::get_if<Response>(&idempotency)) return std::move(*refused);
-  const domain::OrganizationId& organization = call.key->organization;
-  Write write;
-  write.writer = &call.services.partitions.writer_of(organization);
-  write.submission.organization = organization;
-  write.submission.command = std::move(command);
-  write.submission.actor = call.key->id;
-  write.submission.request_id = call.request.request_id;
+  Write write = write_for(call, call.key->organization, std::move(command));
   write.submission.idempotency = std::get<0>(idempotency);
-  const ErrorFormat format = call.format;
-  write.render = [format](const infra::Outcome& outcome) {
+  write.render = [format = call.format](const infra::Outcome& outcome) {
     Response response = std::visit(OutcomeToResponse{format}, outcome.answer);
     if (outcome.replayed) response.with("Idempotent-Replay", "true");
     return response;
   };
-  write.refuse = [format](infra::Refusal refusal) { return refusal_response(format, refusal); };
   return write;
 }
 

@@ -70,10 +70,10 @@ def main(arguments):
     sources = compiled(json.loads((build / "compile_commands.json").read_text(encoding="utf-8")))
     prints = {path: fingerprint(path, command, version) for path, command in sources}
     passed = {mark for mark in prints.values() if mark in remembered}
-    todo = [path for path, _ in sources if prints[path] not in remembered]
+    changed = [path for path, _ in sources if prints[path] not in remembered]
     failures = 0
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-        running = {pool.submit(check, build, path): path for path in todo}
+        running = {pool.submit(check, build, path): path for path in changed}
         for done in concurrent.futures.as_completed(running):
             fine, output = done.result()
             if fine:
@@ -82,7 +82,7 @@ def main(arguments):
                 failures += 1
                 print(output, flush=True)
             memory.write_text("\n".join(sorted(passed)) + "\n", encoding="utf-8")
-    print(f"clang-tidy: {len(sources)} files, {len(todo)} looked at, {failures} with findings")
+    print(f"clang-tidy: {len(sources)} files, {len(changed)} looked at, {failures} with findings")
     return 1 if failures or not sources else 0
 
 

@@ -1,0 +1,26 @@
+#include "api/handlers/handlers.hpp"
+
+namespace contactd::api {
+
+Write write_for(const Call& call, const domain::OrganizationId& organization,
+                domain::Command command) {
+  Write write;
+  write.writer = &call.services.partitions.writer_of(organization);
+  write.submission.organization = organization;
+  write.submission.command = std::move(command);
+  write.submission.actor = call.key ? call.key->id : "admin";
+  write.submission.request_id = call.request.request_id;
+  const ErrorFormat format = call.format;
+  write.refuse = [format](infra::Refusal refusal) { return refusal_response(format, refusal); };
+  return write;
+}
+
+Response no_success(ErrorFormat format, const infra::Outcome& outcome) {
+  if (const auto* rejection = std::get_if<domain::Rejection>(&outcome.answer)) {
+    return rejection_response(format, *rejection);
+  }
+  if (std::holds_alternative<infra::NotTaken>(outcome.answer)) return not_taken(format);
+  return unknown_outcome(format);
+}
+
+}  // namespace contactd::api
