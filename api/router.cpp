@@ -206,10 +206,11 @@ bool is_json(std::string_view content_type) {
 std::optional<Response> refuse_elsewhere(const Call& call) {
   if (call.services.read_only) return std::nullopt;
   const infra::Writer& writer = call.services.partitions.writer_of(call.key->organization);
-  const bool elsewhere = writer.ownership() == infra::Ownership::elsewhere;
-  if (!elsewhere && !writer.may_be_stale() && !call.services.partitions.silent()) {
-    return std::nullopt;
-  }
+  // In this order: a silence that has just ended has left a doubt, and a doubt that is settled an
+  // ownership.
+  const bool silent = call.services.partitions.silent();
+  const bool stale = silent || writer.may_be_stale();
+  if (!stale && writer.ownership() != infra::Ownership::elsewhere) return std::nullopt;
   return overloaded(call.format, "Another instance serves this organization; ask it, or try again");
 }
 

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <thread>
+#include <utility>
 
 #include "infra/errors.hpp"
 #include "infra/kafka_client.hpp"
@@ -25,6 +26,10 @@ constexpr auto heartbeat_interval_ms = "1000";
 // How long giving up partitions may hold up the group: longer than it can take.
 constexpr auto rebalance_timeout_ms = "60000";
 constexpr int poll_wait_ms = 100;
+// The group counts the session's timeout from the last heartbeat, which may be up to a third of it
+// (Kafka's rule for heartbeat.interval.ms) before a standstill begins: so it may have given the
+// partitions away after two thirds. Half is on the safe side of that.
+constexpr int standstill_share = 2;
 
 // Goes on while the machine sleeps, too.
 std::chrono::milliseconds now() {
@@ -56,7 +61,7 @@ class Membership final : public KafkaMembership {
     rd_kafka_conf_set_rebalance_cb(conf.get(), on_rebalance);
     client_ = make_client(RD_KAFKA_CONSUMER, std::move(conf));
     rd_kafka_poll_set_consumer(client_.get());
-    session_timeout_ = session_timeout();
+    standstill_max_ = session_timeout() / standstill_share;
     topics_.reset(rd_kafka_topic_partition_list_new(1));
     rd_kafka_topic_partition_list_add(topics_.get(), config.topic.c_str(), RD_KAFKA_PARTITION_UA);
     if (const auto error = rd_kafka_subscribe(client_.get(), topics_.get())) {
@@ -75,7 +80,7 @@ class Membership final : public KafkaMembership {
     thread_.join();
   }
 
-  bool silent() const override { return now() - alive_.load() > session_timeout_; }
+  bool silent() const override { return now() - alive_.load() > standstill_max_; }
 
  private:
   struct Context : ClientContext {
@@ -84,14 +89,26 @@ class Membership final : public KafkaMembership {
 
   void run(const std::stop_token& stop) {
     while (!stop.stop_requested()) {
-      if (silent()) join_anew();
-      alive_ = now();
+      run_on();
+      if (std::exchange(stood_still_, false)) join_anew();
       const MessagePtr message{rd_kafka_consumer_poll(client_.get(), poll_wait_ms)};
       if (message && message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         spdlog::warn("kafka group: {}", rd_kafka_message_errstr(message.get()));
       }
     }
     rd_kafka_consumer_close(client_.get());  // calls on_rebalance
+  }
+
+  // Notes that the thread runs, and if it had stood still. The callback comes before silent() is
+  // false again, so that who asks for that first and for doubts then misses neither.
+  void run_on() {
+    // One look at the clock: a standstill between two would pass unseen.
+    const auto looked = now();
+    if (looked - alive_.load() > standstill_max_) {
+      stood_still_ = true;
+      callbacks_.stood_still();
+    }
+    alive_ = looked;
   }
 
   // What applies: the user may have given another than ours.
@@ -104,9 +121,8 @@ class Membership final : public KafkaMembership {
 
   void join_anew() {
     spdlog::warn(
-        "kafka group: this instance stood still for longer than the group waits; joining "
+        "kafka group: this instance stood still for longer than the group may wait; joining "
         "anew");
-    callbacks_.stood_still();
     if (const auto error = rd_kafka_subscribe(client_.get(), topics_.get())) {
       spdlog::warn("kafka group: can't join anew: {}", text_of(error));
     }
@@ -115,6 +131,7 @@ class Membership final : public KafkaMembership {
   static void on_rebalance(rd_kafka_t* client, rd_kafka_resp_err_t what,
                            rd_kafka_topic_partition_list_t* partitions, void* opaque) {
     Membership& self = *static_cast<Context*>(opaque)->membership;
+    self.run_on();  // the news may be from before a standstill, and of what was lost in it
     if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
       std::set<std::uint32_t> ours;
       for (int i = 0; i < partitions->cnt; ++i) {
@@ -127,23 +144,25 @@ class Membership final : public KafkaMembership {
       rd_kafka_pause_partitions(client, partitions);
       spdlog::info("kafka group: {} partitions are this instance's", ours.size());
       self.callbacks_.assigned(ours);
-      self.alive_ = now();
+      self.run_on();
       return;
     }
-    spdlog::info(
-        "kafka group: partitions are assigned anew{}",
-        rd_kafka_assignment_lost(client) != 0 ? ", and this instance had lost its own" : "");
+    const bool lost = rd_kafka_assignment_lost(client) != 0;
+    spdlog::info("kafka group: partitions are assigned anew{}",
+                 lost ? ", and this instance had lost its own" : "");
+    if (lost) self.callbacks_.stood_still();
     self.callbacks_.revoked();
     rd_kafka_assign(client, nullptr);
-    self.alive_ = now();  // giving up may have taken long
+    self.run_on();  // giving up may have taken long: nothing tells that from a standstill
   }
 
   const Callbacks callbacks_;
   Context context_;
   ClientPtr client_;
   PartitionsPtr topics_;
-  std::chrono::milliseconds session_timeout_{};
+  std::chrono::milliseconds standstill_max_{};
   std::atomic<std::chrono::milliseconds> alive_{now()};  // when the thread last ran
+  bool stood_still_ = false;  // since it last joined; of the thread alone
   std::jthread thread_;
 };
 

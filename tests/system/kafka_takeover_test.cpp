@@ -85,6 +85,64 @@ TEST(KafkaTakeover, FromAServerThatIsStoppedAndWokenLosesNothing) {
   fleet.expect_log_agrees(Ended::by_kill);
 }
 
+// A key of an organization whose partition the server writes; an organization's name decides which.
+std::string key_of(const ServerProcess& server) {
+  for (int number = 0;; ++number) {
+    const Response made = HttpClient{server.port()}.request(
+        "POST", "/admin/v1/keys", {{"X-API-KEY", server.admin_key()}},
+        R"({"organization":"org)" + std::to_string(number) +
+            R"(","name":"n","scopes":{"contacts":"write"}})");
+    if (made.status == 201) {
+      return made.json().at("data").at("key").as_string().c_str();
+    }
+    if (number == 100) throw std::runtime_error{"it serves no organization: " + made.body};
+  }
+}
+
+// What a server has in memory from before it was stopped is old as soon as another one has answered
+// a change. Asked from the first moment after it was woken, it must not give that out.
+TEST(KafkaTakeover, AServerThatIsWokenReadsOutNothingThatIsOld) {
+  CONTACTD_NEEDS_KAFKA();
+  const KafkaTopic topic = new_topic(*shared_kafka_broker());
+  ServerProcess first{topic.settings};
+  ServerProcess second{topic.settings};
+  expect_settled({&first, &second});
+  const std::string key = key_of(first);
+  const Headers headers{{"X-API-KEY", key}};
+  const Response made =
+      HttpClient{first.port()}.request("POST", "/api/v1/contacts", headers, R"({"company":"old"})");
+  ASSERT_EQ(made.status, 201U) << made.body;
+  const std::string path =
+      "/api/v1/contacts/" + std::string{made.json().at("data").at("id").as_string()};
+  ASSERT_EQ(HttpClient{first.port()}.request("GET", path, headers).status, 200U);
+
+  first.send_signal(SIGSTOP);
+  const auto changed = [&] {
+    const Headers conditional{{"X-API-KEY", key}, {"If-Match", "*"}};
+    return HttpClient{second.port()}
+               .request("PATCH", path, conditional, R"({"company":"new"})")
+               .status == 200;
+  };
+  ASSERT_TRUE(eventually(changed, takeover_wait_max)) << second.log();
+  first.send_signal(SIGCONT);
+  std::size_t refused = 0;
+  const auto settled = [&] {
+    const Response read = HttpClient{first.port()}.request("GET", path, headers);
+    if (read.status == 200) {
+      EXPECT_EQ(read.json().at("data").at("company").as_string(), "new");
+    } else {
+      EXPECT_EQ(read.status, 503U) << read.body;
+      ++refused;
+    }
+    return testing::Test::HasFailure() ||
+           (partitions_served(first) == 1 && partitions_served(second) == 1);
+  };
+  EXPECT_TRUE(eventually(settled, takeover_wait_max)) << first.log();
+  EXPECT_GT(refused, 0U);
+  EXPECT_EQ(first.stop(), exited(0));
+  EXPECT_EQ(second.stop(), exited(0));
+}
+
 TEST(KafkaTakeover, FromAServerThatIsKilledLosesNothing) {
   CONTACTD_NEEDS_KAFKA();
   const std::uint64_t seed = crash_seed();
