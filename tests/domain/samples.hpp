@@ -115,4 +115,15 @@ class Random {
   std::mt19937_64 engine_;
 };
 
+// What a writer asks a log for when it takes a partition.
+inline domain::RecordedEvent claim_proposal(std::string writer = "w",
+                                            std::uint32_t partitions = 0) {
+  domain::RecordedEvent event;
+  event.id = domain::EventId::from(noon.unix_ms, {1, 2});
+  event.time = noon;
+  event.actor = "contactd";
+  event.event = domain::WriterClaimed{std::move(writer), partitions};
+  return event;
+}
+
 }  // namespace contactd::test

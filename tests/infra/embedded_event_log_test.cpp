@@ -28,12 +28,6 @@ class EmbeddedLogUnderTest {
 using Embedded = testing::Types<EmbeddedLogUnderTest>;
 INSTANTIATE_TYPED_TEST_SUITE_P(Embedded, EventLogConformance, Embedded);
 
-domain::RecordedEvent claim_proposal() {
-  domain::RecordedEvent event;
-  event.event = domain::WriterClaimed{"w"};
-  return event;
-}
-
 TEST(EmbeddedEventLog, CountsOffsetsWithoutGaps) {
   EmbeddedLogUnderTest embedded;
   EXPECT_EQ(embedded.log().partition_count(), 1U);

@@ -38,17 +38,9 @@ class EventLogConformance : public testing::Test {
   infra::EventLog& rival() { return under_test_.rival(); }
   void reopen() { under_test_.reopen(); }
 
-  static domain::RecordedEvent proposal(std::string writer) {
-    domain::RecordedEvent event;
-    event.id = domain::EventId::from(noon.unix_ms, {1, 2});
-    event.time = noon;
-    event.actor = "contactd";
-    event.event = domain::WriterClaimed{std::move(writer)};
-    return event;
-  }
   infra::Claim claim(infra::EventLog& by, std::string writer = "w") {
     sequence_ = 1;
-    return by.claim(partition, proposal(std::move(writer)));
+    return by.claim(partition, claim_proposal(std::move(writer)));
   }
 
   // The claim's next `count` events, of about `bytes` each.
@@ -135,7 +127,7 @@ TYPED_TEST_P(EventLogConformance, AClaimIsARecordAtItsEpoch) {
   EXPECT_EQ(entries[0].offset, first.epoch);
   EXPECT_EQ(entries[1].offset, second.epoch);
   for (const std::size_t i : {0U, 1U}) {
-    const domain::RecordedEvent proposed = this->proposal(i == 0 ? "one" : "two");
+    const domain::RecordedEvent proposed = claim_proposal(i == 0 ? "one" : "two");
     const domain::RecordedEvent event = this->event_of(entries[i]);
     EXPECT_EQ(event.event, proposed.event);
     EXPECT_EQ(event.id, proposed.id);

@@ -156,9 +156,7 @@ TEST(EmbeddedLogReader, SeesAllThatIsWrittenBesideIt) {
   constexpr std::size_t event_bytes = 16'000;
   const TemporaryDirectory directory;
   const auto log = open_embedded_event_log(directory.path() / "log");
-  RecordedEvent proposal;
-  proposal.event = domain::WriterClaimed{"w"};
-  const Claim claim = log->claim(0, proposal);
+  const Claim claim = log->claim(0, claim_proposal());
   const auto reader = open_embedded_log_reader(directory.path() / "log");
   std::thread writer{[&] {
     std::uint64_t sequence = 1;

@@ -12,15 +12,6 @@ using domain::Field;
 using domain::Rejection;
 using projections::ContactAnswer;
 
-domain::RecordedEvent rival_proposal() {
-  domain::RecordedEvent event;
-  event.id = domain::EventId::from(noon.unix_ms, {9, 9});
-  event.time = noon;
-  event.actor = "contactd";
-  event.event = domain::WriterClaimed{"rival"};
-  return event;
-}
-
 AppendResult lost(EventLog&, const Claim&, FaultyLog::Batch) { return AppendResult::unknown; }
 
 AppendResult kept_but_unknown(EventLog& log, const Claim& claim, FaultyLog::Batch batch) {
@@ -29,13 +20,13 @@ AppendResult kept_but_unknown(EventLog& log, const Claim& claim, FaultyLog::Batc
 }
 
 AppendResult rival_claims_before(EventLog& log, const Claim& claim, FaultyLog::Batch batch) {
-  log.claim(0, rival_proposal());
+  log.claim(0, claim_proposal("rival"));
   return log.append(claim, batch);
 }
 
 // The hole in the protocol: a fenced writer's batch is committed after the rival's claim.
 AppendResult committed_after_a_rival(EventLog& log, const Claim&, FaultyLog::Batch batch) {
-  const Claim rival = log.claim(0, rival_proposal());
+  const Claim rival = log.claim(0, claim_proposal("rival"));
   return log.append(rival, batch);
 }
 
@@ -132,7 +123,7 @@ TEST_F(WriterFaultsTest, ARivalThatClaimsWhileItCatchesUpIsOutclaimed) {
   std::atomic<bool> rivalled = false;
   log_->on_read([&](LogSlice& slice) {
     if (slice.entries.empty() || rivalled.exchange(true)) return;
-    log_->real().claim(0, rival_proposal());
+    log_->real().claim(0, claim_proposal("rival"));
     slice = log_->real().read(0, 0, 10);
   });
   start();

@@ -164,12 +164,7 @@ TEST_F(WriterInFlightTest, FollowsWhatAnotherWrites) {
 // Nobody asks for anything, and it notices all the same: a read may be out of date from then on.
 TEST_F(WriterInFlightTest, NoticesARivalsClaimWhileItIsIdle) {
   start();
-  domain::RecordedEvent proposal;
-  proposal.id = domain::EventId::from(noon.unix_ms, {9, 9});
-  proposal.time = noon;
-  proposal.actor = "contactd";
-  proposal.event = domain::WriterClaimed{"rival"};
-  log_->real().claim(0, proposal);
+  log_->real().claim(0, claim_proposal("rival"));
   wait_for_claim(2);
   EXPECT_TRUE(is<ContactAnswer>(run(create("ann"))));
 }

@@ -7,13 +7,6 @@
 namespace contactd::test {
 namespace {
 
-domain::RecordedEvent proposal() {
-  domain::RecordedEvent event;
-  event.actor = "contactd";
-  event.event = domain::WriterClaimed{"w"};
-  return event;
-}
-
 domain::RecordedEvent revoked(const infra::Claim& claim, std::uint64_t sequence) {
   return {{},
           noon,
@@ -32,7 +25,7 @@ TEST(KafkaBrokerAway, AnAppendEndsInTimeAndAClaimAfterwardsSettlesIt) {
   config.bootstrap = broker.bootstrap();
   infra::Metrics metrics;
   const auto log = infra::open_kafka_event_log(config, metrics);
-  const infra::Claim claim = log->claim(0, proposal());
+  const infra::Claim claim = log->claim(0, claim_proposal());
   const std::vector batch{revoked(claim, 1), revoked(claim, 2)};
   ASSERT_EQ(log->append(claim, batch), infra::AppendResult::committed);
   const std::uint64_t before = log->end_offset(0);
@@ -40,7 +33,7 @@ TEST(KafkaBrokerAway, AnAppendEndsInTimeAndAClaimAfterwardsSettlesIt) {
   broker.pause();
   EXPECT_EQ(log->append(claim, batch), infra::AppendResult::unknown);
   EXPECT_EQ(log->append(claim, batch), infra::AppendResult::fenced) << "the handle is gone";
-  EXPECT_THROW(log->claim(0, proposal()), infra::LogUnavailable);
+  EXPECT_THROW(log->claim(0, claim_proposal()), infra::LogUnavailable);
   EXPECT_TRUE(log->read(0, before, 10).entries.empty()) << "nothing new, and no error";
   broker.resume();
 
@@ -48,7 +41,7 @@ TEST(KafkaBrokerAway, AnAppendEndsInTimeAndAClaimAfterwardsSettlesIt) {
   const auto deadline = std::chrono::steady_clock::now() + conformance_wait_max;
   while (!again) {
     try {
-      again = log->claim(0, proposal());
+      again = log->claim(0, claim_proposal());
     } catch (const infra::LogUnavailable&) {
       ASSERT_LT(std::chrono::steady_clock::now(), deadline);
     }

@@ -21,15 +21,6 @@ using namespace std::chrono_literals;
 // Longer than anything here takes on a machine that is busy; only a failure waits for it.
 constexpr std::chrono::seconds wait_max{60};
 
-domain::RecordedEvent proposal() {
-  domain::RecordedEvent event;
-  event.id = domain::EventId::from(noon.unix_ms, {1, 2});
-  event.time = noon;
-  event.actor = "contactd";
-  event.event = domain::WriterClaimed{"w"};
-  return event;
-}
-
 domain::RecordedEvent event_under(const infra::Claim& claim, std::uint64_t sequence,
                                   const std::string& key) {
   return {domain::EventId::from(noon.unix_ms, {sequence, sequence}),
@@ -91,7 +82,7 @@ void damage(const std::filesystem::path& partition, const std::string& text) {
 }
 
 TEST_F(KafkaFaults, ADamagedRecordIsNotPassedOver) {
-  const infra::Claim claim = log().claim(0, proposal());
+  const infra::Claim claim = log().claim(0, claim_proposal());
   for (const std::uint64_t sequence : {1U, 2U, 3U}) {
     const auto event = event_under(claim, sequence, "unharmed" + std::to_string(sequence));
     ASSERT_EQ(log().append(claim, {&event, 1}), infra::AppendResult::committed);
@@ -109,7 +100,7 @@ TEST_F(KafkaFaults, ADamagedRecordIsNotPassedOver) {
 
 // A commit that was sent twice may end the handle's next transaction.
 TEST_F(KafkaFaults, ASlowCommitIsTheLastOfItsClaim) {
-  const infra::Claim claim = log().claim(0, proposal());
+  const infra::Claim claim = log().claim(0, claim_proposal());
   const auto first = event_under(claim, 1, "first");
   shared_kafka_broker()->pause();
   auto appended = std::async(std::launch::async, [&] { return log().append(claim, {&first, 1}); });

@@ -19,13 +19,8 @@ constexpr std::chrono::seconds wait_max{120};
 constexpr std::chrono::seconds back_wait_max{40};
 
 bool claims_and_reads_it(infra::EventLog& log) {
-  domain::RecordedEvent proposal;
-  proposal.id = domain::EventId::from(noon.unix_ms, {1, 2});
-  proposal.time = noon;
-  proposal.actor = "contactd";
-  proposal.event = domain::WriterClaimed{"w"};
   try {
-    const infra::Claim claim = log.claim(0, proposal);
+    const infra::Claim claim = log.claim(0, claim_proposal());
     return log.wait(0, claim.epoch, 1s);
   } catch (const infra::LogUnavailable&) {
     return false;

@@ -64,15 +64,6 @@ class MockCluster {
   std::unique_ptr<rd_kafka_mock_cluster_t, Destroy> cluster_;
 };
 
-domain::RecordedEvent proposal() {
-  domain::RecordedEvent event;
-  event.id = domain::EventId::from(noon.unix_ms, {1, 2});
-  event.time = noon;
-  event.actor = "contactd";
-  event.event = domain::WriterClaimed{"w", 1};
-  return event;
-}
-
 std::vector<domain::RecordedEvent> batch_under(std::uint64_t epoch, std::uint64_t first) {
   std::vector<domain::RecordedEvent> batch;
   for (std::uint64_t n = first; n < first + 3; ++n) {
@@ -95,7 +86,7 @@ class KafkaMock : public testing::Test {
     const auto deadline = std::chrono::steady_clock::now() + wait_max;
     for (;;) {
       try {
-        return writer_.claim(proposal());
+        return writer_.claim(claim_proposal("w", 1));
       } catch (const infra::LogUnavailable&) {
         if (std::chrono::steady_clock::now() >= deadline) throw;
       }
@@ -170,7 +161,7 @@ INSTANTIATE_TEST_SUITE_P(OfABroker, KafkaMockErrors, testing::ValuesIn(rows),
 
 TEST_F(KafkaMock, AClaimThatFailsIsNoClaim) {
   cluster_.answer(init_producer, {RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED});
-  EXPECT_THROW(writer_.claim(proposal()), infra::LogUnavailable);
+  EXPECT_THROW(writer_.claim(claim_proposal("w", 1)), infra::LogUnavailable);
   EXPECT_EQ(writer_.append(0, batch_under(0, 1)), AppendResult::fenced);
   EXPECT_EQ(writer_.append(claim(), batch_under(0, 1)), AppendResult::committed);
 }

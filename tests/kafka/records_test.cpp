@@ -19,14 +19,7 @@ class KafkaRecords : public testing::Test {
  protected:
   static constexpr std::uint32_t partition = 0;
 
-  infra::Claim claim() {
-    domain::RecordedEvent event;
-    event.id = domain::EventId::from(noon.unix_ms, {1, 2});
-    event.time = noon;
-    event.actor = "contactd";
-    event.event = domain::WriterClaimed{"w", config_.partitions};
-    return log_->claim(partition, event);
-  }
+  infra::Claim claim() { return log_->claim(partition, claim_proposal("w", config_.partitions)); }
   static domain::RecordedEvent key_created(const infra::Claim& claim, std::uint64_t sequence) {
     return {domain::EventId::from(noon.unix_ms, {sequence, claim.epoch}),
             noon,

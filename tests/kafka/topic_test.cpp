@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "infra/errors.hpp"
+#include "tests/domain/samples.hpp"
 #include "tests/kafka/topic_admin.hpp"
 #include "tests/kafka/topic_under_test.hpp"
 
@@ -22,13 +23,6 @@ std::string refusal_of(const infra::KafkaConfig& config) {
     return problem.what();
   }
   return {};
-}
-
-domain::RecordedEvent claim_of(std::uint32_t partitions) {
-  domain::RecordedEvent event;
-  event.actor = "contactd";
-  event.event = domain::WriterClaimed{"w", partitions};
-  return event;
 }
 
 TEST(KafkaTopic, IsCreatedSafeAndOpenedAgain) {
@@ -98,7 +92,8 @@ TEST(KafkaTopic, OfTooFewReplicasIsRefused) {
 TEST(KafkaTopic, WhosePartitionsWereAddedToIsRefused) {
   const infra::KafkaConfig config = new_topic();
   infra::Metrics metrics;
-  infra::open_kafka_event_log(config, metrics)->claim(partition, claim_of(config.partitions));
+  infra::open_kafka_event_log(config, metrics)
+      ->claim(partition, claim_proposal("w", config.partitions));
   EXPECT_EQ(refusal_of(config), "");
   TopicAdmin{config}.add_partitions(config.partitions + 1);
   EXPECT_THAT(refusal_of(config),
@@ -108,7 +103,8 @@ TEST(KafkaTopic, WhosePartitionsWereAddedToIsRefused) {
 TEST(KafkaTopic, WhoseRecordsWereDeletedIsRefused) {
   const infra::KafkaConfig config = new_topic();
   infra::Metrics metrics;
-  infra::open_kafka_event_log(config, metrics)->claim(partition, claim_of(config.partitions));
+  infra::open_kafka_event_log(config, metrics)
+      ->claim(partition, claim_proposal("w", config.partitions));
   TopicAdmin{config}.delete_records(partition, 1);
   EXPECT_THAT(refusal_of(config),
               AllOf(HasSubstr("no records before offset 1"), HasSubstr("backup")));
@@ -118,7 +114,7 @@ TEST(KafkaTopic, ThatLosesRecordsWhileItIsReadIsLoud) {
   const infra::KafkaConfig config = new_topic();
   infra::Metrics metrics;
   const auto log = infra::open_kafka_event_log(config, metrics);
-  log->claim(partition, claim_of(config.partitions));
+  log->claim(partition, claim_proposal("w", config.partitions));
   TopicAdmin{config}.delete_records(partition, 1);
   const auto read_until_refused = [&] {
     for (;;) {
