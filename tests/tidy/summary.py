@@ -4,7 +4,8 @@
     summary.py RESULTS.xml
 
 Reads ctest's JUnit file. An entry that is a GoogleTest program counts as its cases, any other entry
-as one. The last line is `N passed, N failed, N skipped`. Exit code 0: nothing failed, and, where CI
+as one. Of what failed it says again how its output ended. The last line is
+`N passed, N failed, N skipped`. Exit code 0: nothing failed, and, where CI
 is `true`, nothing was skipped. With FILTER in the environment, entries that are no GoogleTest
 programs count only if they have that text in their names.
 """
@@ -20,21 +21,22 @@ END = re.compile(r"\[ +(OK|SKIPPED|FAILED) +\] (\S+?)(?:, where .*)? \(\d+ ms\)"
 REASON = re.compile(r"^\S+:\d+: Skipped\n(.*)", re.MULTILINE | re.DOTALL)
 SUITE = re.compile(r"^SUITE NOT RUN: (.*)$", re.MULTILINE)
 PROGRAM = re.compile(r"^\[==========\] ", re.MULTILINE)
+LINES_OF_A_FAILURE = 40
 
 
 class Summary:
     def __init__(self):
         self.passed = 0
-        self.failures = []
+        self.failures = []  # (name, output)
         self.skips = []  # (name, why)
 
-    def add(self, outcome, name, why=""):
+    def add(self, outcome, name, why="", output=""):
         if outcome == "OK":
             self.passed += 1
         elif outcome == "SKIPPED":
             self.skips.append((name, why.strip() or "no reason given"))
         else:
-            self.failures.append(name)
+            self.failures.append((name, output))
 
 
 def why_skipped(output):
@@ -58,11 +60,11 @@ def add_program(summary, entry, failed, output):
             # A case that found its material absent has not run, whatever it calls itself.
             if outcome == "OK" and SUITE.search(said):
                 outcome = "SKIPPED"
-            summary.add(outcome, f"{entry}: {name}", why_skipped(said))
+            summary.add(outcome, f"{entry}: {name}", why_skipped(said), said)
             running = None
             start = line.end()
     if failed and len(summary.failures) == failures_before:
-        summary.add("FAILED", f"{entry}: {running or 'the program itself'}")
+        summary.add("FAILED", f"{entry}: {running or 'the program itself'}", "", output[start:])
     # Material that was looked for outside of any case, so that its cases don't exist.
     if len(summary.skips) == skips_before:
         for reason in sorted(set(SUITE.findall(output))):
@@ -87,13 +89,19 @@ def summarize(text, name_filter=""):
             lines = output.strip().splitlines()
             summary.add("SKIPPED", name, lines[-1] if lines else "")
         else:
-            summary.add("FAILED", name)
+            summary.add("FAILED", name, "", output)
     return summary
 
 
 def report(summary, in_ci):
     """The lines to print and the exit code."""
-    lines = [f"FAILED: {name}" for name in summary.failures]
+    lines = []
+    for name, output in summary.failures:
+        said = output.strip().splitlines()
+        if len(said) > LINES_OF_A_FAILURE:
+            lines.append(f"the last {LINES_OF_A_FAILURE} lines of {name}, of {len(said)}:")
+        lines += said[-LINES_OF_A_FAILURE:]
+        lines.append(f"FAILED: {name}")
     reasons = {}
     for name, why in summary.skips:
         reasons.setdefault(why, []).append(name)

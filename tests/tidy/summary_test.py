@@ -33,7 +33,7 @@ class Summary(unittest.TestCase):
     def test_cases_of_a_program_are_counted(self):
         result = counts(entry("unit", "fail", HEAD + OK + FAILED + SKIPPED + TAIL))
         self.check(result, "1 passed, 1 failed, 1 skipped", 1)
-        self.assertIn("FAILED: unit: A.Bad", result[0])
+        self.assertEqual(result[0][:2], ["a.cpp:1: Failure", "FAILED: unit: A.Bad"])
         self.assertIn("NOT RUN: no broker (unit: A.Skips)", result[0])
 
     def test_a_case_with_a_parameter_counts_once(self):
@@ -45,6 +45,12 @@ class Summary(unittest.TestCase):
         result = counts(entry("unit", "fail", HEAD + OK + "[ RUN      ] A.Crash\n"))
         self.check(result, "1 passed, 1 failed, 0 skipped", 1)
         self.assertIn("FAILED: unit: A.Crash", result[0])
+
+    def test_of_a_long_failure_the_end_is_said_again(self):
+        said = "".join(f"line {number}\n" for number in range(1000))
+        lines = counts(entry("unit", "fail", HEAD + "[ RUN      ] A.Crash\n" + said))[0]
+        self.assertIn("line 999", lines)
+        self.assertLess(len(lines), 50)
 
     def test_a_failure_after_all_cases_is_one(self):
         self.check(counts(entry("unit", "fail", HEAD + OK)), "1 passed, 1 failed, 0 skipped", 1)
