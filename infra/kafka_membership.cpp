@@ -147,10 +147,10 @@ class Membership final : public KafkaMembership {
       self.run_on();
       return;
     }
-    const bool lost = rd_kafka_assignment_lost(client) != 0;
-    spdlog::info("kafka group: partitions are assigned anew{}",
-                 lost ? ", and this instance had lost its own" : "");
-    if (lost) self.callbacks_.stood_still();
+    // What is lost without a standstill is lost to a broker that is away: no reason for doubts.
+    spdlog::info(
+        "kafka group: partitions are assigned anew{}",
+        rd_kafka_assignment_lost(client) != 0 ? ", and this instance had lost its own" : "");
     self.callbacks_.revoked();
     rd_kafka_assign(client, nullptr);
     self.run_on();  // giving up may have taken long: nothing tells that from a standstill

@@ -23,8 +23,8 @@ class KafkaMembership {
     // The group decides anew, or has lost us: none is ours, and nobody is known to own any.
     // Partitions must have been given up when it returns.
     std::function<void()> revoked;
-    // The group has given this process's partitions to others, or may have, as it was silent for so
-    // long: they may have been written since. It joins anew, and so is told.
+    // This process stood still for so long that the group may have given its partitions to others,
+    // who may have written them since. It joins anew, and so is told.
     std::function<void()> stood_still;
   };
 
