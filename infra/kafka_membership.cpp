@@ -6,9 +6,10 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstdlib>
+#include <mutex>
 #include <thread>
-#include <utility>
 
 #include "infra/errors.hpp"
 #include "infra/kafka_client.hpp"
@@ -26,6 +27,7 @@ constexpr auto heartbeat_interval_ms = "1000";
 // How long giving up partitions may hold up the group: longer than it can take.
 constexpr auto rebalance_timeout_ms = "60000";
 constexpr int poll_wait_ms = 100;
+constexpr std::chrono::milliseconds tick_interval{100};
 // The group counts the session's timeout from the last heartbeat, which may be up to a third of it
 // (Kafka's rule for heartbeat.interval.ms) before a standstill begins: so it may have given the
 // partitions away after two thirds. Half is on the safe side of that.
@@ -67,6 +69,10 @@ class Membership final : public KafkaMembership {
     if (const auto error = rd_kafka_subscribe(client_.get(), topics_.get())) {
       throw LogUnavailable("can't join the group " + config.name_space + ": " + text_of(error));
     }
+    watch_ = std::jthread{[this](std::stop_token stop) {
+      pthread_setname_np(pthread_self(), "standstill");
+      watch_for_standstills(stop);
+    }};
     thread_ = std::jthread{[this](std::stop_token stop) {
       pthread_setname_np(pthread_self(), "group");
       run(stop);
@@ -89,8 +95,7 @@ class Membership final : public KafkaMembership {
 
   void run(const std::stop_token& stop) {
     while (!stop.stop_requested()) {
-      run_on();
-      if (std::exchange(stood_still_, false)) join_anew();
+      if (stood_still_.exchange(false)) join_anew();
       const MessagePtr message{rd_kafka_consumer_poll(client_.get(), poll_wait_ms)};
       if (message && message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         spdlog::warn("kafka group: {}", rd_kafka_message_errstr(message.get()));
@@ -99,16 +104,21 @@ class Membership final : public KafkaMembership {
     rd_kafka_consumer_close(client_.get());  // calls on_rebalance
   }
 
-  // Notes that the thread runs, and if it had stood still. The callback comes before silent() is
-  // false again, so that who asks for that first and for doubts then misses neither.
-  void run_on() {
-    // One look at the clock: a standstill between two would pass unseen.
-    const auto looked = now();
-    if (looked - alive_.load() > standstill_max_) {
-      stood_still_ = true;
-      callbacks_.stood_still();
+  // On a thread of its own, as the other may wait long for partitions to be given up, while the
+  // client goes on to send heartbeats.
+  void watch_for_standstills(const std::stop_token& stop) {
+    std::unique_lock lock{mutex_};
+    while (!stop.stop_requested()) {
+      // One look at the clock: a standstill between two would pass unseen.
+      const auto looked = now();
+      if (looked - alive_.load() > standstill_max_) {
+        // First: who asks silent() and then for doubts misses neither.
+        callbacks_.stood_still();
+        stood_still_ = true;
+      }
+      alive_ = looked;
+      tick_.wait_for(lock, stop, tick_interval, [] { return false; });
     }
-    alive_ = looked;
   }
 
   // What applies: the user may have given another than ours.
@@ -131,7 +141,6 @@ class Membership final : public KafkaMembership {
   static void on_rebalance(rd_kafka_t* client, rd_kafka_resp_err_t what,
                            rd_kafka_topic_partition_list_t* partitions, void* opaque) {
     Membership& self = *static_cast<Context*>(opaque)->membership;
-    self.run_on();  // the news may be from before a standstill, and of what was lost in it
     if (what == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
       std::set<std::uint32_t> ours;
       for (int i = 0; i < partitions->cnt; ++i) {
@@ -144,16 +153,14 @@ class Membership final : public KafkaMembership {
       rd_kafka_pause_partitions(client, partitions);
       spdlog::info("kafka group: {} partitions are this instance's", ours.size());
       self.callbacks_.assigned(ours);
-      self.run_on();
       return;
     }
-    // What is lost without a standstill is lost to a broker that is away: no reason for doubts.
+    // What is lost without a standstill is lost to a broker that is away: no reason for a doubt.
     spdlog::info(
         "kafka group: partitions are assigned anew{}",
         rd_kafka_assignment_lost(client) != 0 ? ", and this instance had lost its own" : "");
     self.callbacks_.revoked();
     rd_kafka_assign(client, nullptr);
-    self.run_on();  // giving up may have taken long: nothing tells that from a standstill
   }
 
   const Callbacks callbacks_;
@@ -161,8 +168,11 @@ class Membership final : public KafkaMembership {
   ClientPtr client_;
   PartitionsPtr topics_;
   std::chrono::milliseconds standstill_max_{};
-  std::atomic<std::chrono::milliseconds> alive_{now()};  // when the thread last ran
-  bool stood_still_ = false;  // since it last joined; of the thread alone
+  std::atomic<std::chrono::milliseconds> alive_{now()};  // when watch_ last ran
+  std::atomic<bool> stood_still_{false};                 // since it last joined
+  std::mutex mutex_;                                     // of tick_ alone
+  std::condition_variable_any tick_;
+  std::jthread watch_;
   std::jthread thread_;
 };
 

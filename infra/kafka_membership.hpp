@@ -14,7 +14,8 @@ namespace contactd::infra {
 
 // This process's place in the consumer group that spreads the partitions over the instances. It
 // says who should write a partition; that nobody else does is for the claim to prove.
-// Threads: one calls; the callbacks come on a thread of its own, one at a time.
+// Threads: one calls; `assigned` and `revoked` come on a thread of its own, one at a time, and
+// `stood_still` on another, at any time.
 class KafkaMembership {
  public:
   struct Callbacks {
