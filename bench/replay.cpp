@@ -15,8 +15,7 @@
 #include <string>
 
 #include "infra/embedded_event_log.hpp"
-#include "infra/metrics.hpp"
-#include "infra/projector.hpp"
+#include "infra/fold_log.hpp"
 #include "infra/read_store.hpp"
 
 namespace {
@@ -73,13 +72,11 @@ void decode(const std::string& directory) {
 void fold(const std::string& directory, const std::string& projections) {
   const auto log = infra::open_embedded_event_log(directory);
   const auto store = infra::open_read_store(projections);
-  infra::Metrics metrics;
+  const std::uint64_t from = store->checkpoint(0).next_offset;
   const std::uint64_t end = log->end_offset(0);
   const auto started = Clock::now();
-  infra::Projector projector{0, *log, *store, metrics};
-  const std::uint64_t from = projector.checkpoint().next_offset;
-  projector.fold_until([end](const auto& at) { return at.next_offset >= end; },
-                       [](const auto&, const auto&) {}, {});
+  infra::fold_log(*log, 0, *store, end, [](std::uint64_t) {});
+  store->flush();
   print({end - from, 0}, Clock::now() - started);
 }
 

@@ -52,21 +52,19 @@ void fold_log(LogReader& log, std::uint32_t partition, ReadStore& store, std::ui
   Projector projector{partition, before, store, unseen};
   std::chrono::milliseconds waited{};
   // What follows the last record may be Kafka's own: then the log turns out to end before it.
-  while (!stop.stop_requested() &&
-         projector.checkpoint().next_offset < before.end_offset(partition)) {
-    if (projector.fold_next([](const auto&, const auto&) {})) {
+  while (!stop.stop_requested() && projector.position() < before.end_offset(partition)) {
+    if (projector.fold_far()) {
       waited = {};
-      progress(projector.checkpoint().next_offset);
+      progress(projector.position());
       continue;
     }
     if (waited >= read_wait_max) {
       throw LogUnavailable("partition " + std::to_string(partition) +
                            " doesn't show what was committed to it; check the log's health");
     }
-    if (!log.wait(partition, projector.checkpoint().next_offset, look_interval)) {
-      waited += look_interval;
-    }
+    if (!log.wait(partition, projector.position(), look_interval)) waited += look_interval;
   }
+  projector.settle();
 }
 
 }  // namespace contactd::infra

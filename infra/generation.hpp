@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "infra/key_hash.hpp"
+#include "projections/key_hash.hpp"
 #include "projections/key_layout.hpp"
 
 namespace contactd::infra {
@@ -110,7 +110,7 @@ class Generation {
                              std::vector<Entry>& out);
 
   template <class Value>
-  using ByKey = absl::flat_hash_map<std::string, Value, KeyHash, std::equal_to<>>;
+  using ByKey = absl::flat_hash_map<std::string, Value, projections::KeyHash, std::equal_to<>>;
 
   ByKey<Contact> contacts_;                          // tables contacts and history
   ByKey<Contact>::value_type* last_ = nullptr;       // the one of them that was written last

@@ -1,7 +1,6 @@
 #include "infra/generations.hpp"
 
 #include <pthread.h>
-#include <rocksdb/sst_file_writer.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -9,6 +8,7 @@
 
 #include "infra/errors.hpp"
 #include "infra/log.hpp"
+#include "infra/sorted_files.hpp"
 
 namespace contactd::infra {
 namespace {
@@ -21,24 +21,10 @@ constexpr std::size_t generation_bytes = 40U << 20U;
 // What the active one may grow to while the one before it is being written out.
 constexpr std::size_t generation_bytes_max = 2 * generation_bytes;
 constexpr std::chrono::milliseconds retry_pause{500};
-// Files that compaction has not merged yet; each costs every look-up. Writing out waits above it.
-constexpr std::uint64_t unmerged_files_max = 24;
-constexpr std::chrono::milliseconds compaction_check_interval{20};
 constexpr int flusher_nice = 10;
-constexpr std::string_view file_prefix = "folded-";
 
 void require(const rocksdb::Status& status) {
   if (!status.ok()) throw StoreUnavailable(status.ToString());
-}
-
-// A crash may have left some, or a disk that got full.
-void remove_leftovers(rocksdb::DB& db) {
-  std::vector<std::string> files;
-  db.GetEnv()->GetChildren(db.GetName(), &files).PermitUncheckedError();
-  for (const std::string& file : files) {
-    if (!file.starts_with(file_prefix)) continue;
-    db.GetEnv()->DeleteFile(db.GetName() + '/' + file).PermitUncheckedError();
-  }
 }
 
 }  // namespace
@@ -51,7 +37,7 @@ bool Overlay::hides(std::string_view key) const {
 
 Generations::Generations(const RocksDb& db, OnFlushed on_flushed)
     : db_(db), on_flushed_(std::move(on_flushed)) {
-  remove_leftovers(*db_);
+  remove_leftovers(db_);
   flusher_ = std::jthread{[this](std::stop_token stop) {
     pthread_setname_np(pthread_self(), "flusher");  // for top, perf and gdb
     // Requests go first. Of this thread alone; without the right to, it stays as it is.
@@ -171,12 +157,12 @@ void Generations::write_out(std::stop_token stop) {
     std::string failure;
     try {
       if (failed) require(db_->Resume());  // after a full disk RocksDB needs to be told
-      wait_for_compaction(stop);
+      wait_for_compaction(db_, stop);
       write_one(*generation);
       on_flushed_(*generation);
     } catch (const std::exception& problem) {
       failure = problem.what();
-      remove_leftovers(*db_);  // or each attempt takes more of the room that the log needs
+      remove_leftovers(db_);  // or each attempt takes more of the room that the log needs
       spdlog::error("projections: can't be written to the disk: {}; trying again", failure);
     }
     std::unique_ptr<const Generation> done;  // freed after the lock
@@ -189,56 +175,26 @@ void Generations::write_out(std::stop_token stop) {
   }
 }
 
-void Generations::wait_for_compaction(std::stop_token stop) const {
-  const auto unmerged = [&] {
-    std::uint64_t most = 0;
-    for (auto* family : db_.families()) {
-      std::string files;
-      db_->GetProperty(family, "rocksdb.num-files-at-level0", &files);
-      most = std::max<std::uint64_t>(most, files.empty() ? 0 : std::stoull(files));
-    }
-    return most;
-  };
-  while (unmerged() >= unmerged_files_max && !stop.stop_requested()) {
-    std::this_thread::sleep_for(compaction_check_interval);
-  }
-}
-
 void Generations::write_one(const Generation& generation) {
-  std::vector<rocksdb::IngestExternalFileArg> files;
-  const std::string prefix = db_->GetName() + '/' + std::string{file_prefix};
+  SortedFiles files{db_};
   for (std::size_t i = 0; i < table_count; ++i) {
     const auto table = static_cast<Table>(i);
-    const std::string path = prefix + std::to_string(++files_) + ".sst";
-    if (!write_file(generation, table, path)) continue;
-    rocksdb::IngestExternalFileArg& one = files.emplace_back();
-    one.column_family = db_.family(i);
-    one.external_files = {path};
-    one.options.move_files = true;
-    one.options.write_global_seqno = false;
+    std::vector<Generation::Entry> entries;
+    generation.entries(table, {}, {}, entries);
+    const auto& removed = generation.removed_ranges(table);
+    if (entries.empty() && removed.empty()) continue;
+    SortedFiles::Writer file = files.add(table);
+    for (const auto& [begin, end] : removed) file.remove_range(begin, end);
+    for (const auto& [key, row] : entries) {
+      if (row->has_value()) {
+        file.put(key, **row);
+      } else {
+        file.remove(key);
+      }
+    }
+    file.finish();
   }
-  require(db_->IngestExternalFiles(files));
-}
-
-// False if the generation says nothing of the table.
-bool Generations::write_file(const Generation& generation, Table table, const std::string& path) {
-  std::vector<Generation::Entry> entries;
-  generation.entries(table, {}, {}, entries);
-  const auto& removed = generation.removed_ranges(table);
-  if (entries.empty() && removed.empty()) return false;
-  auto* family = db_.family(static_cast<std::size_t>(table));
-  rocksdb::Options options = db_->GetOptions(family);
-  options.compression_per_level.clear();
-  options.compression = rocksdb::kNoCompression;
-  rocksdb::SstFileWriter writer{rocksdb::EnvOptions{options}, options, family,
-                                /*invalidate_page_cache=*/false, rocksdb::Env::IO_LOW};
-  require(writer.Open(path));
-  for (const auto& [begin, end] : removed) require(writer.DeleteRange(slice(begin), slice(end)));
-  for (const auto& [key, row] : entries) {
-    require(row->has_value() ? writer.Put(slice(key), slice(**row)) : writer.Delete(slice(key)));
-  }
-  require(writer.Finish());
-  return true;
+  files.ingest();
 }
 
 }  // namespace contactd::infra

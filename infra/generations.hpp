@@ -91,16 +91,10 @@ class Generations {
   void wait_for_room(std::unique_lock<std::shared_mutex>& lock);
   void write_out(std::stop_token stop);
   void write_one(const Generation& generation);
-  void wait_for_compaction(std::stop_token stop) const;
-  std::string file_for(projections::Table table);
-  bool write_file(const Generation& generation, projections::Table table, const std::string& path);
 
   // Constant after construction.
   const RocksDb& db_;
   const OnFlushed on_flushed_;
-
-  // Touched by the flushing thread.
-  std::uint64_t files_ = 0;
 
   // Guarded by mutex_. What frozen_ points to is never changed.
   mutable std::shared_mutex mutex_;

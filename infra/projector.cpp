@@ -34,7 +34,21 @@ class StoredState final : public StateReader {
   const ReadStore& store_;
 };
 
+// How many contacts a write of many slices may touch: it holds all of them in memory.
+constexpr std::size_t far_contacts_max = 100'000;
+
 }  // namespace
+
+struct Projector::Far {
+  Far(std::uint32_t partition, const Checkpoint& from, ReadStore& store)
+      : state(store),
+        batch(store.begin_large()),
+        fold(partition, from, state, *batch, FoldBatch::Rows::of_the_end) {}
+
+  StoredState state;
+  std::unique_ptr<ReadStore::Batch> batch;
+  FoldBatch fold;
+};
 
 std::shared_ptr<const ContactView> ConfirmedState::contact(
     const domain::OrganizationId& organization, const domain::ContactId& contact) const {
@@ -82,7 +96,14 @@ Projector::Projector(std::uint32_t partition, LogReader& log, ReadStore& store, 
       checkpoint_(store.checkpoint(partition)),
       confirmed_(store) {}
 
+Projector::~Projector() = default;
+
+std::uint64_t Projector::position() const {
+  return far_ ? far_->fold.checkpoint().next_offset : checkpoint_.next_offset;
+}
+
 bool Projector::fold_next(const OnFolded& on_folded) {
+  settle();
   try {
     LogSlice slice = next_slice();
     if (slice.next_offset <= checkpoint_.next_offset) return false;
@@ -101,12 +122,59 @@ bool Projector::fold_next(const OnFolded& on_folded) {
   }
 }
 
+bool Projector::fold_far() {
+  try {
+    return fold_far_or_throw();
+  } catch (...) {
+    ahead_.reset();  // the next attempt begins at the checkpoint
+    slice_by_slice_ = far_ != nullptr;
+    far_.reset();
+    throw;
+  }
+}
+
+bool Projector::fold_far_or_throw() {
+  LogSlice slice = next_slice();
+  if (slice.next_offset <= position()) {
+    const bool folded = far_ != nullptr;
+    settle();
+    slice_by_slice_ = false;
+    return folded;
+  }
+  if (!far_ && (!ahead_ || slice_by_slice_)) {
+    fold(slice, StoredState{store_}, [](const auto&, const auto&) {});
+    confirmed_.forget_all();
+    return true;
+  }
+  if (!far_) far_ = std::make_unique<Far>(partition_, checkpoint_, store_);
+  apply(slice, far_->fold, [](const auto&, const auto&) {});
+  if (ahead_) ahead_->give_back(std::move(slice));
+  if (far_->fold.contacts() >= far_contacts_max) settle();
+  return true;
+}
+
+void Projector::settle() {
+  if (!far_) return;
+  try {
+    far_->fold.finish();
+    far_->batch->commit();
+  } catch (...) {
+    ahead_.reset();
+    slice_by_slice_ = true;
+    far_.reset();
+    throw;
+  }
+  stored(far_->fold.checkpoint());
+  far_.reset();
+  confirmed_.forget_all();
+}
+
 LogSlice Projector::next_slice() {
   if (ahead_) {
     if (auto slice = ahead_->take()) return *std::move(slice);
     ahead_.reset();
   }
-  LogSlice slice = log_.read(partition_, checkpoint_.next_offset, slice_records_max);
+  LogSlice slice = log_.read(partition_, position(), slice_records_max);
   if (slice.entries.size() == slice_records_max) {
     ahead_.emplace(log_, partition_, slice.next_offset);
   }
@@ -138,6 +206,24 @@ void Projector::fold(const LogSlice& slice, const StateReader& state, const OnFo
   FoldBatch fold{partition_, checkpoint_, state, *batch};
   std::vector<std::pair<const domain::RecordedEvent*, FoldBatch::Result>> folded;
   folded.reserve(slice.entries.size());
+  apply(slice, fold, [&](const domain::RecordedEvent& event, FoldBatch::Result result) {
+    folded.emplace_back(&event, std::move(result));
+  });
+  fold.finish();
+  batch->commit();
+  stored(fold.checkpoint());
+  if (&state == &confirmed_) {
+    for (const auto& [event, result] : folded) {
+      if (result.admission == Admission::current) confirmed_.remember(*event, result.contact);
+    }
+  }
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
+  metrics_.fold_seconds.Observe(took.count());
+  for (const auto& [event, result] : folded) on_folded(*event, result);
+}
+
+// Throws BrokenLog, having applied what came before.
+void Projector::apply(const LogSlice& slice, FoldBatch& fold, const OnApplied& on_applied) {
   for (const LogEntry& entry : slice.entries) {
     if (const auto* unreadable = std::get_if<UnreadableRecord>(&entry.record)) {
       throw BrokenLog("the record at offset " + std::to_string(entry.offset) +
@@ -151,21 +237,15 @@ void Projector::fold(const LogSlice& slice, const StateReader& state, const OnFo
       continue;
     }
     const auto& event = std::get<domain::RecordedEvent>(entry.record);
-    folded.emplace_back(&event, fold.apply(entry.offset, event, entry.canonical));
-    count(folded.back().second.admission, entry.offset);
+    FoldBatch::Result result = fold.apply(entry.offset, event, entry.canonical);
+    count(result.admission, entry.offset);
+    on_applied(event, std::move(result));
   }
-  fold.finish();
-  batch->commit();
-  checkpoint_ = fold.checkpoint();
-  if (&state == &confirmed_) {
-    for (const auto& [event, result] : folded) {
-      if (result.admission == Admission::current) confirmed_.remember(*event, result.contact);
-    }
-  }
+}
+
+void Projector::stored(const Checkpoint& checkpoint) {
+  checkpoint_ = checkpoint;
   offset_gauge_.Set(static_cast<double>(checkpoint_.next_offset));
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
-  metrics_.fold_seconds.Observe(took.count());
-  for (const auto& [event, result] : folded) on_folded(*event, result);
 }
 
 void Projector::count(Admission admission, std::uint64_t offset) {

@@ -55,6 +55,8 @@ class Projector {
   using Until = std::function<bool(const projections::Checkpoint&)>;
 
   Projector(std::uint32_t partition, LogReader& log, ReadStore& store, Metrics& metrics);
+  // Drops what was not stored.
+  ~Projector();
 
   // Folds what the log shows now, at most so much of it as is folded in one write. Calls
   // `on_folded` for each event, applied or not, once what it did is stored and visible. Returns
@@ -63,6 +65,15 @@ class Projector {
   // projections::BrokenLog.
   bool fold_next(const OnFolded& on_folded);
 
+  // The same for who is far behind and wants no results: where many slices follow, they become one
+  // write, which costs a contact that changes often little more than one that changes once. What it
+  // folds is visible when it finds nothing new, or after settle(); until then position() is past
+  // the checkpoint. After a failure it begins again at the checkpoint, slice by slice. Throws as
+  // fold_next().
+  bool fold_far();
+  // Stores what fold_far() has folded. Throws StoreUnavailable.
+  void settle();
+
   // Folds what the log has committed, from the checkpoint on, until `done` holds of the checkpoint
   // of what was stored. Returns false if stopped before.
   // Throws as fold_next(), and LogUnavailable if the log shows nothing new for
@@ -70,12 +81,22 @@ class Projector {
   bool fold_until(const Until& done, const OnFolded& on_folded, std::stop_token stop);
 
   const projections::Checkpoint& checkpoint() const { return checkpoint_; }
+  // The offset up to which it has folded, whether that is stored or not.
+  std::uint64_t position() const;
   const projections::StateReader& confirmed() const { return confirmed_; }
 
  private:
+  // Many slices, folded as one write.
+  struct Far;
+
   LogSlice next_slice();
   void fold(const LogSlice& slice, const projections::StateReader& state,
             const OnFolded& on_folded);
+  using OnApplied =
+      std::function<void(const domain::RecordedEvent&, projections::FoldBatch::Result)>;
+  void apply(const LogSlice& slice, projections::FoldBatch& fold, const OnApplied& on_applied);
+  bool fold_far_or_throw();
+  void stored(const projections::Checkpoint& checkpoint);
   void count(projections::Admission admission, std::uint64_t offset);
 
   const std::uint32_t partition_;
@@ -87,6 +108,8 @@ class Projector {
   ConfirmedState confirmed_;
   // There is one while the log is far ahead of what was folded.
   std::optional<ReadAhead> ahead_;
+  std::unique_ptr<Far> far_;
+  bool slice_by_slice_ = false;  // something went wrong in far_
 };
 
 }  // namespace contactd::infra

@@ -62,6 +62,10 @@ class ReadStore : public projections::StateReader {
     virtual void commit() = 0;
   };
   virtual std::unique_ptr<Batch> begin() = 0;
+  // The same for very many events: takes no more memory for more rows, and is durable once commit()
+  // has returned. Costs more than begin() where there are few. Throws StoreUnavailable, as do the
+  // batch's own functions.
+  virtual std::unique_ptr<Batch> begin_large() { return begin(); }
 
   virtual projections::Checkpoint checkpoint(std::uint32_t partition) const = 0;
 

@@ -3,6 +3,8 @@
 #include <rocksdb/db.h>
 #include <rocksdb/options.h>
 
+#include <atomic>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -42,12 +44,15 @@ class RocksDb {
   rocksdb::DB* operator->() const { return db_.get(); }
   rocksdb::ColumnFamilyHandle* family(std::size_t index) const { return handles_[index]; }
   const std::vector<rocksdb::ColumnFamilyHandle*>& families() const { return handles_; }
+  // From 1 on, each once. Threads: any.
+  std::uint64_t next_file_number() const { return ++files_; }
 
  private:
   RocksDb() = default;
 
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;
+  mutable std::atomic<std::uint64_t> files_{0};
 };
 
 inline rocksdb::Slice slice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }

@@ -9,6 +9,7 @@
 
 #include "infra/errors.hpp"
 #include "infra/generations.hpp"
+#include "infra/large_batch.hpp"
 #include "infra/log.hpp"
 #include "infra/merged_rows.hpp"
 #include "infra/read_store.hpp"
@@ -291,6 +292,13 @@ class RocksDbReadStore final : public ReadStore {
   }
 
   std::unique_ptr<Batch> begin() override { return std::make_unique<Changes>(*this); }
+
+  std::unique_ptr<Batch> begin_large() override {
+    flush();  // what generations say goes before what is in files
+    return std::make_unique<LargeBatch>(
+        db_, [this](std::string_view key) { rows_.erase(key); },
+        [this] { api_keys_.forget_all(); });
+  }
 
  private:
   class Changes final : public Batch {

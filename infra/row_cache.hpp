@@ -11,7 +11,7 @@
 #include <string>
 #include <string_view>
 
-#include "infra/key_hash.hpp"
+#include "projections/key_hash.hpp"
 
 namespace contactd::infra {
 
@@ -71,7 +71,8 @@ class RowCache {
   std::size_t bytes_ = 0;
   Entries entries_;  // the most recently used first
   // By views of the entries' keys.
-  absl::flat_hash_map<std::string_view, Entries::iterator, KeyHash, std::equal_to<>> by_key_;
+  absl::flat_hash_map<std::string_view, Entries::iterator, projections::KeyHash, std::equal_to<>>
+      by_key_;
 };
 
 // The same for many threads: each key is in one of a few caches, each with a lock of its own.

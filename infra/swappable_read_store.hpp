@@ -46,6 +46,7 @@ class SwappableReadStore final : public ReadStore {
     return here()->get(table, key);
   }
   std::unique_ptr<Batch> begin() override { return here()->begin(); }
+  std::unique_ptr<Batch> begin_large() override { return here()->begin_large(); }
   projections::Checkpoint checkpoint(std::uint32_t partition) const override {
     return here()->checkpoint(partition);
   }

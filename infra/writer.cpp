@@ -199,6 +199,8 @@ bool Writer::claim_and_catch_up(std::stop_token stop) {
     claim_ = claim;
   }
   wait_until_claim_is_folded(stop);
+  // Who folds without results (fold_next) is done with it before there is anything in flight.
+  const std::lock_guard fold_lock{fold_mutex_};
   const std::lock_guard lock{mutex_};
   if (failure_) std::rethrow_exception(failure_);
   if (stop.stop_requested() || ownership_ != Ownership::ours) return false;
@@ -226,10 +228,10 @@ void Writer::wait_until_claim_is_folded(std::stop_token stop) {
     return folded_.next_offset > claim_.epoch || failure_ || ownership_ != Ownership::ours;
   };
   for (;;) {
-    const std::uint64_t before = folded_.next_offset;
+    const std::uint64_t before = folding_at_;
     if (to_write_.wait_for(lock, stop, limits_.read_back_wait_max, due)) return;
     if (stop.stop_requested()) return;
-    if (folded_.next_offset == before) {
+    if (folding_at_ == before) {
       throw LogUnavailable(
           "the log doesn't show the claim that was committed to it; check the "
           "log's health");

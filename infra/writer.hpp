@@ -211,6 +211,8 @@ class Writer {
 
   // Both.
   bool fold_next();
+  bool fold_and_tell();
+  void keep_what_was_folded();
   void tell_progress();
   void fold_to(std::uint64_t sequence);
   void fold_to_or_throw(std::uint64_t sequence);
@@ -265,7 +267,8 @@ class Writer {
   std::deque<InFlight> in_flight_;  // the oldest first; never begins with a complete one
   std::uint64_t committed_ = 0;     // the last sequence number that append() said is committed
   bool handed_over_ = false;        // the folding thread is to fold up to it
-  projections::Checkpoint folded_;  // what the projector has folded
+  projections::Checkpoint folded_;  // what the projector has folded and stored
+  std::uint64_t folding_at_ = 0;    // what it has folded, stored or not
   std::exception_ptr failure_;      // why the claim must be given up
   bool stopped_ = false;            // nothing may be folded any more
 

@@ -46,6 +46,7 @@ void Writer::follow(std::stop_token stop) {
       return;
     }
   }
+  keep_what_was_folded();
 }
 
 // False if commands aren't served, or if none are in flight: the log may be looked at.
@@ -94,6 +95,22 @@ void Writer::follow_on() {
 
 bool Writer::fold_next() {
   const std::lock_guard fold_lock{fold_mutex_};
+  // Before it has caught up nothing is in flight, and nobody reads.
+  const bool folded = caught_up() ? fold_and_tell() : projector_.fold_far();
+  if (!folded) return false;
+  {
+    const std::lock_guard lock{mutex_};
+    folded_ = projector_.checkpoint();
+    folding_at_ = projector_.position();
+    if (serving_) return true;
+    to_write_.notify_one();  // it may wait for its claim
+  }
+  tell_progress();
+  return true;
+}
+
+// Called with fold_mutex_ held.
+bool Writer::fold_and_tell() {
   std::vector<domain::OrganizationId> followed;  // those that somebody may want to be told of
   const bool folded = projector_.fold_next([&](const auto& event, const auto& result) {
     confirm(event, result);
@@ -103,15 +120,17 @@ bool Writer::fold_next() {
     }
   });
   if (!followed.empty()) feed_hub_->tell(followed);
-  if (!folded) return false;
-  {
-    const std::lock_guard lock{mutex_};
-    folded_ = projector_.checkpoint();
-    if (serving_) return true;
-    to_write_.notify_one();  // it may wait for its claim
+  return folded;
+}
+
+// So that the next start begins there.
+void Writer::keep_what_was_folded() {
+  const std::lock_guard fold_lock{fold_mutex_};
+  try {
+    projector_.settle();
+  } catch (const std::exception& problem) {
+    spdlog::warn("partition {}: {}; the next start folds it again", partition_, problem.what());
   }
-  tell_progress();
-  return true;
 }
 
 // A long log takes long to fold: says how far it is. Called with fold_mutex_ held.
@@ -119,8 +138,8 @@ void Writer::tell_progress() {
   const auto now = Clocked::now();
   if (now - told_ < progress_interval) return;
   told_ = now;
-  std::string detail = "folding: offset " + std::to_string(projector_.checkpoint().next_offset) +
-                       " of " + std::to_string(log_.end_offset(partition_));
+  std::string detail = "folding: offset " + std::to_string(projector_.position()) + " of " +
+                       std::to_string(log_.end_offset(partition_));
   spdlog::info("partition {}: {}", partition_, detail);
   const std::lock_guard lock{mutex_};
   if (status_.state == Status::State::folding) {

@@ -1,6 +1,7 @@
 #include "projections/fold.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "domain/contact/decide.hpp"
 #include "projections/api_key_record.hpp"
@@ -26,6 +27,32 @@ const Contact* contact_of(const std::shared_ptr<const ContactView>& view) {
 
 bool is_active(const Contact& contact) {
   return contact[Field::status].unquoted() == status_active;
+}
+
+FieldView email_of(const Contact* contact) {
+  return contact == nullptr ? FieldView{} : (*contact)[Field::email];
+}
+
+// Of a contact whose row may not have been rendered yet.
+std::string row_of(const ContactView& view) {
+  return view.row.empty() ? render(view.contact, view.offset).row : view.row;
+}
+std::string json_of(const ContactView& view) {
+  return view.row.empty() ? std::string{render(view.contact, view.offset).json()}
+                          : std::string{view.json()};
+}
+
+// What the indexes say of a contact, and no more.
+std::shared_ptr<const ContactView> outline_of(const std::shared_ptr<const ContactView>& view) {
+  if (view == nullptr) return nullptr;
+  ContactView outline;
+  outline.contact.id = view->contact.id;
+  outline.contact.updated_at = view->contact.updated_at;
+  outline.offset = view->offset;
+  for (const Field field : {Field::email, Field::tags}) {
+    outline.contact.values.set(field, view->contact[field]);
+  }
+  return std::make_shared<const ContactView>(std::move(outline));
 }
 
 std::string by_update_value(const Contact& contact) {
@@ -61,8 +88,8 @@ void put_event(WriteSink& sink, std::string_view key, std::uint64_t offset, Hist
 }  // namespace
 
 FoldBatch::FoldBatch(std::uint32_t partition, const Checkpoint& from, const StateReader& confirmed,
-                     WriteSink& sink)
-    : partition_(partition), checkpoint_(from), confirmed_(confirmed), sink_(sink) {}
+                     WriteSink& sink, Rows rows)
+    : partition_(partition), checkpoint_(from), confirmed_(confirmed), sink_(sink), rows_(rows) {}
 
 FoldBatch::Result FoldBatch::apply(std::uint64_t offset, const RecordedEvent& event,
                                    std::string_view canonical) {
@@ -85,15 +112,13 @@ FoldBatch::Result FoldBatch::apply(std::uint64_t offset, const RecordedEvent& ev
 
 FoldBatch::View FoldBatch::on(const Context& context, const ContactCreated& event) {
   const RecordedEvent& recorded = context.event;
-  const std::string key = keys::contact(recorded.organization, event.contact);
-  if (find(key, recorded.organization, event.contact) != nullptr) {
+  auto& touched = find(recorded.organization, event.contact);
+  if (touched.second.now != nullptr) {
     broken(context.offset, "creates a contact that is there already");
   }
-  ContactState state = evolve(ContactState{}, event, recorded.time);
-  auto after = std::make_shared<const ContactView>(
-      render(std::get<Contact>(std::move(state)), context.offset));
-  replace(context, key, nullptr, after);
-  put_event(sink_, key, context.offset, HistoryEntry::Kind::created, recorded, event, 1);
+  const View after = view_of(evolve(ContactState{}, event, recorded.time), context.offset);
+  replace(touched, after);
+  put_event(sink_, touched.first, context.offset, HistoryEntry::Kind::created, recorded, event, 1);
   sink_.put(Table::by_creation,
             keys::by_creation(recorded.organization, after->contact.created_at, context.offset),
             event.contact.str());
@@ -102,35 +127,34 @@ FoldBatch::View FoldBatch::on(const Context& context, const ContactCreated& even
 
 FoldBatch::View FoldBatch::on(const Context& context, const ContactUpdated& event) {
   const RecordedEvent& recorded = context.event;
-  const std::string key = keys::contact(recorded.organization, event.contact);
-  const View before = find(key, recorded.organization, event.contact);
+  auto& touched = find(recorded.organization, event.contact);
+  const View& before = touched.second.now;
   if (before == nullptr) broken(context.offset, "updates a contact that isn't there");
   if (event.version != before->contact.version + 1) {
     broken(context.offset, "gives a contact a version that isn't its next");
   }
-  ContactState state = evolve(ContactState{before->contact}, event, recorded.time);
-  auto after = std::make_shared<const ContactView>(
-      render(std::get<Contact>(std::move(state)), context.offset));
-  replace(context, key, before, after);
-  put_event(sink_, key, context.offset, HistoryEntry::Kind::updated, recorded, event,
+  const View after =
+      view_of(evolve(ContactState{before->contact}, event, recorded.time), context.offset);
+  replace(touched, after);
+  put_event(sink_, touched.first, context.offset, HistoryEntry::Kind::updated, recorded, event,
             event.version);
   if (event.version % snapshot_interval == 0) {
     sink_.put(Table::snapshots, keys::snapshot(recorded.organization, event.contact, event.version),
-              after->row);
+              row_of(*after));
   }
   return after;
 }
 
 FoldBatch::View FoldBatch::on(const Context& context, const ContactDeleted& event) {
   const RecordedEvent& recorded = context.event;
-  const std::string key = keys::contact(recorded.organization, event.contact);
-  const View before = find(key, recorded.organization, event.contact);
+  auto& touched = find(recorded.organization, event.contact);
+  const View& before = touched.second.now;
   if (before == nullptr) broken(context.offset, "deletes a contact that isn't there");
   if (event.version != before->contact.version + 1) {
     broken(context.offset, "gives a contact a version that isn't its next");
   }
-  replace(context, key, before, nullptr);
-  put_event(sink_, key, context.offset, HistoryEntry::Kind::deleted, recorded, event,
+  replace(touched, nullptr);
+  put_event(sink_, touched.first, context.offset, HistoryEntry::Kind::deleted, recorded, event,
             event.version);
   return nullptr;
 }
@@ -166,8 +190,7 @@ void FoldBatch::put_api_key(const ApiKey& key) {
 FoldBatch::View FoldBatch::on(const Context& context, const RequestAnswered& event) {
   const auto* unchanged = std::get_if<ContactId>(&event.answer);
   if (unchanged == nullptr) return nullptr;
-  const OrganizationId& organization = context.event.organization;
-  View contact = find(keys::contact(organization, *unchanged), organization, *unchanged);
+  View contact = find(context.event.organization, *unchanged).second.now;
   if (contact == nullptr) broken(context.offset, "answers with a contact that isn't there");
   return contact;
 }
@@ -196,18 +219,50 @@ FoldBatch::View FoldBatch::on(const Context& context, const WebhookEvent& event)
   return nullptr;
 }
 
-FoldBatch::View FoldBatch::find(const std::string& key, const OrganizationId& organization,
-                                const ContactId& contact) {
-  const auto touched = contacts_.find(key);
-  if (touched != contacts_.end()) return touched->second;
-  return confirmed_.contact(organization, contact);
+FoldBatch::Contacts::value_type& FoldBatch::find(const OrganizationId& organization,
+                                                 const ContactId& contact) {
+  const auto [found, fresh] = contacts_.try_emplace(keys::contact(organization, contact));
+  if (fresh) {
+    Touched& touched = found->second;
+    touched.organization = organization;
+    touched.now = confirmed_.contact(organization, contact);
+    if (rows_ == Rows::of_the_end) touched.before = outline_of(touched.now);
+  }
+  return *found;
 }
 
-void FoldBatch::replace(const Context& context, const std::string& key, const View& before,
-                        const View& after) {
-  const OrganizationId& organization = context.event.organization;
+FoldBatch::View FoldBatch::view_of(ContactState state, std::uint64_t offset) const {
+  auto& contact = std::get<Contact>(state);
+  if (rows_ == Rows::of_the_end) {
+    return std::make_shared<const ContactView>(ContactView{std::move(contact), offset, {}});
+  }
+  return std::make_shared<const ContactView>(render(std::move(contact), offset));
+}
+
+void FoldBatch::replace(Contacts::value_type& touched, const View& after) {
+  const OrganizationId& organization = touched.second.organization;
+  const View before = std::exchange(touched.second.now, after);
+  touched.second.changed = true;
+  replace_count(organization, contact_of(before), contact_of(after));
+  if (rows_ == Rows::of_the_end) return;
+  give_up_email(organization, before, after);
+  write_rows(organization, touched.first, before, after);
+}
+
+void FoldBatch::write_held_back() {
+  for (const auto& [key, touched] : contacts_) {
+    if (touched.changed) give_up_email(touched.organization, touched.before, touched.now);
+  }
+  for (const auto& [key, touched] : contacts_) {
+    if (touched.changed) write_rows(touched.organization, key, touched.before, touched.now);
+  }
+}
+
+void FoldBatch::write_rows(const OrganizationId& organization, const std::string& key,
+                           const View& before, const View& after) {
   const Contact* old = contact_of(before);
   const Contact* now = contact_of(after);
+  if (old == nullptr && now == nullptr) return;  // came and went within the batch
   if (old != nullptr) {
     sink_.remove_once(Table::by_update,
                       keys::by_update(organization, old->updated_at, before->offset));
@@ -215,34 +270,33 @@ void FoldBatch::replace(const Context& context, const std::string& key, const Vi
   if (now == nullptr) {
     sink_.remove(Table::contacts, key);
   } else {
-    sink_.put(Table::contacts, key, after->row);
+    sink_.put(Table::contacts, key, row_of(*after));
     sink_.put(Table::by_update, keys::by_update(organization, now->updated_at, after->offset),
               by_update_value(*now));
   }
-  replace_email(context, old, now);
-  replace_tags(context, old, now);
-  replace_count(context, old, now);
-  contacts_[key] = after;
+  take_email(organization, old, now);
+  replace_tags(organization, old, now);
 }
 
-void FoldBatch::replace_email(const Context& context, const Contact* before, const Contact* after) {
-  const FieldView from = before == nullptr ? FieldView{} : (*before)[Field::email];
-  const FieldView to = after == nullptr ? FieldView{} : (*after)[Field::email];
-  if (from == to) return;
-  const OrganizationId& organization = context.event.organization;
-  if (!from.is_null()) {
-    sink_.remove(Table::emails, keys::email(organization, from.unquoted()));
-  }
-  if (!to.is_null()) {
-    sink_.put(Table::emails, keys::email(organization, to.unquoted()), after->id.str());
-  }
+void FoldBatch::give_up_email(const OrganizationId& organization, const View& before,
+                              const View& after) {
+  const FieldView from = email_of(contact_of(before));
+  if (from.is_null() || from == email_of(contact_of(after))) return;
+  sink_.remove(Table::emails, keys::email(organization, from.unquoted()));
 }
 
-void FoldBatch::replace_tags(const Context& context, const Contact* before, const Contact* after) {
+void FoldBatch::take_email(const OrganizationId& organization, const Contact* before,
+                           const Contact* after) {
+  const FieldView to = email_of(after);
+  if (to.is_null() || to == email_of(before)) return;
+  sink_.put(Table::emails, keys::email(organization, to.unquoted()), after->id.str());
+}
+
+void FoldBatch::replace_tags(const OrganizationId& organization, const Contact* before,
+                             const Contact* after) {
   const bool same =
       before != nullptr && after != nullptr && (*before)[Field::tags] == (*after)[Field::tags];
   if (same) return;
-  const OrganizationId& organization = context.event.organization;
   const ContactId& contact = after == nullptr ? before->id : after->id;
   const std::vector<std::string_view> from = tags_of(before);
   const std::vector<std::string_view> to = tags_of(after);
@@ -257,11 +311,12 @@ void FoldBatch::replace_tags(const Context& context, const Contact* before, cons
   }
 }
 
-void FoldBatch::replace_count(const Context& context, const Contact* before, const Contact* after) {
+void FoldBatch::replace_count(const OrganizationId& organization, const Contact* before,
+                              const Contact* after) {
   const bool same =
       before != nullptr && after != nullptr && is_active(*before) == is_active(*after);
   if (same) return;
-  Counts& counts = counts_of(context.event.organization);
+  Counts& counts = counts_of(organization);
   if (before != nullptr) --(is_active(*before) ? counts.active : counts.inactive);
   if (after != nullptr) ++(is_active(*after) ? counts.active : counts.inactive);
 }
@@ -282,7 +337,7 @@ void FoldBatch::put_idempotency(const Context& context, const View& contact) {
   const auto* answered = std::get_if<RequestAnswered>(&recorded.event);
   if (contact != nullptr) {
     const bool created = std::holds_alternative<ContactCreated>(recorded.event);
-    record.answer = ContactAnswer{created, contact->contact.version, std::string{contact->json()}};
+    record.answer = ContactAnswer{created, contact->contact.version, json_of(*contact)};
   } else if (const auto* deleted = std::get_if<ContactDeleted>(&recorded.event)) {
     record.answer = DeletedAnswer{deleted->contact};
   } else if (answered != nullptr) {
@@ -296,6 +351,7 @@ void FoldBatch::put_idempotency(const Context& context, const View& contact) {
 }
 
 void FoldBatch::finish() {
+  if (rows_ == Rows::of_the_end) write_held_back();
   for (const auto& [key, counts] : counts_) {
     std::string record;
     append_number(record, counts.active);

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <absl/container/flat_hash_map.h>
+
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -13,6 +16,7 @@
 #include "domain/organization/webhook.hpp"
 #include "projections/checkpoint.hpp"
 #include "projections/contact_view.hpp"
+#include "projections/key_hash.hpp"
 #include "projections/key_layout.hpp"
 
 namespace contactd::projections {
@@ -61,8 +65,16 @@ class FoldBatch {
     std::shared_ptr<const ContactView> contact;
   };
 
+  // How the rows of contacts that replace each other are written.
+  enum class Rows : std::uint8_t {
+    of_each_event,  // as it is applied
+    // By finish(), once, as the batch leaves them: for a batch of many events, of which nobody
+    // wants the results. A Result's contact has no row.
+    of_the_end,
+  };
+
   FoldBatch(std::uint32_t partition, const Checkpoint& from, const StateReader& confirmed,
-            WriteSink& sink);
+            WriteSink& sink, Rows rows = Rows::of_each_event);
 
   // Folds the event at `offset`, of which the log has these canonical bytes (event_chain.hpp).
   // Throws BrokenLog, or CorruptRecord from what was folded before; the batch must then be dropped
@@ -81,6 +93,8 @@ class FoldBatch {
   void finish();
 
   const Checkpoint& checkpoint() const { return checkpoint_; }
+  // How many contacts it holds in memory.
+  std::size_t contacts() const { return contacts_.size(); }
 
  private:
   struct Counts {
@@ -93,6 +107,14 @@ class FoldBatch {
     domain::Instant previous_time;  // of the last event applied before this one
   };
   using View = std::shared_ptr<const ContactView>;
+  // A contact that the batch has come upon. Null: it isn't there.
+  struct Touched {
+    domain::OrganizationId organization;
+    View before;  // of_the_end: what the indexes said of it before the batch
+    View now;
+    bool changed = false;
+  };
+  using Contacts = absl::flat_hash_map<std::string, Touched, KeyHash, std::equal_to<>>;  // by key
 
   View on(const Context& context, const domain::ContactCreated& event);
   View on(const Context& context, const domain::ContactUpdated& event);
@@ -105,18 +127,24 @@ class FoldBatch {
   template <class WebhookEvent>
   View on(const Context& context, const WebhookEvent& event);
 
-  // REQUIRES here and below: `key` is the contact's in table `contacts`.
-  View find(const std::string& key, const domain::OrganizationId& organization,
-            const domain::ContactId& contact);
-  // Brings every table from `before` to `after`; either may be null.
-  void replace(const Context& context, const std::string& key, const View& before,
-               const View& after);
-  void replace_email(const Context& context, const domain::Contact* before,
-                     const domain::Contact* after);
-  void replace_tags(const Context& context, const domain::Contact* before,
+  // The contact, looked up if the batch hasn't come upon it yet.
+  Contacts::value_type& find(const domain::OrganizationId& organization,
+                             const domain::ContactId& contact);
+  View view_of(domain::ContactState state, std::uint64_t offset) const;
+  void replace(Contacts::value_type& touched, const View& after);
+  // Bring the tables from `before` to `after`; either may be null. The emails that are given up
+  // come before those that are taken: one may go from a contact to another.
+  void give_up_email(const domain::OrganizationId& organization, const View& before,
+                     const View& after);
+  void write_rows(const domain::OrganizationId& organization, const std::string& key,
+                  const View& before, const View& after);
+  void take_email(const domain::OrganizationId& organization, const domain::Contact* before,
+                  const domain::Contact* after);
+  void replace_tags(const domain::OrganizationId& organization, const domain::Contact* before,
                     const domain::Contact* after);
-  void replace_count(const Context& context, const domain::Contact* before,
+  void replace_count(const domain::OrganizationId& organization, const domain::Contact* before,
                      const domain::Contact* after);
+  void write_held_back();
   void put_idempotency(const Context& context, const View& contact);
   Counts& counts_of(const domain::OrganizationId& organization);
   // The key, as it is by now; it is `problem` where there is none.
@@ -127,8 +155,9 @@ class FoldBatch {
   Checkpoint checkpoint_;
   const StateReader& confirmed_;
   WriteSink& sink_;
-  std::unordered_map<std::string, View> contacts_;  // touched in this batch; null: deleted
-  std::unordered_map<std::string, Counts> counts_;  // by key
+  const Rows rows_;
+  Contacts contacts_;
+  std::unordered_map<std::string, Counts> counts_;              // by key
   std::unordered_map<domain::KeyId, domain::ApiKey> api_keys_;  // touched in this batch
   // The same of webhooks, by key; nothing: deleted.
   std::unordered_map<std::string, std::optional<domain::Webhook>> webhooks_;

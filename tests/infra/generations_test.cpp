@@ -160,8 +160,8 @@ TEST_F(GenerationsTest, AreWrittenOutWhenTheStoreIsClosed) {
 TEST_F(GenerationsTest, AnAttemptThatFailsLeavesNoFiles) {
   const std::filesystem::path folder = directory_.path() / "projections";
   reopen();  // what is written next is numbered from 1
-  // In the way of the third table's file, after those before it were written.
-  std::filesystem::create_directory(folder / "folded-3.sst");
+  // In the way of the second table's file, after the one before it was written.
+  std::filesystem::create_directory(folder / "folded-2.sst");
   const auto files = [&] {
     return std::ranges::count_if(
         std::filesystem::directory_iterator{folder}, [](const auto& entry) {

@@ -83,6 +83,69 @@ TEST_F(ProjectorTest, StopsBeforeAnEventThatBreaksTheLogFarAhead) {
   }
 }
 
+// Changes that meet: of few contacts, an email that goes from one to the other, some deleted.
+std::vector<domain::RecordedEvent> changes_that_meet(std::size_t count) {
+  Random random{test_seed()};
+  RandomLog source{random};
+  while (source.log().size() < count) source.run(500);
+  return source.log();
+}
+
+TEST_F(ProjectorTest, FoldsFarAheadToWhatSliceBySliceGives) {
+  SCOPED_TRACE(seed_note(test_seed()));
+  write_to(*log_, changes_that_meet(7'000));
+  Projector far = projector();
+  bool held_back = false;
+  while (far.fold_far()) {
+    EXPECT_EQ(far.checkpoint(), store_->checkpoint(0));
+    held_back = held_back || far.position() > far.checkpoint().next_offset;
+  }
+  EXPECT_TRUE(held_back);
+  EXPECT_EQ(far.position(), log_->end_offset(0));
+  EXPECT_EQ(far.checkpoint(), store_->checkpoint(0));
+  EXPECT_EQ(far.position(), far.checkpoint().next_offset);
+  EXPECT_EQ(lines_of(*store_), folded_anew());
+}
+
+TEST_F(ProjectorTest, KeepsWhatItFoldedFarAheadOnceItIsSettled) {
+  SCOPED_TRACE(seed_note(test_seed()));
+  write_to(*log_, changes_that_meet(7'000));
+  {
+    Projector dropped = projector();
+    dropped.fold_far();
+    dropped.fold_far();
+    EXPECT_GT(dropped.position(), dropped.checkpoint().next_offset);
+  }
+  EXPECT_EQ(store_->checkpoint(0), Checkpoint{});
+  Projector stopped = projector();
+  stopped.fold_far();
+  stopped.fold_far();
+  stopped.settle();
+  EXPECT_EQ(store_->checkpoint(0).next_offset, stopped.position());
+  Projector next = projector();
+  EXPECT_EQ(next.position(), stopped.position());
+  while (next.fold_far()) continue;
+  EXPECT_EQ(lines_of(*store_), folded_anew());
+}
+
+TEST_F(ProjectorTest, FoldsSliceBySliceUpToWhatStoppedItFarAhead) {
+  LogBuilder builder;
+  for (int i = 0; i < 3'000; ++i) {
+    builder.then(created(contact_id("c" + std::to_string(i) + "x")));
+  }
+  builder.then(domain::ContactDeleted{contact_id("bob"), 2});
+  write_to(*log_, builder.log);
+  Projector broken = projector();
+  const auto fold_all = [&] {
+    while (broken.fold_far()) continue;
+  };
+  EXPECT_THROW(fold_all(), projections::BrokenLog);
+  EXPECT_EQ(broken.position(), 0U);
+  EXPECT_THROW(fold_all(), projections::BrokenLog);
+  EXPECT_GT(store_->checkpoint(0).next_offset, 1'024U);
+  EXPECT_EQ(broken.checkpoint(), store_->checkpoint(0));
+}
+
 TEST_F(ProjectorTest, TellsOfAnEventOnlyOnceItIsVisible) {
   LogBuilder builder;
   builder.then(created(contact_id("ann")));

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <fstream>
 #include <future>
@@ -10,6 +11,7 @@
 #include "infra/errors.hpp"
 #include "projections/binary.hpp"
 #include "tests/infra/stored.hpp"
+#include "tests/support/eventually.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace contactd::infra {
@@ -72,6 +74,67 @@ TEST_F(ReadStoreTest, RemovesKeysAndRanges) {
 }
 
 // The database after a random log is the plain maps after it, key by key.
+TEST_F(ReadStoreTest, ShowsALargeBatchWholeOrNotAtAll) {
+  const auto earlier = store_->begin();
+  earlier->put(Table::tags, "a", "old");
+  earlier->put(Table::tags, "b", "old");
+  earlier->commit();
+  {
+    const auto dropped = store_->begin_large();
+    dropped->remove(Table::tags, "a");
+  }
+  const auto batch = store_->begin_large();
+  batch->put(Table::tags, "a", "1");
+  batch->remove(Table::tags, "b");
+  batch->put(Table::emails, "c", "2");
+  EXPECT_THAT(lines_of(*store_), ElementsAre("tags: a = old", "tags: b = old"));
+  batch->commit();
+  EXPECT_THAT(lines_of(*store_), ElementsAre("emails: c = 2", "tags: a = 1"));
+  reopen();
+  EXPECT_THAT(lines_of(*store_), ElementsAre("emails: c = 2", "tags: a = 1"));
+}
+
+// More than it holds in memory: what comes later is in a file of its own, and goes before.
+TEST_F(ReadStoreTest, TakesTheLastOfALargeBatchsRows) {
+  const std::string row(1U << 20U, 'x');
+  constexpr int rows = 80;
+  const auto key = [](int i) { return "k" + std::to_string(1'000 + i); };
+  const auto batch = store_->begin_large();
+  batch->put(Table::tags, "twice", "first");
+  batch->put(Table::tags, "gone", "first");
+  batch->put(Table::idempotency, "b", "early");
+  for (int i = 0; i < rows; ++i) batch->put(Table::history, key(i), row);
+  batch->put(Table::idempotency, "c", "early");
+  batch->remove_range(Table::idempotency, "a", "d");
+  batch->put(Table::idempotency, "c", "late");
+  batch->put(Table::tags, "twice", "second");
+  batch->put(Table::tags, "twice", "third");
+  batch->remove(Table::tags, "gone");
+  batch->commit();
+  EXPECT_EQ(store_->get(Table::tags, "twice"), "third");
+  EXPECT_EQ(store_->get(Table::tags, "gone"), std::nullopt);
+  EXPECT_EQ(store_->get(Table::idempotency, "b"), std::nullopt);
+  EXPECT_EQ(store_->get(Table::idempotency, "c"), "late");
+  for (int i = 0; i < rows; ++i) EXPECT_EQ(store_->get(Table::history, key(i)), row);
+}
+
+TEST_F(ReadStoreTest, LeavesNoFilesOfALargeBatchThatWasDropped) {
+  const auto files = [&] {
+    return std::ranges::count_if(
+        std::filesystem::directory_iterator{path()},
+        [](const auto& entry) { return entry.path().filename().string().starts_with("folded-"); });
+  };
+  {
+    const auto dropped = store_->begin_large();
+    for (int i = 0; i < 40; ++i) {
+      dropped->put(Table::history, std::to_string(i), std::string(1U << 20U, 'x'));
+    }
+    EXPECT_TRUE(eventually([&] { return files() > 0; }, std::chrono::seconds{10}));
+  }
+  EXPECT_EQ(files(), 0);
+  EXPECT_THAT(lines_of(*store_), IsEmpty());
+}
+
 TEST_F(ReadStoreTest, HoldsWhatTheFoldWrites) {
   const std::uint64_t seed = test_seed();
   SCOPED_TRACE(seed_note(seed));

@@ -29,10 +29,9 @@ MUTATIONS = [
              "return confirmed == decider->events().size();",
              "return confirmed + 1 >= decider->events().size();"),
     Mutation("index-outside-the-batch", "tables get to the disk one by one",
-             "infra/generations.cpp",
-             "const auto status = db_->IngestExternalFiles(files);",
-             "rocksdb::Status status;\n  for (const auto& file : files) {\n"
-             "    if (status.ok()) status = db_->IngestExternalFiles({file});\n  }"),
+             "infra/sorted_files.cpp",
+             "require(db_->IngestExternalFiles(files));",
+             "for (const auto& file : files) require(db_->IngestExternalFiles({file}));"),
     Mutation("checkpoint-outside-the-batch", "the checkpoint isn't stored with what was folded",
              "projections/fold.cpp",
              "sink_.put(Table::meta, keys::checkpoint(partition_), encode(checkpoint_));", ""),

@@ -42,6 +42,28 @@ TEST(FoldProperty, IsTheSameHoweverTheLogIsCut) {
   }
 }
 
+// A batch of many events writes a contact's rows once, and leaves what event by event would have.
+TEST(FoldProperty, IsTheSameWhereRowsAreWrittenAtTheEnd) {
+  const std::uint64_t seed = test_seed();
+  SCOPED_TRACE(seed_note(seed));
+  Random random{seed};
+  for (int i = 0; i < logs; ++i) {
+    RandomLog source{random};
+    source.run(commands_each);
+    const auto& log = source.log();
+    Tables one_by_one;
+    for (std::size_t n = 0; n < log.size(); ++n) fold_some(one_by_one, log, 1);
+    Tables at_the_end;
+    for (std::size_t left = log.size(); left > 0;) {
+      const std::size_t count = std::min(left, 1 + random.below(log.size() / 2));
+      fold_some(at_the_end, log, count, 0, FoldBatch::Rows::of_the_end);
+      left -= count;
+    }
+    expect_equal(at_the_end, one_by_one);
+    ASSERT_FALSE(testing::Test::HasFailure());
+  }
+}
+
 // What the read models say is what evolve() says, and the indexes say what the contacts do.
 TEST(FoldProperty, AgreesWithEvolveAndItsOwnIndexes) {
   const std::uint64_t seed = test_seed();

@@ -120,11 +120,12 @@ class Tables final : public projections::StateReader {
 // Folds `count` events of `log` (offset = index), from the checkpoint on, as one batch.
 inline std::vector<projections::FoldBatch::Result> fold_some(
     Tables& tables, const std::vector<domain::RecordedEvent>& log, std::size_t count,
-    std::uint32_t partition = 0) {
+    std::uint32_t partition = 0,
+    projections::FoldBatch::Rows rows = projections::FoldBatch::Rows::of_each_event) {
   std::vector<projections::FoldBatch::Result> results;
   const projections::Checkpoint from = tables.checkpoint(partition);
   Tables::Batch batch{tables};
-  projections::FoldBatch fold{partition, from, tables, batch};
+  projections::FoldBatch fold{partition, from, tables, batch, rows};
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint64_t offset = from.next_offset + i;
     results.push_back(fold.apply(offset, log.at(offset)));

@@ -36,7 +36,8 @@ BEAST_ALLOWED = {
     "infra/webhook_client.cpp": "the client that delivers to webhooks",
     "tests/support/http_client.cpp": "the tests' client",
 }
-# What domain and projections may use beside std and Boost.JSON.
+# What domain and projections may use beside std.
+PURE_LIBRARIES = ("boost/json", "absl/container/", "absl/hash/", "absl/strings/string_view.h")
 HASHING_ALLOWED = {
     "domain/sha256.cpp": "the chain of events is made and checked there; hashing is pure",
 }
@@ -133,11 +134,12 @@ def rule_include_arrows(file):
 
 
 def rule_pure_layers(file):
-    """Domain and projections: std without I/O, threads or chance, and Boost.JSON; no clock."""
+    """Domain and projections: std without I/O, threads or chance, Boost.JSON, Abseil's maps; no
+    clock."""
     if file.layer not in ("domain", "projections") or not file.path.endswith(CPP):
         return
     for number, own, name in includes(file):
-        if own or name.startswith("boost/json"):
+        if own or name.startswith(PURE_LIBRARIES):
             continue
         if name == "openssl/evp.h" and file.path in HASHING_ALLOWED:
             continue

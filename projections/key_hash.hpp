@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <string_view>
 
-namespace contactd::infra {
+namespace contactd::projections {
 
 // Of keys in Abseil's maps, which are looked up by views of them. Abseil has a view of its own.
 struct KeyHash {
@@ -16,4 +16,4 @@ struct KeyHash {
   }
 };
 
-}  // namespace contactd::infra
+}  // namespace contactd::projections
