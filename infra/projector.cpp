@@ -35,7 +35,7 @@ class StoredState final : public StateReader {
 };
 
 // How many contacts a write of many slices may touch: it holds all of them in memory.
-constexpr std::size_t far_contacts_max = 100'000;
+constexpr std::size_t far_contacts_max = 131'072;
 
 }  // namespace
 
@@ -105,7 +105,7 @@ std::uint64_t Projector::position() const {
 bool Projector::fold_next(const OnFolded& on_folded) {
   settle();
   try {
-    LogSlice slice = next_slice();
+    LogSlice slice = next_slice(Behind::perhaps);
     if (slice.next_offset <= checkpoint_.next_offset) return false;
     if (ahead_) {
       // So many contacts change that to remember each would cost more than it spares.
@@ -134,7 +134,7 @@ bool Projector::fold_far() {
 }
 
 bool Projector::fold_far_or_throw() {
-  LogSlice slice = next_slice();
+  LogSlice slice = next_slice(Behind::far);
   if (slice.next_offset <= position()) {
     const bool folded = far_ != nullptr;
     settle();
@@ -169,13 +169,16 @@ void Projector::settle() {
   confirmed_.forget_all();
 }
 
-LogSlice Projector::next_slice() {
+LogSlice Projector::next_slice(Behind behind) {
   if (ahead_) {
     if (auto slice = ahead_->take()) return *std::move(slice);
     ahead_.reset();
   }
   LogSlice slice = log_.read(partition_, position(), slice_records_max);
-  if (slice.entries.size() == slice_records_max) {
+  const bool many = slice.entries.size() == slice_records_max ||
+                    (behind == Behind::far && slice.next_offset > position() &&
+                     slice.next_offset + slice_records_max <= log_.end_offset(partition_));
+  if (many) {
     ahead_.emplace(log_, partition_, slice.next_offset);
   }
   return slice;

@@ -89,7 +89,8 @@ class Projector {
   // Many slices, folded as one write.
   struct Far;
 
-  LogSlice next_slice();
+  enum class Behind : std::uint8_t { perhaps, far };
+  LogSlice next_slice(Behind behind);
   void fold(const LogSlice& slice, const projections::StateReader& state,
             const OnFolded& on_folded);
   using OnApplied =

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <chrono>
 #include <utility>
 
 namespace contactd::infra {
@@ -11,6 +12,7 @@ namespace {
 // decoded is still in the processor's cache when it is folded.
 constexpr std::size_t slice_records_max = 1024;
 constexpr std::size_t slices_max = 4;
+constexpr std::chrono::milliseconds on_its_way_max{500};
 
 }  // namespace
 
@@ -35,7 +37,12 @@ ReadAhead::~ReadAhead() = default;
 void ReadAhead::read(std::stop_token stop, std::uint64_t from) {
   for (;;) {
     LogSlice slice = log_.read(partition_, from, slice_records_max);
-    if (slice.next_offset <= from) return;
+    if (slice.next_offset <= from) {
+      // A log behind a network has more than it shows while that is on its way.
+      if (from >= log_.end_offset(partition_) || stop.stop_requested()) return;
+      if (!log_.wait(partition_, from, on_its_way_max)) return;
+      continue;
+    }
     from = slice.next_offset;
     if (!push(stop, std::move(slice))) return;
   }

@@ -16,13 +16,13 @@ namespace contactd::infra {
 
 // Reads a partition of a long log ahead of the one who folds it, on a thread of its own, so that
 // records are read and decoded while those before them are folded. It ends by itself where the log
-// shows nothing more; who follows the log from there reads it himself.
+// ends, or shows nothing more for a while; who follows the log from there reads it himself.
 // Threads: one takes. While this lives, nobody else reads the partition or waits for it.
 class ReadAhead {
  public:
   // Begins at offset `from`. REQUIRES: `log` outlives this.
   ReadAhead(LogReader& log, std::uint32_t partition, std::uint64_t from);
-  // Blocks no longer than the log's read().
+  // Blocks no longer than the log's read(), or half a second.
   ~ReadAhead();
   ReadAhead(const ReadAhead&) = delete;
   ReadAhead& operator=(const ReadAhead&) = delete;
