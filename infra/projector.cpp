@@ -126,11 +126,17 @@ bool Projector::fold_far() {
   try {
     return fold_far_or_throw();
   } catch (...) {
-    ahead_.reset();  // the next attempt begins at the checkpoint
-    slice_by_slice_ = far_ != nullptr;
-    far_.reset();
+    drop_far();
     throw;
   }
+}
+
+// The next attempt begins at the checkpoint, and if many slices were in the write that failed,
+// slice by slice.
+void Projector::drop_far() {
+  ahead_.reset();
+  slice_by_slice_ = slice_by_slice_ || far_ != nullptr;
+  far_.reset();
 }
 
 bool Projector::fold_far_or_throw() {
@@ -159,9 +165,7 @@ void Projector::settle() {
     far_->fold.finish();
     far_->batch->commit();
   } catch (...) {
-    ahead_.reset();
-    slice_by_slice_ = true;
-    far_.reset();
+    drop_far();
     throw;
   }
   stored(far_->fold.checkpoint());
@@ -178,9 +182,7 @@ LogSlice Projector::next_slice(Behind behind) {
   const bool many = slice.entries.size() == slice_records_max ||
                     (behind == Behind::far && slice.next_offset > position() &&
                      slice.next_offset + slice_records_max <= log_.end_offset(partition_));
-  if (many) {
-    ahead_.emplace(log_, partition_, slice.next_offset);
-  }
+  if (many) ahead_.emplace(log_, partition_, slice.next_offset);
   return slice;
 }
 

@@ -67,9 +67,9 @@ class Projector {
 
   // The same for who is far behind and wants no results: where many slices follow, they become one
   // write, which costs a contact that changes often little more than one that changes once. What it
-  // folds is visible when it finds nothing new, or after settle(); until then position() is past
-  // the checkpoint. After a failure it begins again at the checkpoint, slice by slice. Throws as
-  // fold_next().
+  // folds is visible when it finds nothing new, or after settle(), or once it holds many contacts;
+  // until then position() is past the checkpoint. After a failure it begins again at the
+  // checkpoint, slice by slice. Throws as fold_next().
   bool fold_far();
   // Stores what fold_far() has folded. Throws StoreUnavailable.
   void settle();
@@ -97,6 +97,7 @@ class Projector {
       std::function<void(const domain::RecordedEvent&, projections::FoldBatch::Result)>;
   void apply(const LogSlice& slice, projections::FoldBatch& fold, const OnApplied& on_applied);
   bool fold_far_or_throw();
+  void drop_far();
   void stored(const projections::Checkpoint& checkpoint);
   void count(projections::Admission admission, std::uint64_t offset);
 
@@ -110,7 +111,7 @@ class Projector {
   // There is one while the log is far ahead of what was folded.
   std::optional<ReadAhead> ahead_;
   std::unique_ptr<Far> far_;
-  bool slice_by_slice_ = false;  // something went wrong in far_
+  bool slice_by_slice_ = false;  // a write of many failed; until all is folded
 };
 
 }  // namespace contactd::infra

@@ -45,9 +45,6 @@ SortedFiles::~SortedFiles() {
   }
 }
 
-SortedFiles::SortedFiles(SortedFiles&& other) noexcept
-    : db_(other.db_), paths_(std::exchange(other.paths_, {})) {}
-
 SortedFiles::Writer::Writer(const RocksDb& db, Table table, const std::string& path)
     : writer_(std::make_unique<rocksdb::SstFileWriter>(
           rocksdb::EnvOptions{file_options(db, table)}, file_options(db, table),

@@ -25,7 +25,6 @@ class SortedFiles {
   // REQUIRES: `db` outlives this; its family of index n is the table n.
   explicit SortedFiles(const RocksDb& db) : db_(db) {}
   ~SortedFiles();
-  SortedFiles(SortedFiles&&) noexcept;
   SortedFiles(const SortedFiles&) = delete;
   SortedFiles& operator=(const SortedFiles&) = delete;
 

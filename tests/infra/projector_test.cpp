@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <filesystem>
 #include <memory>
 
 #include "infra/errors.hpp"
@@ -14,6 +15,14 @@ namespace {
 using namespace contactd::infra;
 using projections::Admission;
 using projections::Checkpoint;
+
+LogBuilder many_created(int count) {
+  LogBuilder builder;
+  for (int i = 0; i < count; ++i) {
+    builder.then(created(contact_id("c" + std::to_string(i) + "x")));
+  }
+  return builder;
+}
 
 // A projector over a log that others write.
 class ProjectorTest : public WriterTest {
@@ -28,11 +37,7 @@ class ProjectorTest : public WriterTest {
 };
 
 TEST_F(ProjectorTest, CatchesUpOverManySlices) {
-  LogBuilder builder;
-  for (int i = 0; i < 2'500; ++i) {
-    builder.then(created(contact_id("c" + std::to_string(i) + "x")));
-  }
-  write_to(*log_, builder.log);
+  write_to(*log_, many_created(2'500).log);
   Projector catching_up = projector();
   std::size_t told = 0;
   const auto count = [&](const auto&, const projections::FoldBatch::Result& result) {
@@ -47,11 +52,7 @@ TEST_F(ProjectorTest, CatchesUpOverManySlices) {
 
 // Far behind, it reads ahead; what goes wrong there is told where it was reached, and not before.
 TEST_F(ProjectorTest, GoesOnWhereReadingAheadFailed) {
-  LogBuilder builder;
-  for (int i = 0; i < 6'000; ++i) {
-    builder.then(created(contact_id("c" + std::to_string(i) + "x")));
-  }
-  write_to(*log_, builder.log);
+  write_to(*log_, many_created(6'000).log);
   Projector catching_up = projector();
   for (std::size_t good = 0; good < 3; ++good) {
     const auto reads = std::make_shared<std::atomic<std::size_t>>(0);
@@ -69,10 +70,7 @@ TEST_F(ProjectorTest, GoesOnWhereReadingAheadFailed) {
 }
 
 TEST_F(ProjectorTest, StopsBeforeAnEventThatBreaksTheLogFarAhead) {
-  LogBuilder builder;
-  for (int i = 0; i < 3'000; ++i) {
-    builder.then(created(contact_id("c" + std::to_string(i) + "x")));
-  }
+  LogBuilder builder = many_created(3'000);
   builder.then(domain::ContactDeleted{contact_id("bob"), 2});
   write_to(*log_, builder.log);
   Projector broken = projector();
@@ -129,10 +127,7 @@ TEST_F(ProjectorTest, KeepsWhatItFoldedFarAheadOnceItIsSettled) {
 }
 
 TEST_F(ProjectorTest, FoldsSliceBySliceUpToWhatStoppedItFarAhead) {
-  LogBuilder builder;
-  for (int i = 0; i < 3'000; ++i) {
-    builder.then(created(contact_id("c" + std::to_string(i) + "x")));
-  }
+  LogBuilder builder = many_created(3'000);
   builder.then(domain::ContactDeleted{contact_id("bob"), 2});
   write_to(*log_, builder.log);
   Projector broken = projector();
@@ -144,6 +139,28 @@ TEST_F(ProjectorTest, FoldsSliceBySliceUpToWhatStoppedItFarAhead) {
   EXPECT_THROW(fold_all(), projections::BrokenLog);
   EXPECT_GT(store_->checkpoint(0).next_offset, 1'024U);
   EXPECT_EQ(broken.checkpoint(), store_->checkpoint(0));
+}
+
+TEST_F(ProjectorTest, GoesOnSliceBySliceWhereALargeWriteFailed) {
+  SCOPED_TRACE(seed_note(test_seed()));
+  write_to(*log_, changes_that_meet(7'000));
+  Projector far = projector();
+  far.fold_far();
+  // In the way of the next files, whatever their numbers.
+  constexpr int files = 20;
+  const auto in_the_way = [&](int number) {
+    return store_path() / ("folded-" + std::to_string(number) + ".sst");
+  };
+  for (int i = 1; i <= files; ++i) std::filesystem::create_directory(in_the_way(i));
+  const auto fold_all = [&] {
+    while (far.fold_far()) continue;
+  };
+  EXPECT_THROW(fold_all(), StoreUnavailable);
+  EXPECT_EQ(store_->checkpoint(0), Checkpoint{});
+  EXPECT_EQ(far.position(), 0U);
+  for (int i = 1; i <= files; ++i) std::filesystem::remove(in_the_way(i));
+  while (far.fold_far()) EXPECT_EQ(far.position(), far.checkpoint().next_offset);
+  EXPECT_EQ(lines_of(*store_), folded_anew());
 }
 
 TEST_F(ProjectorTest, TellsOfAnEventOnlyOnceItIsVisible) {

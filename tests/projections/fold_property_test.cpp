@@ -18,50 +18,49 @@ void expect_equal(const Tables& tables, const Tables& expected) {
   EXPECT_EQ(tables.lines(), expected.lines());
 }
 
-TEST(FoldProperty, IsTheSameHoweverTheLogIsCut) {
+// Calls `check` with random logs, and with what comes of each event by event.
+template <class Check>
+void with_random_logs(const Check& check) {
   const std::uint64_t seed = test_seed();
   SCOPED_TRACE(seed_note(seed));
   Random random{seed};
   for (int i = 0; i < logs; ++i) {
     RandomLog source{random};
     source.run(commands_each);
-    const auto& log = source.log();
     Tables one_by_one;
-    for (std::size_t n = 0; n < log.size(); ++n) fold_some(one_by_one, log, 1);
-    Tables all_at_once;
-    fold_some(all_at_once, log, log.size());
-    expect_equal(all_at_once, one_by_one);
-    Tables random_cuts;
-    for (std::size_t left = log.size(); left > 0;) {
-      const std::size_t count = std::min(left, 1 + random.below(40));
-      fold_some(random_cuts, log, count);
-      left -= count;
-    }
-    expect_equal(random_cuts, one_by_one);
+    for (std::size_t n = 0; n < source.log().size(); ++n) fold_some(one_by_one, source.log(), 1);
+    check(source.log(), one_by_one, random);
     ASSERT_FALSE(testing::Test::HasFailure());
   }
 }
 
+// Folds the log in batches of random sizes.
+Tables folded_in_cuts(const std::vector<domain::RecordedEvent>& log, Random& random,
+                      std::size_t count_max, FoldBatch::Rows rows) {
+  Tables tables;
+  for (std::size_t left = log.size(); left > 0;) {
+    const std::size_t count = std::min(left, 1 + random.below(count_max));
+    fold_some(tables, log, count, 0, rows);
+    left -= count;
+  }
+  return tables;
+}
+
+TEST(FoldProperty, IsTheSameHoweverTheLogIsCut) {
+  with_random_logs([](const auto& log, const Tables& one_by_one, Random& random) {
+    Tables all_at_once;
+    fold_some(all_at_once, log, log.size());
+    expect_equal(all_at_once, one_by_one);
+    expect_equal(folded_in_cuts(log, random, 40, FoldBatch::Rows::of_each_event), one_by_one);
+  });
+}
+
 // A batch of many events writes a contact's rows once, and leaves what event by event would have.
 TEST(FoldProperty, IsTheSameWhereRowsAreWrittenAtTheEnd) {
-  const std::uint64_t seed = test_seed();
-  SCOPED_TRACE(seed_note(seed));
-  Random random{seed};
-  for (int i = 0; i < logs; ++i) {
-    RandomLog source{random};
-    source.run(commands_each);
-    const auto& log = source.log();
-    Tables one_by_one;
-    for (std::size_t n = 0; n < log.size(); ++n) fold_some(one_by_one, log, 1);
-    Tables at_the_end;
-    for (std::size_t left = log.size(); left > 0;) {
-      const std::size_t count = std::min(left, 1 + random.below(log.size() / 2));
-      fold_some(at_the_end, log, count, 0, FoldBatch::Rows::of_the_end);
-      left -= count;
-    }
-    expect_equal(at_the_end, one_by_one);
-    ASSERT_FALSE(testing::Test::HasFailure());
-  }
+  with_random_logs([](const auto& log, const Tables& one_by_one, Random& random) {
+    expect_equal(folded_in_cuts(log, random, log.size() / 2, FoldBatch::Rows::of_the_end),
+                 one_by_one);
+  });
 }
 
 // What the read models say is what evolve() says, and the indexes say what the contacts do.
