@@ -1,6 +1,7 @@
 #include "infra/fold_log.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 
 #include "infra/errors.hpp"
@@ -21,13 +22,14 @@ class LogBefore final : public LogReader {
   std::uint32_t partition_count() const override { return log_.partition_count(); }
   LogSlice read(std::uint32_t partition, std::uint64_t from, std::size_t count_max) override {
     LogSlice slice = log_.read(partition, from, count_max);
+    const std::uint64_t end = end_;
     const auto past = std::find_if(slice.entries.begin(), slice.entries.end(),
-                                   [this](const LogEntry& entry) { return entry.offset >= end_; });
+                                   [end](const LogEntry& entry) { return entry.offset >= end; });
     if (past == slice.entries.end()) return slice;
     slice.entries.erase(past, slice.entries.end());
     // Nothing that can be read lies between the last record that is left and `end`.
-    end_ = slice.entries.empty() ? from : slice.entries.back().offset + 1;
-    slice.next_offset = end_;
+    slice.next_offset = slice.entries.empty() ? from : slice.entries.back().offset + 1;
+    end_ = slice.next_offset;
     return slice;
   }
   bool wait(std::uint32_t partition, std::uint64_t from,
@@ -35,12 +37,12 @@ class LogBefore final : public LogReader {
     return log_.wait(partition, from, patience);
   }
   std::uint64_t end_offset(std::uint32_t partition) override {
-    return std::min(end_, log_.end_offset(partition));
+    return std::min(end_.load(), log_.end_offset(partition));
   }
 
  private:
   LogReader& log_;
-  std::uint64_t end_;
+  std::atomic<std::uint64_t> end_;  // who reads ahead may find it while another asks
 };
 
 }  // namespace
