@@ -6,6 +6,7 @@
 #include "tests/support/api_fixture.hpp"
 #include "tests/support/event_stream.hpp"
 #include "tests/support/eventually.hpp"
+#include "tests/support/suites.hpp"
 
 // GET /events as Server-Sent Events.
 namespace contactd::test {
@@ -72,6 +73,35 @@ TEST_F(EventsStream, TellsWhatWasAndWhatComesAsPagesDo) {
     EXPECT_EQ(text(events[i].id), expected.at("cursor"));
     EXPECT_EQ(text(events[i].type), expected.at("type"));
   }
+}
+
+// By the stream, and by a page for each event.
+TEST_F(EventsStream, NaughtyStringsAreToldToTheByte) {
+  const auto suite = find_suite("naughty_strings/strings.json");
+  if (suite.empty()) GTEST_SKIP() << "the suite isn't there";
+  EventStream stream{shared_server().port(), user.key()};
+  const Contact ann = user.given_contact();
+  std::string cursor = next(stream).id;
+  json::value before;
+  std::size_t told = 0;
+  const json::value strings = json::parse(read_whole_file(suite));
+  for (const json::value& string : strings.as_array()) {
+    const json::object body{{"company", string}, {"tags", json::array{string}}};
+    const Answer patched = user.patch(ann.id, json::serialize(body));
+    if (patched.status() != 200 || string == before) continue;
+    ++told;
+    const StreamEvent event = next(stream);
+    const json::value data = json::parse(event.data);
+    const json::value& changes = data.at("data").at("changes");
+    EXPECT_EQ(changes.at("company").at("new"), string);
+    EXPECT_EQ(changes.at("tags").at("new"), json::array{string});
+    EXPECT_EQ(changes.at("company").at("old"), before);
+    const Answer page = user.send("GET", "/api/v1/events?after=" + cursor).then(200);
+    EXPECT_EQ(page.json().at("data"), json::array{data});
+    cursor = event.id;
+    before = string;
+  }
+  EXPECT_GT(told, 100U);
 }
 
 TEST_F(EventsStream, GoesOnAfterTheLastEventId) {
