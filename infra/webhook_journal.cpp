@@ -17,7 +17,7 @@ using projections::BinaryReader;
 constexpr std::uint8_t row_format = 1;
 // How many more than kept_max may be there before the oldest go, many at a time.
 constexpr std::size_t trimmed_at_once = 100;
-constexpr std::size_t write_buffer_bytes = 4U << 20U;
+constexpr std::size_t write_buffer_bytes = 1U << 20U;
 
 std::string prefix_of(const domain::WebhookId& webhook) {
   std::string key = webhook;
