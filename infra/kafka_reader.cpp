@@ -21,6 +21,9 @@ constexpr auto prefetch_kbytes = "16384";
 constexpr int housekeeping_wait_ms = 200;
 constexpr std::size_t poll_records_max = 1024;
 constexpr milliseconds end_wait_max{5'000};
+// A log of so many records that were not fetched yet is one to catch up with.
+constexpr std::int64_t far_behind_records = 4096;
+constexpr milliseconds wake_wait_max{500};
 
 }  // namespace
 
@@ -94,11 +97,29 @@ void PartitionReader::go_to(Lock& lock, std::uint64_t from) {
   started_ = true;
 }
 
+// librdkafka stops to fetch where a queue is full, and looks whether it still is once a second, or
+// when its broker's thread has something else to do (2.2 has fetch.queue.backoff.ms for that): a
+// second in which nothing is left to fold. A question is something to do.
+void PartitionReader::wake_fetcher(std::uint64_t taken) const {
+  std::int64_t low = 0;
+  std::int64_t high = 0;  // as the last fetch said: this asks nobody
+  const auto id = static_cast<std::int32_t>(partition_);
+  if (rd_kafka_get_watermark_offsets(reader_.client(), topic_.c_str(), id, &low, &high) !=
+          RD_KAFKA_RESP_ERR_NO_ERROR ||
+      high - static_cast<std::int64_t>(taken) < far_behind_records) {
+    return;
+  }
+  rd_kafka_query_watermark_offsets(reader_.client(), topic_.c_str(), id, &low, &high,
+                                   static_cast<int>(wake_wait_max.count()));
+}
+
 bool PartitionReader::poll(Lock& lock, milliseconds patience, std::size_t count_max) {
   std::array<rd_kafka_message_t*, poll_records_max> messages;
   const std::size_t wanted = std::min(count_max, messages.size());
+  const std::uint64_t taken = taken_;
   polling_ = true;
   lock.unlock();
+  if (patience > milliseconds::zero()) wake_fetcher(taken);
   const auto count = rd_kafka_consume_batch_queue(queue_.get(), static_cast<int>(patience.count()),
                                                   messages.data(), wanted);
   lock.lock();

@@ -55,6 +55,7 @@ class PartitionReader {
   void go_to(Lock& lock, std::uint64_t from);
   // Returns whether as many came as were wanted: there may be more.
   bool poll(Lock& lock, std::chrono::milliseconds patience, std::size_t count_max);
+  void wake_fetcher(std::uint64_t taken) const;
   void take(const rd_kafka_message_t& message);
   void stop();
   std::string name() const;
