@@ -293,6 +293,8 @@ Event event_from_stored(std::string_view type, json::object& data) {
 // building a JSON document: several times as fast. Gives up on anything else, which the slow path
 // then reads or refuses.
 class PlainReader {
+  static constexpr std::size_t usual_changes = 4;
+
  public:
   explicit PlainReader(std::string_view text) : rest_(text) {}
 
@@ -309,6 +311,7 @@ class PlainReader {
     if (!id || !take(R"(","version":)") || !take_number(event.version)) return std::nullopt;
     event.contact = *id;
     if (!take(R"(,"changes":{)")) return std::nullopt;
+    event.changes.reserve(usual_changes);
     while (!take("}")) {
       if (!event.changes.empty() && !take(",")) return std::nullopt;
       if (!take_change(event.changes)) return std::nullopt;

@@ -13,11 +13,17 @@ bool is_alphanumeric(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 }
 
-std::optional<std::uint8_t> hex_value(char c) {
-  if (c >= '0' && c <= '9') return static_cast<std::uint8_t>(c - '0');
-  if (c >= 'a' && c <= 'f') return static_cast<std::uint8_t>(c - 'a' + 10);
-  return std::nullopt;
-}
+constexpr std::uint8_t no_hex_digit = 0x10;
+
+// The value of each lowercase digit; no_hex_digit of any other byte.
+constexpr std::array<std::uint8_t, 256> hex_values = [] {
+  std::array<std::uint8_t, 256> values{};
+  values.fill(no_hex_digit);
+  for (std::size_t i = 0; i < hex_digits.size(); ++i) {
+    values[static_cast<unsigned char>(hex_digits[i])] = static_cast<std::uint8_t>(i);
+  }
+  return values;
+}();
 
 template <std::size_t n>
 void append_hex(std::string& out, const std::array<std::uint8_t, n>& bytes, std::size_t from,
@@ -32,12 +38,14 @@ template <std::size_t n>
 std::optional<std::array<std::uint8_t, n>> bytes_from_hex(std::string_view text) {
   if (text.size() != 2 * n) return std::nullopt;
   std::array<std::uint8_t, n> bytes{};
+  unsigned seen = 0;
   for (std::size_t i = 0; i < n; ++i) {
-    const auto high = hex_value(text[2 * i]);
-    const auto low = hex_value(text[2 * i + 1]);
-    if (!high || !low) return std::nullopt;
-    bytes[i] = static_cast<std::uint8_t>(*high << 4U | *low);
+    const unsigned high = hex_values[static_cast<unsigned char>(text[2 * i])];
+    const unsigned low = hex_values[static_cast<unsigned char>(text[2 * i + 1])];
+    seen |= high | low;
+    bytes[i] = static_cast<std::uint8_t>(high << 4U | low);
   }
+  if ((seen & no_hex_digit) != 0) return std::nullopt;
   return bytes;
 }
 
@@ -98,13 +106,14 @@ EventId EventId::from(std::int64_t unix_ms, const std::array<std::uint64_t, 2>& 
 
 std::optional<EventId> EventId::parse(std::string_view text) {
   if (text.size() != 36) return std::nullopt;
-  std::string digits;
+  std::array<char, 32> digits{};
+  auto* digit = digits.begin();
   for (std::size_t i = 0; i < text.size(); ++i) {
     const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
     if (dash != (text[i] == '-')) return std::nullopt;
-    if (!dash) digits += text[i];
+    if (!dash) *digit++ = text[i];
   }
-  const auto bytes = bytes_from_hex<16>(digits);
+  const auto bytes = bytes_from_hex<16>({digits.data(), digits.size()});
   if (!bytes) return std::nullopt;
   return EventId{*bytes};
 }

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
+#include <utility>
 
 #include "infra/errors.hpp"
 #include "infra/kafka_record.hpp"
@@ -172,18 +174,20 @@ void PartitionReader::take(const rd_kafka_message_t& message) {
 LogSlice PartitionReader::read(std::uint64_t from, std::size_t count_max) {
   Lock lock{mutex_};
   go_to(lock, from);
+  pending_.reserve(std::min(count_max, poll_records_max));
   for (bool more = true; more && pending_.size() < count_max && !polling_;) {
     more = poll(lock, milliseconds::zero(), count_max - pending_.size());
   }
-  LogSlice slice{{}, from};
-  while (!pending_.empty() && slice.entries.size() < count_max) {
-    LogEntry entry = std::move(pending_.front());
-    pending_.pop_front();
-    given_ = entry.offset + 1;
-    if (entry.offset < from) continue;
-    slice.next_offset = given_;
-    slice.entries.push_back(std::move(entry));
+  const auto first = std::find_if(pending_.begin(), pending_.end(),
+                                  [from](const LogEntry& entry) { return entry.offset >= from; });
+  pending_.erase(pending_.begin(), first);
+  LogSlice slice{std::exchange(pending_, {}), from};
+  if (slice.entries.size() > count_max) {
+    const auto rest = slice.entries.begin() + static_cast<std::ptrdiff_t>(count_max);
+    std::move(rest, slice.entries.end(), std::back_inserter(pending_));
+    slice.entries.erase(rest, slice.entries.end());
   }
+  if (!slice.entries.empty()) given_ = slice.next_offset = slice.entries.back().offset + 1;
   return slice;
 }
 

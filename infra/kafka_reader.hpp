@@ -3,7 +3,6 @@
 // Internal: includes librdkafka.
 #include <chrono>
 #include <condition_variable>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -72,7 +71,7 @@ class PartitionReader {
   std::condition_variable polled_;
   bool polling_ = false;  // a thread has let go of mutex_ to look at queue_
   bool started_ = false;
-  std::deque<LogEntry> pending_;
+  std::vector<LogEntry> pending_;
   std::uint64_t given_ = 0;    // one past the last entry that read() gave out, or where it began
   std::uint64_t taken_ = 0;    // one past the last entry that came from Kafka
   std::uint64_t gap_end_ = 0;  // records before it, from taken_ on, are Kafka's own: none is ours

@@ -14,6 +14,7 @@ std::vector<KafkaHeaderView> headers_of(const rd_kafka_message_t& message) {
   std::vector<KafkaHeaderView> views;
   rd_kafka_headers_t* headers = nullptr;
   if (rd_kafka_message_headers(&message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) return views;
+  views.reserve(rd_kafka_header_cnt(headers));
   const char* name = nullptr;
   const void* value = nullptr;
   std::size_t size = 0;

@@ -6,6 +6,7 @@
 #include <functional>
 #include <future>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -56,10 +57,13 @@ class LargeBatch final : public ReadStore::Batch {
       std::uint32_t key_bytes;
       std::uint32_t row_bytes;
       bool removed;
+      std::uint64_t window = 0;  // sort()'s
     };
     std::string_view key_of(const Entry& entry) const;
     // By key, and of each key the last one.
     std::vector<Entry> sorted() const;
+    // By key, and those of one key as they came. REQUIRES: all keys are the same up to `from`.
+    void sort(std::span<Entry> entries, std::size_t from) const;
 
     std::string text_;
     std::vector<Entry> entries_;

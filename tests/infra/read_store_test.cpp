@@ -7,6 +7,8 @@
 #include <atomic>
 #include <fstream>
 #include <future>
+#include <map>
+#include <optional>
 
 #include "infra/errors.hpp"
 #include "projections/binary.hpp"
@@ -116,6 +118,32 @@ TEST_F(ReadStoreTest, TakesTheLastOfALargeBatchsRows) {
   EXPECT_EQ(store_->get(Table::idempotency, "b"), std::nullopt);
   EXPECT_EQ(store_->get(Table::idempotency, "c"), "late");
   for (int i = 0; i < rows; ++i) EXPECT_EQ(store_->get(Table::history, key(i)), row);
+}
+
+// Keys that begin alike, end within one another, and have zeros where others end.
+TEST_F(ReadStoreTest, SortsALargeBatchsRowsWhateverTheirKeys) {
+  const std::uint64_t seed = test_seed();
+  SCOPED_TRACE(seed_note(seed));
+  Random random{seed};
+  constexpr std::string_view bytes{"\0\1a\xFF", 4};
+  std::map<std::string, std::optional<std::string>> expected;
+  const auto batch = store_->begin_large();
+  for (int i = 0; i < 5'000; ++i) {
+    std::string key(8 * random.below(3), 'k');
+    for (auto more = 1 + random.below(12); more > 0; --more) {
+      key += bytes[random.one_in(3) ? random.below(bytes.size()) : 0];
+    }
+    if (random.one_in(5)) {
+      batch->remove(Table::history, key);
+      expected[key] = std::nullopt;
+    } else {
+      batch->put(Table::history, key, std::to_string(i));
+      expected[key] = std::to_string(i);
+    }
+  }
+  batch->commit();
+  EXPECT_GT(expected.size(), 1'000U);
+  for (const auto& [key, row] : expected) EXPECT_EQ(store_->get(Table::history, key), row);
 }
 
 TEST_F(ReadStoreTest, LeavesNoFilesOfALargeBatchThatWasDropped) {
