@@ -10,7 +10,10 @@
 #include <atomic>
 #include <iostream>
 
+#include "infra/embedded_event_log.hpp"
+#include "tests/domain/samples.hpp"
 #include "tests/simulation/machine.hpp"
+#include "tests/support/temporary_directory.hpp"
 
 namespace contactd::test {
 namespace {
@@ -123,6 +126,33 @@ TEST(DiskErrors, AfterAFullDiskItGoesOnByItself) {
     EXPECT_THAT(fill_up(number, seed), testing::IsEmpty())
         << "operation " << number + 1 << ", " << seed_note(seed);
   });
+}
+
+// A writer that is told of a batch that failed doesn't wait for it to show.
+TEST(DiskErrors, TheLogNeverSaysThatARefusedBatchIsInIt) {
+  using infra::AppendResult;
+  std::uint64_t refused = 0;
+  for (std::uint64_t operation = 1; refused + 1 == operation; ++operation) {
+    SCOPED_TRACE("operation " + std::to_string(operation));
+    const TemporaryDirectory directory;
+    SimulatedDisk disk;
+    const auto log = infra::open_embedded_event_log(directory.path(), disk.env());
+    const infra::Claim claim = log->claim(0, claim_proposal());
+    const std::vector batch(3, claim_proposal());
+    disk.count_from_here();
+    disk.fail(operation, 0, rocksdb::IOStatus::IOError("a simulated error of the disk"));
+    const AppendResult result = log->append(claim, batch);
+    if (disk.operations() < operation) {
+      EXPECT_EQ(result, AppendResult::committed);
+      EXPECT_EQ(log->end_offset(0), 4U);
+      continue;
+    }
+    ++refused;
+    EXPECT_EQ(result, AppendResult::unknown);
+    EXPECT_EQ(log->append(claim, batch), AppendResult::fenced);
+    EXPECT_EQ(log->end_offset(0), 1U);
+  }
+  EXPECT_GE(refused, 2U) << "a write and its sync, at the least";
 }
 
 TEST(DiskErrors, AfterAFailedSyncNothingIsAnswered) {
