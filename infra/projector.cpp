@@ -14,8 +14,6 @@ using namespace projections;
 constexpr std::size_t slice_records_max = 1024;
 // How many contacts are remembered at once.
 constexpr std::size_t contacts_remembered_max = 4096;
-constexpr std::chrono::milliseconds read_back_wait_max{10'000};
-constexpr std::chrono::milliseconds stop_check_interval{200};
 
 // The confirmed state as it is stored.
 class StoredState final : public StateReader {
@@ -184,25 +182,6 @@ LogSlice Projector::next_slice(Behind behind) {
                      slice.next_offset + slice_records_max <= log_.end_offset(partition_));
   if (many) ahead_.emplace(log_, partition_, slice.next_offset);
   return slice;
-}
-
-bool Projector::fold_until(const Until& done, const OnFolded& on_folded, std::stop_token stop) {
-  auto waited = std::chrono::milliseconds::zero();
-  while (!done(checkpoint_)) {
-    if (stop.stop_requested()) return false;
-    if (fold_next(on_folded)) {
-      waited = std::chrono::milliseconds::zero();
-      continue;
-    }
-    if (waited >= read_back_wait_max) {
-      throw LogUnavailable("partition " + std::to_string(partition_) +
-                           " doesn't show what was committed to it; check the log's health");
-    }
-    if (!log_.wait(partition_, checkpoint_.next_offset, stop_check_interval)) {
-      waited += stop_check_interval;
-    }
-  }
-  return true;
 }
 
 void Projector::fold(const LogSlice& slice, const StateReader& state, const OnFolded& on_folded) {

@@ -52,7 +52,6 @@ class Projector {
  public:
   using OnFolded =
       std::function<void(const domain::RecordedEvent&, const projections::FoldBatch::Result&)>;
-  using Until = std::function<bool(const projections::Checkpoint&)>;
 
   Projector(std::uint32_t partition, LogReader& log, ReadStore& store, Metrics& metrics);
   // Drops what was not stored.
@@ -73,12 +72,6 @@ class Projector {
   bool fold_far();
   // Stores what fold_far() has folded. Throws StoreUnavailable.
   void settle();
-
-  // Folds what the log has committed, from the checkpoint on, until `done` holds of the checkpoint
-  // of what was stored. Returns false if stopped before.
-  // Throws as fold_next(), and LogUnavailable if the log shows nothing new for
-  // `read_back_wait_max`.
-  bool fold_until(const Until& done, const OnFolded& on_folded, std::stop_token stop);
 
   const projections::Checkpoint& checkpoint() const { return checkpoint_; }
   // The offset up to which it has folded, whether that is stored or not.

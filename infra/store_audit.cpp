@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "infra/errors.hpp"
-#include "infra/projector.hpp"
+#include "infra/fold_log.hpp"
 #include "infra/rocksdb_open.hpp"
 #include "projections/binary.hpp"
 
@@ -67,32 +67,6 @@ void require_sound_files(const std::filesystem::path& directory) {
                            ": the next start makes them anew");
   }
 }
-
-// Of each partition as much as was folded once.
-class LogPrefix final : public LogReader {
- public:
-  LogPrefix(LogReader& log, const ReadStore& live) : log_(log), live_(live) {}
-
-  std::uint32_t partition_count() const override { return log_.partition_count(); }
-  LogSlice read(std::uint32_t partition, std::uint64_t from, std::size_t count_max) override {
-    const std::uint64_t end = end_offset(partition);
-    LogSlice slice = log_.read(partition, from, count_max);
-    while (!slice.entries.empty() && slice.entries.back().offset >= end) slice.entries.pop_back();
-    slice.next_offset = std::min(slice.next_offset, std::max(end, from));
-    return slice;
-  }
-  bool wait(std::uint32_t partition, std::uint64_t from,
-            std::chrono::milliseconds patience) override {
-    return log_.wait(partition, from, patience);
-  }
-  std::uint64_t end_offset(std::uint32_t partition) override {
-    return live_.checkpoint(partition).next_offset;
-  }
-
- private:
-  LogReader& log_;
-  const ReadStore& live_;
-};
 
 std::string shown(std::string_view bytes) {
   constexpr std::string_view hex = "0123456789abcdef";
@@ -172,24 +146,17 @@ std::unique_ptr<ReadStore> open_store_for_audit(const std::filesystem::path& dir
 
 void replay_for_audit(LogReader& log, const ReadStore& live, ReadStore& replayed,
                       const OnReplayed& on_progress) {
-  LogPrefix prefix{log, live};
-  Metrics metrics;
   std::uint64_t before = 0;
   for (std::uint32_t partition = 0; partition < log.partition_count(); ++partition) {
-    const std::uint64_t end = prefix.end_offset(partition);
+    const std::uint64_t end = live.checkpoint(partition).next_offset;
     if (log.end_offset(partition) < end) {
       throw LogUnavailable("the projections have folded " + std::to_string(end) +
                            " records of partition " + std::to_string(partition) +
                            ", but the log ends at offset " +
                            std::to_string(log.end_offset(partition)) + ": it has lost records");
     }
-    Projector projector{partition, prefix, replayed, metrics};
-    projector.fold_until(
-        [&](const projections::Checkpoint& at) {
-          on_progress(before + at.next_offset);
-          return at.next_offset >= end;
-        },
-        [](const auto&, const auto&) {}, {});
+    fold_log(log, partition, replayed, end,
+             [&](std::uint64_t offset) { on_progress(before + offset); });
     before += end;
   }
   replayed.flush();

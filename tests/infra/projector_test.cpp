@@ -7,7 +7,9 @@
 #include <memory>
 
 #include "infra/errors.hpp"
+#include "infra/fold_log.hpp"
 #include "tests/infra/writer_fixture.hpp"
+#include "tests/support/fold_rest.hpp"
 
 namespace contactd::test {
 namespace {
@@ -30,10 +32,11 @@ class ProjectorTest : public WriterTest {
   ProjectorTest() { open(); }
 
   Projector projector() { return Projector{0, *log_, *store_, *metrics_}; }
-  static Projector::Until until(std::uint64_t offset) {
-    return [offset](const Checkpoint& at) { return at.next_offset >= offset; };
+  // A log that has what it never shows.
+  void hide_the_log() {
+    write_to(*log_, many_created(3).log);
+    log_->on_read([](LogSlice& slice) { slice = {}; });
   }
-  static void ignore(const domain::RecordedEvent&, const projections::FoldBatch::Result&) {}
 };
 
 TEST_F(ProjectorTest, CatchesUpOverManySlices) {
@@ -44,7 +47,7 @@ TEST_F(ProjectorTest, CatchesUpOverManySlices) {
     EXPECT_EQ(result.admission, Admission::current);
     ++told;
   };
-  EXPECT_TRUE(catching_up.fold_until(until(2'501), count, {}));
+  fold_rest(catching_up, count);
   EXPECT_EQ(told, 2'501U);
   EXPECT_EQ(catching_up.checkpoint(), store_->checkpoint(0));
   EXPECT_EQ(lines_of(*store_), folded_anew());
@@ -60,12 +63,12 @@ TEST_F(ProjectorTest, GoesOnWhereReadingAheadFailed) {
       if ((*reads)++ == good) throw LogUnavailable("a disk");
     });
     const std::uint64_t before = catching_up.checkpoint().next_offset;
-    EXPECT_THROW(catching_up.fold_until(until(6'001), ignore, {}), LogUnavailable);
+    EXPECT_THROW(fold_rest(catching_up), LogUnavailable);
     EXPECT_EQ(catching_up.checkpoint().next_offset > before, good > 0);
     EXPECT_EQ(catching_up.checkpoint(), store_->checkpoint(0));
   }
   log_->on_read(nullptr);
-  EXPECT_TRUE(catching_up.fold_until(until(6'001), ignore, {}));
+  fold_rest(catching_up);
   EXPECT_EQ(lines_of(*store_), folded_anew());
 }
 
@@ -75,7 +78,7 @@ TEST_F(ProjectorTest, StopsBeforeAnEventThatBreaksTheLogFarAhead) {
   write_to(*log_, builder.log);
   Projector broken = projector();
   for (int i = 0; i < 2; ++i) {
-    EXPECT_THROW(broken.fold_until(until(3'002), ignore, {}), projections::BrokenLog);
+    EXPECT_THROW(fold_rest(broken), projections::BrokenLog);
     EXPECT_LE(broken.checkpoint().next_offset, 3'001U);
     EXPECT_EQ(broken.checkpoint(), store_->checkpoint(0));
   }
@@ -173,7 +176,9 @@ TEST_F(ProjectorTest, TellsOfAnEventOnlyOnceItIsVisible) {
       EXPECT_EQ(store_->contact_row(org("acme"), contact_id("ann")), result.contact->row);
     }
   };
-  EXPECT_TRUE(projector().fold_until(until(2), check, {}));
+  Projector following = projector();
+  fold_rest(following, check);
+  EXPECT_EQ(following.position(), 2U);
 }
 
 TEST_F(ProjectorTest, GoesOnFromItsCheckpoint) {
@@ -182,11 +187,10 @@ TEST_F(ProjectorTest, GoesOnFromItsCheckpoint) {
   write_to(*log_, builder.log);
   fold_some(*store_, builder.log, 2);
   std::vector<std::uint64_t> sequences;
-  projector().fold_until(until(3),
-                         [&](const domain::RecordedEvent& event, const auto&) {
-                           sequences.push_back(event.stamp.sequence);
-                         },
-                         {});
+  Projector following = projector();
+  fold_rest(following, [&](const domain::RecordedEvent& event, const auto&) {
+    sequences.push_back(event.stamp.sequence);
+  });
   EXPECT_EQ(sequences, std::vector<std::uint64_t>{2});
 }
 
@@ -197,9 +201,9 @@ TEST_F(ProjectorTest, TellsOfWhatItDidNotApply) {
   builder.stray(created(contact_id("ann")), {next.claim, 2});
   write_to(*log_, builder.log);
   std::vector<Admission> admissions;
-  projector().fold_until(
-      until(3), [&](const auto&, const auto& result) { admissions.push_back(result.admission); },
-      {});
+  Projector following = projector();
+  fold_rest(following,
+            [&](const auto&, const auto& result) { admissions.push_back(result.admission); });
   EXPECT_EQ(admissions,
             (std::vector{Admission::current, Admission::stale_claim, Admission::out_of_sequence}));
   EXPECT_EQ(metrics_->fold_stale_claim.Value(), 1);
@@ -207,20 +211,22 @@ TEST_F(ProjectorTest, TellsOfWhatItDidNotApply) {
   EXPECT_EQ(stored("ann"), nullptr);
 }
 
-TEST_F(ProjectorTest, StopsWhenToldTo) {
+TEST_F(ProjectorTest, FoldingALogStopsWhenToldTo) {
+  hide_the_log();
   std::stop_source stop;
-  Projector waiting = projector();
-  auto done = std::async(std::launch::async,
-                         [&] { return waiting.fold_until(until(1), ignore, stop.get_token()); });
+  auto done = std::async(std::launch::async, [&] {
+    fold_log(*log_, 0, *store_, 4, [](std::uint64_t) {}, stop.get_token());
+  });
   stop.request_stop();
   ASSERT_EQ(done.wait_for(answer_wait_max), std::future_status::ready);
-  EXPECT_FALSE(done.get());
+  done.get();
+  EXPECT_EQ(store_->checkpoint(0), Checkpoint{});
 }
 
-TEST_F(ProjectorTest, LosesPatienceWithALogThatShowsNothing) {
+TEST_F(ProjectorTest, FoldingALogLosesPatienceWhereItShowsNothing) {
+  hide_the_log();
   log_->be_impatient(true);
-  Projector waiting = projector();
-  EXPECT_THROW(waiting.fold_until(until(1), ignore, {}), LogUnavailable);
+  EXPECT_THROW(fold_log(*log_, 0, *store_, 4, [](std::uint64_t) {}), LogUnavailable);
 }
 
 TEST_F(ProjectorTest, LeavesItsCheckpointWhereAFoldFailed) {
@@ -229,7 +235,7 @@ TEST_F(ProjectorTest, LeavesItsCheckpointWhereAFoldFailed) {
   write_to(*log_, builder.log);
   Projector broken = projector();
   for (int i = 0; i < 2; ++i) {
-    EXPECT_THROW(broken.fold_until(until(3), ignore, {}), projections::BrokenLog);
+    EXPECT_THROW(fold_rest(broken), projections::BrokenLog);
     EXPECT_EQ(broken.checkpoint(), Checkpoint{});
     EXPECT_TRUE(lines_of(*store_).empty());
   }
@@ -240,7 +246,7 @@ TEST_F(ProjectorTest, ReadsMoreContactsThanItRemembers) {
   builder.then(created(contact_id("ann")));
   write_to(*log_, builder.log);
   Projector following = projector();
-  following.fold_until(until(2), ignore, {});
+  fold_rest(following);
   for (int i = 0; i < 10'000; ++i) {
     const auto nobody = contact_id("n" + std::to_string(i) + "x");
     ASSERT_EQ(following.confirmed().contact(org("acme"), nobody), nullptr);
@@ -255,7 +261,7 @@ TEST_F(ProjectorTest, ReadsTheConfirmedStateAsItChanges) {
   write_to(*log_, builder.log);
   Projector following = projector();
   EXPECT_EQ(following.confirmed().contact(org("acme"), contact_id("ann")), nullptr);
-  following.fold_until(until(3), ignore, {});
+  fold_rest(following);
   EXPECT_EQ(following.confirmed().contact(org("acme"), contact_id("ann"))->contact.version, 2U);
 }
 

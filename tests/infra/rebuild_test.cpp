@@ -4,6 +4,7 @@
 
 #include "projections/history.hpp"
 #include "tests/infra/writer_fixture.hpp"
+#include "tests/support/fold_rest.hpp"
 
 // The log is the only truth: whatever is lost of the projections, and whenever, comes back from it
 // key by key.
@@ -60,9 +61,7 @@ class RebuildTest : public WriterTest {
     Metrics metrics;
     Projector projector{0, *log, *store, metrics};
     recovered_from_ = projector.checkpoint().next_offset;
-    const std::uint64_t end = log->end_offset(0);
-    projector.fold_until([&](const auto& at) { return at.next_offset >= end; },
-                         [](const auto&, const auto&) {}, {});
+    fold_rest(projector);
     return lines_of(*store);
   }
 

@@ -16,6 +16,7 @@
 #include "infra/writer.hpp"
 #include "tests/infra/faulty_log.hpp"
 #include "tests/infra/stored.hpp"
+#include "tests/support/fold_rest.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace contactd::test {
@@ -222,9 +223,7 @@ class WriterTest : public testing::Test {
     const auto store = infra::open_read_store(directory.path());
     infra::Metrics metrics;
     infra::Projector projector{0, log_->real(), *store, metrics};
-    const std::uint64_t end = log_->real().end_offset(0);
-    projector.fold_until([&](const projections::Checkpoint& at) { return at.next_offset >= end; },
-                         [](const auto&, const auto&) {}, {});
+    fold_rest(projector);
     return lines_of(*store);
   }
 

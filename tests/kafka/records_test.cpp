@@ -7,6 +7,7 @@
 #include "tests/kafka/topic_admin.hpp"
 #include "tests/kafka/topic_under_test.hpp"
 #include "tests/projections/log_builder.hpp"
+#include "tests/support/fold_rest.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 // What stands on the topic beside the facts, and what the fold makes of it.
@@ -36,9 +37,9 @@ class KafkaRecords : public testing::Test {
   // Folds until `count` events have been told of; what each was admitted as.
   std::vector<Admission> fold(std::size_t count) {
     std::vector<Admission> admissions;
-    projector_.fold_until(
-        [&](const auto&) { return admissions.size() >= count; },
-        [&](const auto&, const auto& result) { admissions.push_back(result.admission); }, {});
+    fold_until(
+        projector_, *log_, partition, [&] { return admissions.size() >= count; },
+        [&](const auto&, const auto& result) { admissions.push_back(result.admission); });
     return admissions;
   }
 

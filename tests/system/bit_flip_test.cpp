@@ -13,6 +13,7 @@
 #include "infra/store_audit.hpp"
 #include "projections/binary.hpp"
 #include "tests/domain/samples.hpp"
+#include "tests/support/fold_rest.hpp"
 #include "tests/system/some_contacts.hpp"
 
 namespace contactd::test {
@@ -113,9 +114,7 @@ class BitFlips : public testing::Test {
       if (!too_short) {
         infra::Metrics metrics;
         infra::Projector projector{0, *log, *store, metrics};
-        const std::uint64_t end = log->end_offset(0);
-        projector.fold_until([&](const auto& at) { return at.next_offset >= end; },
-                             [](const auto&, const auto&) {}, {});
+        fold_rest(projector);
       }
       return too_short | !reads_are_true(*store);
     } catch (const std::exception&) {

@@ -15,6 +15,7 @@
 #include "infra/read_store.hpp"
 #include "projections/contact_view.hpp"
 #include "projections/key_layout.hpp"
+#include "tests/support/fold_rest.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace contactd::test {
@@ -88,11 +89,10 @@ std::optional<std::string> fold_partition(std::uint32_t partition, infra::EventL
   infra::Metrics metrics;
   infra::Projector projector{partition, log, store, metrics};
   std::optional<std::string> problem;
-  projector.fold_until(
+  fold_until(
+      projector, log, partition,
       // Asked anew: on Kafka, that the rest is none of ours is known when it has been read.
-      [&](const projections::Checkpoint& at) {
-        return at.next_offset >= log.end_offset(partition);
-      },
+      [&] { return projector.position() >= log.end_offset(partition); },
       [&](const domain::RecordedEvent& event, const projections::FoldBatch::Result& result) {
         if (result.admission == projections::Admission::current) {
           if (const auto change = change_of(event)) replayed.changes.push_back(*change);
@@ -103,8 +103,7 @@ std::optional<std::string> fold_partition(std::uint32_t partition, infra::EventL
         problem = "the log has an event that isn't applied: claim " +
                   std::to_string(event.stamp.claim) + ", sequence " +
                   std::to_string(event.stamp.sequence);
-      },
-      {});
+      });
   return problem;
 }
 
