@@ -259,6 +259,12 @@ std::vector<Submission> Writer::take_batch(std::stop_token stop) {
     waiting_ = !now;
     return now;
   };
+  for (int looks = 0; looks < limits_.idle_looks_max && !due(); ++looks) {
+    waiting_ = false;  // awake: nobody need wake it
+    lock.unlock();
+    std::this_thread::yield();
+    lock.lock();
+  }
   to_write_.wait(lock, stop, due);
   if (stop.stop_requested()) released_ = queue_.size();
   // Told to stop, it still decides what is queued, each batch in its turn.

@@ -124,6 +124,9 @@ class Writer {
     std::size_t batches_in_flight_max = 1;
     // How long the log may take to show what was committed to it.
     std::chrono::milliseconds read_back_wait_max{10'000};
+    // How often the writer looks for the next command before it sleeps, giving way to whoever can
+    // run. A client that has its answer sends its next request about as soon as a thread is woken.
+    int idle_looks_max = 200;
   };
   struct Status {
     enum class State {

@@ -81,6 +81,7 @@ class Simulation final : public infra::ReplySink {
     Writer::Limits limits;
     limits.batch_commands_max = 1 + random_.below(commands_at_once_max);
     limits.batches_in_flight_max = 1 + random_.below(2);
+    limits.idle_looks_max = static_cast<int>(random_.below(3));  // each is a turn
     writer_ = std::make_unique<Writer>(0, limits, *log_, *store_, *metrics_, [this] {
       return domain::Instant{noon.unix_ms + scheduler_.now_ns() / ms + world_.clock_offset_ms};
     });
