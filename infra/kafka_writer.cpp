@@ -23,6 +23,8 @@ constexpr auto transaction_timeout_ms = "10000";
 // A commit that took longer may have been asked for twice, and the one that is still under way
 // could end the handle's next transaction: the handle isn't used again.
 constexpr milliseconds slow_commit{2'000};
+// How long the broker may take to say who leads the partition.
+constexpr milliseconds metadata_wait_max{2'000};
 // How long the reports of records that were dropped may take: they don't leave this process.
 constexpr milliseconds report_wait_max{500};
 
@@ -66,10 +68,21 @@ void PartitionWriter::open() {
   client_ = make_client(RD_KAFKA_PRODUCER, std::move(conf));
   const ErrorPtr error{
       rd_kafka_init_transactions(client_.get(), static_cast<int>(init_wait_max.count()))};
-  if (!error) return;
+  if (!error) return find_leader();
   const Failure failed = failure("taking it", *error, false);
   release();
   throw LogUnavailable(failed.what + "; check that a Kafka broker answers at " + config.bootstrap);
+}
+
+// Asked for, or librdkafka looks only when a timer of its own gets to it, after a second. What goes
+// wrong here shows when the claim is written.
+void PartitionWriter::find_leader() {
+  written_.reset(rd_kafka_topic_new(client_.get(), topic_.config.topic.c_str(), nullptr));
+  if (!written_) return;
+  const rd_kafka_metadata_t* found = nullptr;
+  rd_kafka_metadata(client_.get(), 0, written_.get(), &found,
+                    static_cast<int>(metadata_wait_max.count()));
+  const MetadataPtr metadata{found};
 }
 
 std::uint64_t PartitionWriter::claim(const domain::RecordedEvent& proposal) {
@@ -106,6 +119,7 @@ AppendResult PartitionWriter::append(std::uint64_t epoch,
 
 void PartitionWriter::release() {
   epoch_.reset();
+  written_.reset();
   client_.reset();
 }
 

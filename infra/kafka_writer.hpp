@@ -29,7 +29,7 @@ class PartitionWriter {
   PartitionWriter(Topic topic, std::uint32_t partition);
 
   // Fences every other handle, and commits the record alone. Returns its offset.
-  // Throws LogUnavailable; blocks at most init_wait_max and commit_wait_max.
+  // Throws LogUnavailable; blocks at most init_wait_max, metadata_wait_max and commit_wait_max.
   std::uint64_t claim(const domain::RecordedEvent& proposal);
   // One transaction. Blocks at most commit_wait_max. One that took unusually long is the last of
   // its claim: what follows is fenced.
@@ -55,6 +55,7 @@ class PartitionWriter {
 
   static void on_delivery(rd_kafka_t* client, const rd_kafka_message_t* message, void* opaque);
   void open();
+  void find_leader();
   void release_if_slow();
   std::optional<Failure> transact(std::span<const domain::RecordedEvent> batch);
   Failure failure(const char* step, const rd_kafka_error_t& error, bool in_doubt) const;
@@ -65,6 +66,7 @@ class PartitionWriter {
   bool slow_ = false;  // the last commit was
   std::optional<std::uint64_t> epoch_;
   ClientPtr client_;
+  TopicPtr written_;  // of client_
 };
 
 }  // namespace contactd::infra::kafka
