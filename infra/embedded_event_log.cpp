@@ -23,6 +23,9 @@ namespace {
 constexpr std::uint32_t only_partition = 0;
 constexpr std::size_t write_buffer_bytes = 16U << 20U;
 constexpr int write_buffers_max = 3;
+// What is reserved of the disk ahead of the log's end, and so is still taken when the disk is full,
+// before the rows that follow from it find no room.
+constexpr std::size_t wal_reserve_bytes = 4U << 20U;
 // Written over again instead of made anew: syncing a file that doesn't grow is cheaper.
 constexpr std::size_t recycled_wal_files = 2;
 
@@ -45,6 +48,8 @@ rocksdb::DBOptions database_options(rocksdb::Env* env) {
   // it that was, wal_check.hpp sees to.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   options.recycle_log_file_num = recycled_wal_files;
+  // With one column family that is all that it does: files end with their write buffer.
+  options.max_total_wal_size = wal_reserve_bytes;
   options.max_background_jobs = 2;
   options.allow_concurrent_memtable_write = false;  // one thread writes
   options.listeners = {std::make_shared<NoRecovery>()};

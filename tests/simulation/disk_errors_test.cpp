@@ -83,7 +83,7 @@ void run(std::uint64_t operation, std::uint64_t seed, Totals& totals) {
   // The machine is told to stop, the disk is repaired, and nothing is lost by that.
   machine.disk().fail(0, 0, {});
   machine.disk().on_failed_sync({});
-  if (!machine.start()) {
+  if (!machine.start_on_a_whole_disk()) {
     ADD_FAILURE() << "it doesn't start again: " << machine.trouble();
     return;
   }
@@ -97,7 +97,7 @@ void run(std::uint64_t operation, std::uint64_t seed, Totals& totals) {
 // what was wrong.
 std::vector<std::string> fill_up(std::uint64_t number, std::uint64_t seed) {
   Machine machine{seed + number};
-  if (!machine.start()) return {"it doesn't start: " + machine.trouble()};
+  if (!machine.start_on_a_whole_disk()) return {"it doesn't start: " + machine.trouble()};
   Random& random = machine.random();
   for (int times = 0; times < 2; ++times) {
     machine.disk().count_from_here();
@@ -114,7 +114,7 @@ std::vector<std::string> fill_up(std::uint64_t number, std::uint64_t seed) {
   machine.send(commands);
   machine.stop();
   machine.disk().restore_power(random);
-  if (!machine.start()) return {"it doesn't start again: " + machine.trouble()};
+  if (!machine.start_on_a_whole_disk()) return {"it doesn't start again: " + machine.trouble()};
   return machine.settle().wrong();
 }
 

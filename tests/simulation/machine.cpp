@@ -23,6 +23,7 @@ constexpr std::size_t large_bytes_max = 150'000;
 constexpr std::int64_t clock_step_ms_max = 2000;
 // Time for two or three attempts to claim.
 constexpr std::chrono::milliseconds recovery_wait_max{400};
+constexpr std::chrono::milliseconds whole_disk_wait_max{30'000};
 // What was promised of a full disk.
 constexpr std::chrono::milliseconds full_disk_wait_max{10'000};
 
@@ -79,6 +80,10 @@ bool Machine::start() {
   writer_->start();
   writer_->take();
   return recovers();
+}
+
+bool Machine::start_on_a_whole_disk() {
+  return start() || eventually([&] { return serves(); }, whole_disk_wait_max);
 }
 
 std::string Machine::trouble() const {

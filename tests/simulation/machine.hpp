@@ -45,6 +45,8 @@ class Machine {
   // Opens what the disk has and waits until commands are taken. False if that can't be: it says
   // that the disk is at fault.
   bool start();
+  // The same where nothing is wrong with the disk, however slow the machine is.
+  bool start_on_a_whole_disk();
   // Why the last start() failed, or what the writer says.
   std::string trouble() const;
   // Sends so many commands, some at once. Returns false as soon as one got no answer; the rest is

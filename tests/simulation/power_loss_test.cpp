@@ -51,7 +51,8 @@ std::vector<std::string> run(std::uint64_t seed, bool with_sync, Totals& totals)
     machine.disk().count_from_here();
     // A new disk is set up whole; later, the power may go while it recovers.
     const bool cut_the_start = machine.answered() > 0 && random.one_in(3);
-    if (!cut_the_start && !machine.start()) return {"it doesn't start: " + machine.trouble()};
+    if (!cut_the_start && !machine.start_on_a_whole_disk())
+      return {"it doesn't start: " + machine.trouble()};
     machine.disk().count_from_here();
     machine.disk().lie_about_syncs(!with_sync);
     machine.disk().cut_power(1 + random.below(operations_max));
@@ -68,7 +69,7 @@ std::vector<std::string> run(std::uint64_t seed, bool with_sync, Totals& totals)
     }
   }
   totals.answered += machine.answered();
-  if (!machine.start()) return {"it doesn't start again: " + machine.trouble()};
+  if (!machine.start_on_a_whole_disk()) return {"it doesn't start again: " + machine.trouble()};
   const NaiveModel model = machine.settle();
   totals.lost += model.lost();
   return model.wrong();

@@ -22,11 +22,16 @@ inline void fold_rest(infra::Projector& projector,
 inline void fold_until(infra::Projector& projector, infra::LogReader& log, std::uint32_t partition,
                        const std::function<bool()>& done,
                        const infra::Projector::OnFolded& on_folded = ignore_folded) {
+  constexpr std::chrono::milliseconds look_interval{100};
   constexpr std::chrono::milliseconds wait_max{60'000};
+  std::chrono::milliseconds waited{};
   while (!done()) {
-    if (projector.fold_next(on_folded)) continue;
-    if (!log.wait(partition, projector.position(), wait_max)) {
+    if (projector.fold_next(on_folded)) {
+      waited = {};
+    } else if (waited >= wait_max) {
       throw std::runtime_error{"the log shows nothing new"};
+    } else if (!log.wait(partition, projector.position(), look_interval)) {
+      waited += look_interval;
     }
   }
 }

@@ -18,8 +18,8 @@
 namespace contactd::test {
 namespace {
 
-// The log reserves 17 MB for what it writes next: a disk that is full still takes the 45000 changes
-// that they hold, whose rows must fit once there is room again.
+// The log reserves 4 MB for what it writes next: a disk that is full still takes the changes that
+// they hold, whose rows must fit once there is room again.
 constexpr const char* file_system_size = "size=64m";
 constexpr std::uint64_t answers_before = 500;
 constexpr std::uint64_t answers_after = 300;
