@@ -33,6 +33,7 @@ namespace contactd::api {
 namespace {
 
 constexpr std::size_t admin_key_length = 43;
+constexpr std::size_t instance_id_length = 22;
 constexpr auto embedded_identity = "embedded";
 // A commit takes a broker some milliseconds: the next batch is decided meanwhile.
 constexpr std::size_t kafka_batches_in_flight_max = 2;
@@ -279,7 +280,10 @@ class App {
       if (!log) return;
       const std::string identity = log->identity();
       open(std::move(log), identity);
-      membership_ = infra::join_kafka_group(config_.kafka, metrics_,
+      infra::KafkaConfig config = config_.kafka;
+      config.instance_id = read_or_make_key(config_.data_dir / "instance.id", "the instance's id",
+                                            instance_id_length);
+      membership_ = infra::join_kafka_group(config, metrics_,
                                             {[this](const auto& ours) { assign(ours); },
                                              [this] { give_up_all(); }, [this] { doubt_all(); }});
       partitions_.watch(*membership_);

@@ -17,6 +17,10 @@ struct KafkaConfig {
   // Names the group of instances, and so the owners of the partitions: instances that share a topic
   // must share it.
   std::string name_space = "contactd";
+  // Of this instance alone, and the same after a restart: an instance that was killed has its
+  // partitions again at once, not when the group has waited for it in vain. Letters, digits, `.`,
+  // `_` and `-`; empty: it is a new instance each time.
+  std::string instance_id;
   // What a topic is created with. Of one that exists, the last two are required as the least.
   std::uint32_t partitions = 4;
   std::uint32_t replication = 3;

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <time.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
@@ -10,6 +11,7 @@
 #include <cstdlib>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "infra/errors.hpp"
 #include "infra/kafka_client.hpp"
@@ -27,6 +29,13 @@ constexpr auto heartbeat_interval_ms = "1000";
 // How long giving up partitions may hold up the group: longer than it can take.
 constexpr auto rebalance_timeout_ms = "60000";
 constexpr int poll_wait_ms = 100;
+// How long an instance that stops waits for the broker to know that it leaves.
+constexpr std::chrono::milliseconds leave_wait_max{3'000};
+constexpr int leave_poll_wait_ms = 10;
+// Before a client that was given up is made anew: doubled each time, unless that was long ago.
+constexpr std::chrono::milliseconds start_again_pause_min{500};
+constexpr std::chrono::milliseconds start_again_pause_max{30'000};
+constexpr std::chrono::milliseconds long_ago{120'000};
 constexpr std::chrono::milliseconds tick_interval{100};
 // The group counts the session's timeout from the last heartbeat, which may be up to a third of it
 // (Kafka's rule for heartbeat.interval.ms) before a standstill begins: so it may have given the
@@ -44,31 +53,14 @@ std::chrono::milliseconds now() {
 class Membership final : public KafkaMembership {
  public:
   Membership(const KafkaConfig& config, Metrics& metrics, Callbacks callbacks)
-      : callbacks_(std::move(callbacks)) {
+      : config_(with_defaults(config)), callbacks_(std::move(callbacks)) {
     context_.name = "group";
     context_.metrics = &metrics;
     context_.membership = this;
-    KafkaConfig defaults = config;
-    defaults.properties.insert(defaults.properties.begin(),
-                               {{"session.timeout.ms", session_timeout_ms},
-                                {"heartbeat.interval.ms", heartbeat_interval_ms},
-                                {"max.poll.interval.ms", rebalance_timeout_ms}});
-    ConfPtr conf = make_conf(defaults, context_,
-                             {{"group.id", config.name_space},
-                              {"partition.assignment.strategy", "range"},
-                              {"enable.auto.commit", "false"},
-                              {"enable.auto.offset.store", "false"},
-                              {"auto.offset.reset", "latest"},
-                              {"statistics.interval.ms", "0"}});
-    rd_kafka_conf_set_rebalance_cb(conf.get(), on_rebalance);
-    client_ = make_client(RD_KAFKA_CONSUMER, std::move(conf));
-    rd_kafka_poll_set_consumer(client_.get());
-    standstill_max_ = session_timeout() / standstill_share;
     topics_.reset(rd_kafka_topic_partition_list_new(1));
     rd_kafka_topic_partition_list_add(topics_.get(), config.topic.c_str(), RD_KAFKA_PARTITION_UA);
-    if (const auto error = rd_kafka_subscribe(client_.get(), topics_.get())) {
-      throw LogUnavailable("can't join the group " + config.name_space + ": " + text_of(error));
-    }
+    join();
+    standstill_max_ = session_timeout() / standstill_share;
     watch_ = std::jthread{[this](std::stop_token stop) {
       pthread_setname_np(pthread_self(), "standstill");
       watch_for_standstills(stop);
@@ -92,16 +84,93 @@ class Membership final : public KafkaMembership {
   struct Context : ClientContext {
     Membership* membership = nullptr;
   };
+  struct FreeText {
+    void operator()(char* text) const noexcept { rd_kafka_mem_free(nullptr, text); }
+  };
+
+  // The user's own go before.
+  static KafkaConfig with_defaults(KafkaConfig config) {
+    std::vector<KafkaConfig::Property> defaults{{"session.timeout.ms", session_timeout_ms},
+                                                {"heartbeat.interval.ms", heartbeat_interval_ms},
+                                                {"max.poll.interval.ms", rebalance_timeout_ms}};
+    if (!config.instance_id.empty()) defaults.emplace_back("group.instance.id", config.instance_id);
+    config.properties.insert(config.properties.begin(), defaults.begin(), defaults.end());
+    return config;
+  }
+
+  void join() {
+    ConfPtr conf = make_conf(config_, context_,
+                             {{"group.id", config_.name_space},
+                              {"partition.assignment.strategy", "range"},
+                              {"enable.auto.commit", "false"},
+                              {"enable.auto.offset.store", "false"},
+                              {"auto.offset.reset", "latest"},
+                              {"statistics.interval.ms", "0"}});
+    rd_kafka_conf_set_rebalance_cb(conf.get(), on_rebalance);
+    client_ = make_client(RD_KAFKA_CONSUMER, std::move(conf));
+    rd_kafka_poll_set_consumer(client_.get());
+    if (const auto error = rd_kafka_subscribe(client_.get(), topics_.get())) {
+      throw LogUnavailable("can't join the group " + config_.name_space + ": " + text_of(error));
+    }
+  }
 
   void run(const std::stop_token& stop) {
     while (!stop.stop_requested()) {
       if (stood_still_.exchange(false)) join_anew();
-      const MessagePtr message{rd_kafka_consumer_poll(client_.get(), poll_wait_ms)};
-      if (message && message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        spdlog::warn("kafka group: {}", rd_kafka_message_errstr(message.get()));
+      MessagePtr message{rd_kafka_consumer_poll(client_.get(), poll_wait_ms)};
+      if (!message || message->err == RD_KAFKA_RESP_ERR_NO_ERROR) continue;
+      spdlog::warn("kafka group: {}", rd_kafka_message_errstr(message.get()));
+      const bool fatal = message->err == RD_KAFKA_RESP_ERR__FATAL;
+      message.reset();
+      if (fatal && !start_again(stop)) return;
+    }
+    leave_group();
+    rd_kafka_consumer_close(client_.get());  // calls on_rebalance
+  }
+
+  // A member that asks twice to join, because the first answer got lost with a broker, is fenced by
+  // itself: librdkafka gives that client up, and we don't. Where two instances do share an id, each
+  // fences the other, again and again, and no partition has two writers all the same.
+  // Returns false if stopped, out of the group.
+  bool start_again(const std::stop_token& stop) {
+    spdlog::warn(
+        "kafka group: joining anew; if that goes on, another instance has the id of this one: "
+        "remove instance.id from the copy of the data directory that it runs on");
+    rd_kafka_consumer_close(client_.get());
+    // librdkafka tells nothing more of what a client has that it has given up.
+    if (std::exchange(assigned_, false)) callbacks_.revoked();
+    if (now() - started_again_ > long_ago) pause_ = start_again_pause_min;
+    std::mutex mutex;
+    std::condition_variable_any paused;
+    std::unique_lock lock{mutex};
+    for (;;) {
+      paused.wait_for(lock, stop, pause_, [] { return false; });
+      if (stop.stop_requested()) return false;
+      pause_ = std::min(2 * pause_, start_again_pause_max);
+      started_again_ = now();
+      try {
+        join();
+        return true;
+      } catch (const LogUnavailable& problem) {
+        spdlog::warn("kafka group: {}; trying again", problem.what());
       }
     }
-    rd_kafka_consumer_close(client_.get());  // calls on_rebalance
+  }
+
+  // Closing alone would keep the place of an instance that has an id, for its next start, and the
+  // others would wait for that as long as for one that was killed.
+  void leave_group() {
+    if (rd_kafka_unsubscribe(client_.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) return;
+    const auto deadline = now() + leave_wait_max;
+    while (is_member() && now() < deadline) {
+      const MessagePtr message{rd_kafka_consumer_poll(client_.get(), leave_poll_wait_ms)};
+    }
+  }
+
+  // Leaving takes the id that the broker has given.
+  bool is_member() const {
+    const std::unique_ptr<char, FreeText> id{rd_kafka_memberid(client_.get())};
+    return id && *id != '\0';
   }
 
   // On a thread of its own, as the other may wait long for partitions to be given up, while the
@@ -152,6 +221,7 @@ class Membership final : public KafkaMembership {
       // Membership is all that is wanted of this consumer: it reads nothing.
       rd_kafka_pause_partitions(client, partitions);
       spdlog::info("kafka group: {} partitions are this instance's", ours.size());
+      self.assigned_ = true;
       self.callbacks_.assigned(ours);
       return;
     }
@@ -159,10 +229,12 @@ class Membership final : public KafkaMembership {
     spdlog::info(
         "kafka group: partitions are assigned anew{}",
         rd_kafka_assignment_lost(client) != 0 ? ", and this instance had lost its own" : "");
+    self.assigned_ = false;
     self.callbacks_.revoked();
     rd_kafka_assign(client, nullptr);
   }
 
+  const KafkaConfig config_;
   const Callbacks callbacks_;
   Context context_;
   ClientPtr client_;
@@ -170,7 +242,11 @@ class Membership final : public KafkaMembership {
   std::chrono::milliseconds standstill_max_{};
   std::atomic<std::chrono::milliseconds> alive_{now()};  // when watch_ last ran
   std::atomic<bool> stood_still_{false};                 // since it last joined
-  std::mutex mutex_;                                     // of tick_ alone
+  // Of the group's thread alone.
+  bool assigned_ = false;
+  std::chrono::milliseconds pause_ = start_again_pause_min;
+  std::chrono::milliseconds started_again_{};
+  std::mutex mutex_;  // of tick_ alone
   std::condition_variable_any tick_;
   std::jthread watch_;
   std::jthread thread_;

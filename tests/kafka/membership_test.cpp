@@ -28,6 +28,10 @@ class Instance {
     const std::lock_guard lock{mutex_};
     return partitions_;
   }
+  bool wait_until_none_is_ours() {
+    std::unique_lock lock{mutex_};
+    return changed_.wait_for(lock, group_wait_max, [&] { return !partitions_; });
+  }
   bool wait_for(std::size_t count) {
     std::unique_lock lock{mutex_};
     return changed_.wait_for(lock, group_wait_max,
@@ -61,6 +65,39 @@ TEST(KafkaMembership, SpreadsThePartitionsAndGivesThemBack) {
   first.leave();
   EXPECT_EQ(first.partitions(), std::nullopt);
   EXPECT_TRUE(second.wait_for(2));
+}
+
+// An instance with an id keeps its place when it only falls silent; the group would wait for it for
+// longer than this test does.
+TEST(KafkaMembership, OneThatLeavesKeepsNoPlace) {
+  infra::KafkaConfig config = new_topic();
+  config.properties = {{"session.timeout.ms", "300000"}, {"max.poll.interval.ms", "300000"}};
+  infra::Metrics metrics;
+  infra::open_kafka_event_log(config, metrics);  // creates the topic
+  config.instance_id = "first";
+  Instance first{config};
+  ASSERT_TRUE(first.wait_for(2));
+  config.instance_id = "second";
+  Instance second{config};
+  ASSERT_TRUE(second.wait_for(1));
+  ASSERT_TRUE(first.wait_for(1));
+  first.leave();
+  EXPECT_TRUE(second.wait_for(2));
+}
+
+// librdkafka gives a client up that was fenced; its instance joins anew.
+TEST(KafkaMembership, OneWhoseIdAnotherHadGoesOnOnceThatIsGone) {
+  infra::KafkaConfig config = new_topic();
+  infra::Metrics metrics;
+  infra::open_kafka_event_log(config, metrics);  // creates the topic
+  config.instance_id = "copied";
+  Instance first{config};
+  ASSERT_TRUE(first.wait_for(2));
+  {
+    const Instance second{config};
+    ASSERT_TRUE(first.wait_until_none_is_ours());
+  }
+  EXPECT_TRUE(first.wait_for(2));
 }
 
 }  // namespace

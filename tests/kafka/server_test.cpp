@@ -74,6 +74,21 @@ class KafkaServer : public testing::Test {
   void SetUp() override { CONTACTD_NEEDS_KAFKA(); }
 };
 
+// The group would wait for the one that was killed for longer than this test does.
+TEST_F(KafkaServer, HasItsPartitionsAgainAsSoonAsItIsBack) {
+  ServerSettings settings = settings_on(new_topic().topic);
+  settings.flags.insert(settings.flags.end(), {"--kafka-conf", "session.timeout.ms=300000",
+                                               "--kafka-conf", "max.poll.interval.ms=300000"});
+  ServerProcess server{settings};
+  for (int round = 0; round < 3; ++round) {
+    ASSERT_TRUE(eventually([&] { return readiness(server) == 200; }, wait_max)) << server.log();
+    server.kill();
+    server.start();
+  }
+  EXPECT_TRUE(eventually([&] { return readiness(server) == 200; }, wait_max)) << server.log();
+  EXPECT_EQ(server.stop(), exited(0));
+}
+
 TEST_F(KafkaServer, GoesOnWithItsPartitionsWhereSomebodyAddsSomeAndRefusesToStart) {
   const std::string topic = new_topic().topic;
   ServerProcess server{settings_on(topic)};
