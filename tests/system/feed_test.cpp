@@ -169,7 +169,9 @@ TEST(Feed, ReachesEveryClientWithoutGapOrRepeatWhateverHappensToTheServer) {
   }
   EXPECT_EQ(sum.gaps, 0U);
   EXPECT_EQ(sum.repeats, 0U);
-  if (memory_tells) EXPECT_LT(growth_max, growth_bytes_max);
+  if (memory_tells) {
+    EXPECT_LT(growth_max, growth_bytes_max);
+  }
   EXPECT_EQ(crowd.complaints(), std::vector<std::string>{});
   std::cout << client_count << " clients, " << all.size() << " events, " << rounds << " kills, "
             << crowd.reconnects() << " connections, " << crowd.stalls() << " stalls: gaps "
