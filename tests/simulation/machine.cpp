@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "infra/errors.hpp"
+#include "infra/log.hpp"
 #include "infra/projector.hpp"
 #include "tests/support/eventually.hpp"
 
@@ -45,6 +46,8 @@ std::uint64_t count_from_environment(const char* variable, std::uint64_t quick) 
 }
 
 void run_some_at_a_time(std::uint64_t count, const std::function<void(std::uint64_t)>& run) {
+  // Made before there are threads: the thread sanitizer doesn't see the library make it once.
+  static_cast<void>(spdlog::default_logger_raw());
   std::atomic<std::uint64_t> next = 0;
   std::vector<std::jthread> threads;
   threads.reserve(machines_at_a_time);
