@@ -159,7 +159,7 @@ class App {
 
   void start() {
     if (config_.read_only) {
-      partitions_.open({});  // there are none to wait for
+      partitions_.open_for_reading(partitions_folded());
       server_.start();
       return;
     }
@@ -244,6 +244,13 @@ class App {
     return std::make_unique<infra::SwappableReadStore>(
         config_.read_only ? infra::open_existing_read_store(directory)
                           : infra::open_read_store(directory));
+  }
+
+  // Each partition has a claim, and so a checkpoint, as soon as somebody serves it.
+  std::uint32_t partitions_folded() const {
+    std::uint32_t count = 1;
+    while (store_->checkpoint(count).next_offset > 0) ++count;
+    return count;
   }
 
   void show_certificate() {

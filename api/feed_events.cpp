@@ -34,6 +34,7 @@ std::variant<FeedPosition, Response> FeedReader::start(const FeedRequest& reques
   // Another instance may have folded further than this one; not so while this one is the writer.
   using State = infra::Writer::Status::State;
   const bool all_folded =
+      services_.read_only ||
       cursor->position.offset < services_.store.checkpoint(partition_).next_offset ||
       services_.partitions.writer_of(organization_).status().state == State::serving;
   if (all_folded) return cursor_gone(format);

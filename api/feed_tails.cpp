@@ -161,6 +161,7 @@ void FeedTails::sweep(FeedTail& tail) {
   tail.trim();
   const auto& organization = tail.reader().organization();
   const bool elsewhere =
+      !services_.read_only &&
       services_.partitions.writer_of(organization).ownership() == infra::Ownership::elsewhere;
   for (FeedFollower* follower : tail.followers) {
     if (elsewhere) {

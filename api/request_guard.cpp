@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include "api/http_message.hpp"
 #include "api/limits.hpp"
@@ -13,10 +14,16 @@ using Refused = std::optional<GuardRefusal>;
 
 Refused refuse(std::string_view sentence) { return GuardRefusal{400, sentence}; }
 
+constexpr bool is_alphanumeric(char c) {
+  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+constexpr bool is_hex(char c) {
+  return (c >= 'A' && c <= 'F') || (c >= 'a' && c <= 'f') || (c >= '0' && c <= '9');
+}
+
 constexpr bool is_token_character(char c) {
-  const bool alphanumeric =
-      (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-  return alphanumeric || std::string_view{"!#$%&'*+-.^_`|~"}.find(c) != std::string_view::npos;
+  return is_alphanumeric(c) ||
+         std::string_view{"!#$%&'*+-.^_`|~"}.find(c) != std::string_view::npos;
 }
 
 bool is_token(std::string_view text) {
@@ -36,20 +43,41 @@ bool is_field_value(std::string_view text) {
   });
 }
 
-// host [":" port], in the characters that RFC 3986 has for them.
+bool is_port(std::string_view text) {
+  constexpr unsigned port_max = 65'535;
+  if (text.empty()) return true;  // RFC 3986 lets the digits be missing
+  unsigned port = 0;
+  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), port);
+  return ec == std::errc{} && end == text.data() + text.size() && port <= port_max;
+}
+
+// What stands between the brackets of an IPv6 address, as far as its characters go.
+bool is_address(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(),
+                                      [](char c) { return is_hex(c) || c == ':' || c == '.'; });
+}
+
+// RFC 3986's reg-name, which has IPv4 addresses in it; but not an empty one.
+bool is_name(std::string_view text) {
+  constexpr std::string_view others = "-._~!$&'()*+,;=";
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (is_alphanumeric(text[i]) || others.find(text[i]) != std::string_view::npos) continue;
+    if (text[i] != '%' || i + 2 >= text.size()) return false;
+    if (!is_hex(text[++i]) || !is_hex(text[++i])) return false;
+  }
+  return !text.empty();
+}
+
+// host [":" port]
 bool is_host(std::string_view text) {
-  const std::size_t bracket = text.starts_with('[') ? text.find(']') : 0;
-  if (bracket == std::string_view::npos) return false;
-  const std::size_t colon = text.find(':', bracket);
-  const std::string_view host = text.substr(0, colon);
-  const bool good_port = colon == std::string_view::npos || text.size() == colon + 1 ||
-                         is_digits(text.substr(colon + 1));
-  constexpr std::string_view others = "-._~%!$&'()*+,;=[]:";
-  return !host.empty() && good_port && std::all_of(host.begin(), host.end(), [&](char c) {
-    const bool alphanumeric =
-        (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-    return alphanumeric || others.find(c) != std::string_view::npos;
-  });
+  const bool brackets = text.starts_with('[');
+  const std::size_t end = brackets ? text.find(']') : text.find(':');
+  if (brackets && end == std::string_view::npos) return false;
+  const std::string_view host = brackets ? text.substr(1, end - 1) : text.substr(0, end);
+  const std::string_view rest =
+      end == std::string_view::npos ? std::string_view{} : text.substr(end + (brackets ? 1 : 0));
+  const bool good_rest = rest.empty() || (rest.front() == ':' && is_port(rest.substr(1)));
+  return good_rest && (brackets ? is_address(host) : is_name(host));
 }
 
 std::string_view trimmed(std::string_view text) {

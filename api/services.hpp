@@ -30,7 +30,13 @@ class Partitions {
   using Writers = std::vector<std::unique_ptr<infra::Writer>>;
 
   void open(Writers writers) {
+    count_ = static_cast<std::uint32_t>(writers.size());
     writers_ = std::move(writers);
+    open_.store(true, std::memory_order_release);
+  }
+  // Of projections that nobody folds on: `count` partitions without writers.
+  void open_for_reading(std::uint32_t count) {
+    count_ = count;
     open_.store(true, std::memory_order_release);
   }
   bool is_open() const { return open_.load(std::memory_order_acquire); }
@@ -46,8 +52,9 @@ class Partitions {
 
   // REQUIRES: they are open, which they are once caught_up() was true.
   std::uint32_t partition_of(const domain::OrganizationId& organization) const {
-    return domain::partition_of(organization, static_cast<std::uint32_t>(writers_.size()));
+    return domain::partition_of(organization, count_);
   }
+  // REQUIRES: also, that they were opened with writers.
   infra::Writer& writer_of(const domain::OrganizationId& organization) const {
     return *writers_[partition_of(organization)];
   }
@@ -70,7 +77,9 @@ class Partitions {
   }
 
  private:
-  Writers writers_;  // constant once open_ is true
+  // Constant once open_ is true.
+  Writers writers_;
+  std::uint32_t count_ = 0;
   std::atomic<bool> open_{false};
   std::atomic<const infra::KafkaMembership*> membership_{nullptr};
   // Guarded by mutex_.

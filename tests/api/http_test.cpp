@@ -62,6 +62,20 @@ TEST_F(Http, MalformedHeaderFieldsAre400) {
 TEST_F(Http, HostIsAskedForInHttp11) {
   expect_error(send_raw(port, "GET /healthz HTTP/1.1\r\n\r\n"), 400);
   expect_error(send_raw(port, "GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"), 400);
+  for (const char* const host :
+       {"", "a b", "a/b", "u@a", "[", "[]", "[::1", "[::1]x", "[a]b:1", "[g::]", "%", "%z1", "%1",
+        "a:b", "a:-1", "a:65536", "a:1:2", ":80", "a]"}) {
+    SCOPED_TRACE(host);
+    expect_error(send_raw(port, "GET /healthz HTTP/1.1\r\nHost: " + std::string{host} + "\r\n\r\n"),
+                 400);
+  }
+  for (const char* const host : {"a", "a:", "a.example:65535", "[::1]", "[::ffff:127.0.0.1]:80",
+                                 "127.0.0.1:1", "a_b", "%41", "a,b"}) {
+    SCOPED_TRACE(host);
+    EXPECT_EQ(
+        send_raw(port, "GET /healthz HTTP/1.1\r\nHost: " + std::string{host} + "\r\n\r\n").status,
+        200U);
+  }
   EXPECT_EQ(send_raw(port, "GET /healthz HTTP/1.0\r\n\r\n").status, 200U);
 }
 

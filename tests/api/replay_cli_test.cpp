@@ -2,11 +2,13 @@
 
 #include "tests/api/commands.hpp"
 #include "tests/api/directory_server.hpp"
+#include "tests/support/event_stream.hpp"
 
 // `contactd replay`, and `contactd serve --read-only` on what it has made.
 namespace contactd::test {
 namespace {
 
+namespace json = boost::json;
 using testing::HasSubstr;
 
 class ReplayCommand : public ::testing::Test {
@@ -69,6 +71,35 @@ TEST_F(ReplayCommand, WithoutAnEndShowsWhatIsAndTakesNoChanges) {
   }
   reader.read(contact.id).then(200).with_field("company", nullptr);
   EXPECT_EQ(now.stop(), exited(0));
+}
+
+// As the feed was, by page, from now on, as a head and as a stream; and a cursor from later is
+// gone.
+TEST_F(ReplayCommand, WhatItMakesHasTheFeed) {
+  constexpr auto feed = "/api/v1/events";
+  const Contact contact = user.given_contact(R"({"first_name":"Ann"})");
+  user.given_patched(contact.id, R"({"company":"Acme"})");
+  ASSERT_EQ(replay("feed").status, exited(0));
+  const std::string page = user.send("GET", feed).then(200).body();
+  user.given_patched(contact.id, R"({"company":"later"})");
+  const Answer later = user.send("GET", feed).then(200);
+  DirectoryServer then{path("feed"), {"--read-only"}};
+  ApiUser reader{then.port(), user.key()};
+  EXPECT_EQ(reader.send("GET", feed).then(200).body(), page);
+  EXPECT_EQ(reader.send("GET", std::string{feed} + "?after=latest").then(200).json().at("data"),
+            json::array{});
+  reader.send("HEAD", feed).then(200);
+  reader
+      .send("GET", std::string{feed} +
+                       "?after=" + json::value_to<std::string>(later.json().at("next_cursor")))
+      .then(410);
+  EventStream stream{then.port(), user.key()};
+  for (int version = 1; version <= 2; ++version) {
+    const auto event = stream.next();
+    ASSERT_TRUE(event);
+    EXPECT_EQ(json::parse(event->data).at("contactversion"), version);
+  }
+  EXPECT_EQ(then.stop(), exited(0));
 }
 
 TEST_F(ReplayCommand, RefusesADirectoryThatIsInUse) {
