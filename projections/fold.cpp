@@ -133,9 +133,7 @@ FoldBatch::View FoldBatch::on(const Context& context, const ContactUpdated& even
   if (event.version != before->contact.version + 1) {
     broken(context.offset, "gives a contact a version that isn't its next");
   }
-  const View after =
-      view_of(evolve(ContactState{before->contact}, event, recorded.time), context.offset);
-  replace(touched, after);
+  const View after = update(touched, event, recorded.time, context.offset);
   put_event(sink_, touched.first, context.offset, HistoryEntry::Kind::updated, recorded, event,
             event.version);
   if (event.version % snapshot_interval == 0) {
@@ -239,9 +237,38 @@ FoldBatch::View FoldBatch::view_of(ContactState state, std::uint64_t offset) con
   return std::make_shared<const ContactView>(render(std::move(contact), offset));
 }
 
+FoldBatch::View FoldBatch::update(Contacts::value_type& touched, const ContactUpdated& event,
+                                  Instant time, std::uint64_t offset) {
+  auto& [organization, before, now, own, changed] = touched.second;
+  if (own == nullptr || now.use_count() > 1) {
+    ContactState state = evolve(ContactState{now->contact}, event, time);
+    if (rows_ == Rows::of_each_event) {
+      replace(touched, view_of(std::move(state), offset));
+      return now;
+    }
+    const auto view =
+        std::make_shared<ContactView>(ContactView{std::get<Contact>(std::move(state)), offset, {}});
+    replace(touched, view);
+    own = view.get();
+    return now;
+  }
+  // Nobody else has it: it is changed where it is, which spares a copy of the contact.
+  const bool was_active = is_active(own->contact);
+  ContactState state = evolve(ContactState{std::move(own->contact)}, event, time);
+  own->contact = std::get<Contact>(std::move(state));
+  own->offset = offset;
+  if (const bool active = is_active(own->contact); active != was_active) {
+    Counts& counts = counts_of(organization);
+    --(was_active ? counts.active : counts.inactive);
+    ++(active ? counts.active : counts.inactive);
+  }
+  return now;
+}
+
 void FoldBatch::replace(Contacts::value_type& touched, const View& after) {
   const OrganizationId& organization = touched.second.organization;
   const View before = std::exchange(touched.second.now, after);
+  touched.second.own = nullptr;
   touched.second.changed = true;
   replace_count(organization, contact_of(before), contact_of(after));
   if (rows_ == Rows::of_the_end) return;

@@ -112,6 +112,7 @@ class FoldBatch {
     domain::OrganizationId organization;
     View before;  // of_the_end: what the indexes said of it before the batch
     View now;
+    ContactView* own = nullptr;  // of_the_end: what `now` points to, if this batch has made it
     bool changed = false;
   };
   using Contacts = absl::flat_hash_map<std::string, Touched, KeyHash, std::equal_to<>>;  // by key
@@ -131,6 +132,8 @@ class FoldBatch {
   Contacts::value_type& find(const domain::OrganizationId& organization,
                              const domain::ContactId& contact);
   View view_of(domain::ContactState state, std::uint64_t offset) const;
+  View update(Contacts::value_type& touched, const domain::ContactUpdated& event,
+              domain::Instant time, std::uint64_t offset);
   void replace(Contacts::value_type& touched, const View& after);
   // Bring the tables from `before` to `after`; either may be null. The emails that are given up
   // come before those that are taken: one may go from a contact to another.
