@@ -29,6 +29,12 @@ bool is_active(const Contact& contact) {
   return contact[Field::status].unquoted() == status_active;
 }
 
+// Whether it is active; of no contact: nothing.
+std::optional<bool> activity_of(const Contact* contact) {
+  if (contact == nullptr) return std::nullopt;
+  return is_active(*contact);
+}
+
 FieldView email_of(const Contact* contact) {
   return contact == nullptr ? FieldView{} : (*contact)[Field::email];
 }
@@ -116,8 +122,7 @@ FoldBatch::View FoldBatch::on(const Context& context, const ContactCreated& even
   if (touched.second.now != nullptr) {
     broken(context.offset, "creates a contact that is there already");
   }
-  const View after = view_of(evolve(ContactState{}, event, recorded.time), context.offset);
-  replace(touched, after);
+  const View after = put(touched, evolve(ContactState{}, event, recorded.time), context.offset);
   put_event(sink_, touched.first, context.offset, HistoryEntry::Kind::created, recorded, event, 1);
   sink_.put(Table::by_creation,
             keys::by_creation(recorded.organization, after->contact.created_at, context.offset),
@@ -229,39 +234,32 @@ FoldBatch::Contacts::value_type& FoldBatch::find(const OrganizationId& organizat
   return *found;
 }
 
-FoldBatch::View FoldBatch::view_of(ContactState state, std::uint64_t offset) const {
+// The contact's next state, as a view that this batch has made.
+FoldBatch::View FoldBatch::put(Contacts::value_type& touched, ContactState state,
+                               std::uint64_t offset) {
   auto& contact = std::get<Contact>(state);
-  if (rows_ == Rows::of_the_end) {
-    return std::make_shared<const ContactView>(ContactView{std::move(contact), offset, {}});
+  if (rows_ == Rows::of_each_event) {
+    replace(touched, std::make_shared<const ContactView>(render(std::move(contact), offset)));
+    return touched.second.now;
   }
-  return std::make_shared<const ContactView>(render(std::move(contact), offset));
+  const auto view = std::make_shared<ContactView>(ContactView{std::move(contact), offset, {}});
+  replace(touched, view);
+  touched.second.own = view.get();
+  return view;
 }
 
 FoldBatch::View FoldBatch::update(Contacts::value_type& touched, const ContactUpdated& event,
                                   Instant time, std::uint64_t offset) {
-  auto& [organization, before, now, own, changed] = touched.second;
+  const View& now = touched.second.now;
+  ContactView* const own = touched.second.own;
   if (own == nullptr || now.use_count() > 1) {
-    ContactState state = evolve(ContactState{now->contact}, event, time);
-    if (rows_ == Rows::of_each_event) {
-      replace(touched, view_of(std::move(state), offset));
-      return now;
-    }
-    const auto view =
-        std::make_shared<ContactView>(ContactView{std::get<Contact>(std::move(state)), offset, {}});
-    replace(touched, view);
-    own = view.get();
-    return now;
+    return put(touched, evolve(ContactState{now->contact}, event, time), offset);
   }
   // Nobody else has it: it is changed where it is, which spares a copy of the contact.
-  const bool was_active = is_active(own->contact);
-  ContactState state = evolve(ContactState{std::move(own->contact)}, event, time);
-  own->contact = std::get<Contact>(std::move(state));
+  const auto before = activity_of(&own->contact);
+  own->contact = std::get<Contact>(evolve(ContactState{std::move(own->contact)}, event, time));
   own->offset = offset;
-  if (const bool active = is_active(own->contact); active != was_active) {
-    Counts& counts = counts_of(organization);
-    --(was_active ? counts.active : counts.inactive);
-    ++(active ? counts.active : counts.inactive);
-  }
+  replace_count(touched.second.organization, before, activity_of(&own->contact));
   return now;
 }
 
@@ -270,7 +268,7 @@ void FoldBatch::replace(Contacts::value_type& touched, const View& after) {
   const View before = std::exchange(touched.second.now, after);
   touched.second.own = nullptr;
   touched.second.changed = true;
-  replace_count(organization, contact_of(before), contact_of(after));
+  replace_count(organization, activity_of(contact_of(before)), activity_of(contact_of(after)));
   if (rows_ == Rows::of_the_end) return;
   give_up_email(organization, before, after);
   write_rows(organization, touched.first, before, after);
@@ -338,14 +336,12 @@ void FoldBatch::replace_tags(const OrganizationId& organization, const Contact* 
   }
 }
 
-void FoldBatch::replace_count(const OrganizationId& organization, const Contact* before,
-                              const Contact* after) {
-  const bool same =
-      before != nullptr && after != nullptr && is_active(*before) == is_active(*after);
-  if (same) return;
+void FoldBatch::replace_count(const OrganizationId& organization, std::optional<bool> before,
+                              std::optional<bool> after) {
+  if (before && before == after) return;
   Counts& counts = counts_of(organization);
-  if (before != nullptr) --(is_active(*before) ? counts.active : counts.inactive);
-  if (after != nullptr) ++(is_active(*after) ? counts.active : counts.inactive);
+  if (before) --(*before ? counts.active : counts.inactive);
+  if (after) ++(*after ? counts.active : counts.inactive);
 }
 
 FoldBatch::Counts& FoldBatch::counts_of(const OrganizationId& organization) {

@@ -131,7 +131,7 @@ class FoldBatch {
   // The contact, looked up if the batch hasn't come upon it yet.
   Contacts::value_type& find(const domain::OrganizationId& organization,
                              const domain::ContactId& contact);
-  View view_of(domain::ContactState state, std::uint64_t offset) const;
+  View put(Contacts::value_type& touched, domain::ContactState state, std::uint64_t offset);
   View update(Contacts::value_type& touched, const domain::ContactUpdated& event,
               domain::Instant time, std::uint64_t offset);
   void replace(Contacts::value_type& touched, const View& after);
@@ -145,8 +145,9 @@ class FoldBatch {
                   const domain::Contact* after);
   void replace_tags(const domain::OrganizationId& organization, const domain::Contact* before,
                     const domain::Contact* after);
-  void replace_count(const domain::OrganizationId& organization, const domain::Contact* before,
-                     const domain::Contact* after);
+  // Whether the contact was active and is now; nothing: there was or is none.
+  void replace_count(const domain::OrganizationId& organization, std::optional<bool> before,
+                     std::optional<bool> after);
   void write_held_back();
   void put_idempotency(const Context& context, const View& contact);
   Counts& counts_of(const domain::OrganizationId& organization);
