@@ -153,6 +153,11 @@ Response protocol_error(int status, std::string_view error) {
   return status == 503 ? retry_later(std::move(response)) : response;
 }
 
+Response body_too_large() {
+  return protocol_error(413, "The body is too large; send at most " +
+                                 std::to_string(limits::body_bytes_max) + " bytes");
+}
+
 Response rejection_response(ErrorFormat format, const domain::Rejection& rejection) {
   return std::visit(RejectionToResponse{format}, rejection);
 }

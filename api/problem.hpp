@@ -23,6 +23,7 @@ Response error_response(ErrorFormat format, int status, std::string_view error,
 
 // Refusals of the HTTP layer, before a request could be read: always plain, always closing.
 Response protocol_error(int status, std::string_view error);
+Response body_too_large();
 
 // The one switch from a domain's rejection to a status.
 Response rejection_response(ErrorFormat format, const domain::Rejection& rejection);

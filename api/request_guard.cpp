@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 
+#include "api/http_grammar.hpp"
 #include "api/http_message.hpp"
 #include "api/limits.hpp"
 
@@ -14,33 +15,8 @@ using Refused = std::optional<GuardRefusal>;
 
 Refused refuse(std::string_view sentence) { return GuardRefusal{400, sentence}; }
 
-constexpr bool is_alphanumeric(char c) {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-}
-constexpr bool is_hex(char c) {
-  return (c >= 'A' && c <= 'F') || (c >= 'a' && c <= 'f') || (c >= '0' && c <= '9');
-}
-
-constexpr bool is_token_character(char c) {
-  return is_alphanumeric(c) ||
-         std::string_view{"!#$%&'*+-.^_`|~"}.find(c) != std::string_view::npos;
-}
-
-bool is_token(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), is_token_character);
-}
-
 bool is_digits(std::string_view text) {
-  return !text.empty() &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
-
-// Visible characters, spaces, tabs and bytes past ASCII: what a field's value may have.
-bool is_field_value(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) {
-    const auto byte = static_cast<unsigned char>(c);
-    return byte == '\t' || (byte >= 0x20 && byte != 0x7F);
-  });
+  return !text.empty() && std::all_of(text.begin(), text.end(), is_digit);
 }
 
 bool is_port(std::string_view text) {

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/chunk_guard.hpp"
 #include "api/limits.hpp"
 #include "api/problem.hpp"
 #include "api/request_guard.hpp"
@@ -40,10 +41,7 @@ Response parse_failure(error_code ec, std::string_view seen) {
     return protocol_error(431, "The header fields are too large; send less than " +
                                    std::to_string(limits::header_bytes_max) + " bytes");
   }
-  if (ec == http::error::body_limit) {
-    return protocol_error(413, "The body is too large; send at most " +
-                                   std::to_string(limits::body_bytes_max) + " bytes");
-  }
+  if (ec == http::error::body_limit) return body_too_large();
   if (ec == http::error::bad_version) {
     return protocol_error(505, "The HTTP versions spoken here are 1.1 and 1.0");
   }
@@ -87,7 +85,8 @@ class RequestReader::Impl {
     parser_->header_limit(limits::header_bytes_max);
     parser_->body_limit(limits::body_bytes_max);
     fields_.clear();
-    body_bytes_on_wire_ = 0;
+    chunks_ = {};
+    looked_at_ = 0;
   }
 
   std::optional<Response> parse() {
@@ -99,8 +98,9 @@ class RequestReader::Impl {
       if (in_header) {
         if (auto refused = guard()) return refused;
       }
-      if (!in_header && parser_->chunked() && buffer_.size() < last_chunk.size()) {
-        return std::nullopt;
+      if (!in_header && parser_->chunked()) {
+        if (auto refused = look_at_chunks()) return refused;
+        if (buffer_.size() < last_chunk.size()) return std::nullopt;
       }
       error_code ec;
       const std::size_t used = parser_->put(buffer_.data(), ec);
@@ -108,14 +108,12 @@ class RequestReader::Impl {
         return parse_failure(ec, text(buffer_.cdata()));
       }
       buffer_.consume(used);
+      looked_at_ -= std::min(looked_at_, used);
       if (in_header && parser_->is_header_done()) {
-        note_fields();
+        note_header();
         parser_->eager(true);
-      } else {
-        body_bytes_on_wire_ += used;
       }
       if (parser_->is_done()) return std::nullopt;
-      if (auto refused = refuse_long_framing()) return refused;
       if (ec == http::error::need_more || used == 0) return std::nullopt;
     }
     return std::nullopt;
@@ -123,7 +121,7 @@ class RequestReader::Impl {
 
   bool is_done() const { return parser_->is_done(); }
   bool header_is_done() const { return parser_->is_header_done(); }
-  bool keep_alive() const { return parser_->keep_alive(); }
+  bool keep_alive() const { return keep_alive_; }
   int minor_version() const { return parser_->get().version() == 10 ? 0 : 1; }
 
   bool expects_continue() const {
@@ -189,16 +187,15 @@ class RequestReader::Impl {
     return protocol_error(refused->status, refused->sentence);
   }
 
-  // Extensions and trailers, which nothing reads, may not be sent without end: Beast has no limit.
-  std::optional<Response> refuse_long_framing() const {
-    if (!parser_->is_header_done() || !parser_->chunked()) return std::nullopt;
-    const std::size_t allowed = limits::chunk_framing_bytes_max +
-                                limits::chunk_framing_ratio_max * parser_->get().body().size();
-    if (body_bytes_on_wire_ + buffer_.size() <= allowed) return std::nullopt;
-    return protocol_error(400, "The chunks of the body have too little in them; send larger ones");
+  std::optional<Response> look_at_chunks() {
+    const std::string_view bytes = text(buffer_.cdata());
+    auto refused = chunks_.look(bytes.substr(looked_at_));
+    looked_at_ = bytes.size();
+    return refused;
   }
 
-  void note_fields() {
+  void note_header() {
+    keep_alive_ = parser_->keep_alive();
     fields_.reserve(16);
     for (const auto& field : parser_->get()) {
       fields_.emplace_back(text(field.name_string()), text(field.value()));
@@ -207,9 +204,11 @@ class RequestReader::Impl {
 
   beast::flat_buffer buffer_;
   std::optional<Parser> parser_;
-  // The header's, and not those of a chunked body's trailer, which no guard has seen.
+  // Of the header, and not of a chunked body's trailer, which Beast adds to it.
   std::vector<std::pair<std::string_view, std::string_view>> fields_;
-  std::size_t body_bytes_on_wire_ = 0;  // of the body as it came, with the chunks' framing
+  bool keep_alive_ = false;
+  ChunkGuard chunks_;
+  std::size_t looked_at_ = 0;  // bytes at the buffer's beginning that chunks_ has seen
 };
 
 RequestReader::RequestReader() : impl_(std::make_unique<Impl>()) {}
