@@ -15,8 +15,18 @@ namespace urls = boost::urls;
 constexpr auto not_public =
     "The address isn't one of the public internet; give an endpoint that is reachable from there";
 
+// `host` in lower case, without the dot that a whole name may end with.
 bool is_local_name(std::string_view host) {
-  return host == "localhost" || host.ends_with(".localhost") || host == "localhost.";
+  return host == "localhost" || host.ends_with(".localhost");
+}
+
+// The host in lower case, without the dot that a whole name may end with.
+std::string host_name(const urls::url_view& url) {
+  std::string name{url.host()};
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  if (name.ends_with('.')) name.pop_back();
+  return name;
 }
 
 // An escaped byte could be anything in the name that it stands for.
@@ -42,7 +52,7 @@ bool leads_inside(const urls::url_view& url) {
     case urls::host_type::ipv6:
       return !is_public_v6(url.host_ipv6_address().to_bytes());
     default:
-      return is_local_name(std::string{url.host()});
+      return is_local_name(host_name(url));
   }
 }
 
@@ -68,6 +78,10 @@ std::variant<WebhookUrl, std::string> read_webhook_url(std::string_view text,
   const bool http = url.scheme_id() == urls::scheme::http;
   if (url.scheme_id() != urls::scheme::https && !(http && rules.allow_http)) {
     return "Expected a URL that begins with https://";
+  }
+  // Boost.URL 1.81 ends the host of 8.8.8.8.example.com after the address that it begins with.
+  if (!url.encoded_path().empty() && !url.encoded_path().starts_with('/')) {
+    return "Expected a host name that doesn't begin with an IPv4 address";
   }
   if (url.has_userinfo()) return "Expected a URL without a user name or a password";
   if (url.has_fragment()) return "Expected a URL without a fragment ('#')";

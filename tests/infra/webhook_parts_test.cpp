@@ -141,6 +141,8 @@ TEST(WebhookUrl, ThatCanNotBeServedIsRefused) {
                                 "https://example.com/\r\nX: y",
                                 "https://example.com%0d%0a/",
                                 "https://[v1.x]/",
+                                "https://8.8.8.8.example.com/",
+                                "https://10.0.0.1.example.com/",
                                 "https://[::1/",
                                 "https://ex\x01mple.com/"}) {
     EXPECT_NE(wrong_with(url), "") << url;
@@ -154,11 +156,12 @@ TEST(WebhookUrl, ThatLeadsInsideIsRefused) {
   for (const std::string url :
        {"https://127.0.0.1/", "https://10.1.2.3/", "https://169.254.169.254/latest/meta-data",
         "https://[::1]/", "https://[::ffff:10.0.0.1]/", "https://[fd00::1]/", "https://localhost/",
-        "https://api.localhost/"}) {
+        "https://api.localhost/", "https://LocalHost/", "https://localhost./"}) {
     EXPECT_NE(wrong_with(url), "") << url;
     EXPECT_EQ(wrong_with(url, {false, true}), "") << url;
   }
   EXPECT_EQ(wrong_with("https://8.8.8.8/"), "");
+  EXPECT_EQ(wrong_with("https://127.example.com/"), "");
 }
 
 const std::string master = "0123456789abcdef0123456789abcdef";
