@@ -98,17 +98,17 @@ void write_file(const fs::path& path, const std::string& text) {
 
 // How far the projections in the directory have folded. Changes nothing there.
 std::uint64_t folded_in(const fs::path& projections, std::uint32_t partition) {
-  const auto db = RocksDb::for_reading(projections);
+  const RocksDb db{projections, {{"default", {}}}};
   std::string record;
-  const auto status = (*db)->Get({}, slice(projections::keys::checkpoint(partition)), &record);
+  const auto status = db->Get({}, slice(projections::keys::checkpoint(partition)), &record);
   if (status.IsNotFound()) return 0;
   if (!status.ok()) throw StoreUnavailable("can't read " + projections.string());
   return projections::read_checkpoint(record).next_offset;
 }
 
 std::uint64_t end_of_log_in(const fs::path& log) {
-  const auto db = RocksDb::for_reading(log);
-  const std::unique_ptr<rocksdb::Iterator> last{(*db)->NewIterator({})};
+  const RocksDb db{log, {{"default", {}}}};
+  const std::unique_ptr<rocksdb::Iterator> last{db->NewIterator({})};
   last->SeekToLast();
   if (!last->status().ok()) throw StoreUnavailable("can't read " + log.string());
   if (!last->Valid()) return 0;

@@ -37,7 +37,6 @@ bool Overlay::hides(std::string_view key) const {
 
 Generations::Generations(const RocksDb& db, OnFlushed on_flushed)
     : db_(db), on_flushed_(std::move(on_flushed)) {
-  remove_leftovers(db_);
   flusher_ = std::jthread{[this](std::stop_token stop) {
     pthread_setname_np(pthread_self(), "flusher");  // for top, perf and gdb
     // Requests go first. Of this thread alone; without the right to, it stays as it is.

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <string>
 
+#include "infra/directory_lock.hpp"
 #include "infra/errors.hpp"
 
 namespace contactd::infra {
@@ -34,14 +35,8 @@ void sync(const fs::path& path, int flags) {
 
 // Another process may serve from it: RocksDB's lock would keep this one out, but not from removing.
 void require_unused(const fs::path& directory) {
-  const int descriptor = open((directory / "LOCK").c_str(), O_RDWR | O_CLOEXEC);
-  if (descriptor < 0) return;
-  struct flock lock{};
-  lock.l_type = F_WRLCK;
-  lock.l_whence = SEEK_SET;
-  const bool used = fcntl(descriptor, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
-  close(descriptor);
-  if (used) throw StoreUnavailable("another contactd is running on " + directory.string());
+  if (!is_in_use(directory)) return;
+  throw StoreUnavailable("another contactd runs on " + directory.string() + "; stop it first");
 }
 
 // What the pointer names, if there is one and that is there.

@@ -125,8 +125,9 @@ class ReadStore : public projections::StateReader {
 std::unique_ptr<ReadStore> open_read_store(const std::filesystem::path& directory,
                                            rocksdb::Env* env = nullptr);
 
-// Opens the database in `directory`, which must be there and of this release's format.
-// Throws StoreUnavailable.
+// Opens the database in `directory`, which must be there and of this release's format, for reading
+// alone: nothing there is changed, and while it is open nobody can open it to write. Throws
+// StoreUnavailable, also where somebody has it open to write.
 std::unique_ptr<ReadStore> open_existing_read_store(const std::filesystem::path& directory);
 
 }  // namespace contactd::infra

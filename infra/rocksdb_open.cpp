@@ -2,7 +2,9 @@
 
 #include <rocksdb/utilities/checkpoint.h>
 
+#include <algorithm>
 #include <array>
+#include <cctype>
 #include <cstdarg>
 #include <cstdio>
 
@@ -19,6 +21,22 @@ constexpr std::uint64_t background_bytes_per_sync = 256U << 10U;
 // each of three databases is a good part of a small disk.
 constexpr std::size_t manifest_reserve_bytes = 64U << 10U;
 
+// RocksDB shows keys in hex, such as the first and the last of a file. They have emails in them.
+std::string without_keys(std::string text) {
+  constexpr std::size_t shown_max = 16;  // numbers, hashes of a few bytes
+  const auto is_hex = [](unsigned char c) { return std::isxdigit(c) != 0; };
+  for (auto at = text.begin();;) {
+    const auto begin = std::find_if(at, text.end(), is_hex);
+    const auto end = std::find_if_not(begin, text.end(), is_hex);
+    if (begin == text.end()) return text;
+    at = end;
+    if (static_cast<std::size_t>(end - begin) <= shown_max) continue;
+    const auto kept = begin - text.begin();
+    text.replace(begin, end, "(a key)");
+    at = text.begin() + kept;
+  }
+}
+
 // What RocksDB has to say goes into contactd's log. A file of its own would lie on the disk that it
 // complains of, and where that is full, an assertion of Debian's build ends the process.
 class Messages final : public rocksdb::Logger {
@@ -31,7 +49,7 @@ class Messages final : public rocksdb::Logger {
     if (level < rocksdb::ERROR_LEVEL || level >= rocksdb::HEADER_LEVEL) return;
     std::array<char, message_bytes_max> text{};
     if (std::vsnprintf(text.data(), text.size(), format, arguments) < 0) return;
-    spdlog::error("RocksDB: {}", text.data());
+    spdlog::error("RocksDB: {}", without_keys(text.data()));
   }
 
  private:
@@ -78,6 +96,19 @@ RocksDb::RocksDb(const std::filesystem::path& directory, const rocksdb::DBOption
   db_.reset(db);
 }
 
+RocksDb::RocksDb(const std::filesystem::path& directory, const std::vector<Family>& families) {
+  rocksdb::DBOptions options;
+  options.paranoid_checks = true;
+  options.info_log = std::make_shared<Messages>();
+  rocksdb::DB* db = nullptr;
+  const auto status = rocksdb::DB::OpenForReadOnly(options, directory.string(),
+                                                   descriptors_of(families), &handles_, &db);
+  if (!status.ok()) {
+    throw StoreUnavailable("can't read " + directory.string() + ": " + status.ToString());
+  }
+  db_.reset(db);
+}
+
 std::unique_ptr<RocksDb> RocksDb::beside_its_writer(const std::filesystem::path& directory,
                                                     const std::filesystem::path& scratch,
                                                     const std::vector<Family>& families) {
@@ -93,20 +124,6 @@ std::unique_ptr<RocksDb> RocksDb::beside_its_writer(const std::filesystem::path&
   if (!status.ok()) {
     throw StoreUnavailable("can't open " + directory.string() +
                            " for reading: " + status.ToString() + "; is it a log of contactd's?");
-  }
-  opened->db_.reset(db);
-  return opened;
-}
-
-std::unique_ptr<RocksDb> RocksDb::for_reading(const std::filesystem::path& directory) {
-  std::unique_ptr<RocksDb> opened{new RocksDb};
-  rocksdb::DB* db = nullptr;
-  rocksdb::DBOptions options;
-  options.paranoid_checks = true;
-  const auto status = rocksdb::DB::OpenForReadOnly(
-      options, directory.string(), descriptors_of({{"default", {}}}), &opened->handles_, &db);
-  if (!status.ok()) {
-    throw StoreUnavailable("can't read " + directory.string() + ": " + status.ToString());
   }
   opened->db_.reset(db);
   return opened;

@@ -25,14 +25,15 @@ class RocksDb {
   // Throws StoreUnavailable; StoreDamaged if no later attempt can succeed either.
   RocksDb(const std::filesystem::path& directory, const rocksdb::DBOptions& options,
           const std::vector<Family>& families);
+  // Opens those families of an existing database that nobody writes to, and leaves its files as
+  // they are. Throws StoreUnavailable.
+  RocksDb(const std::filesystem::path& directory, const std::vector<Family>& families);
   // Opens an existing database beside the process that writes to it, if one does, to read what it
   // has written; TryCatchUpWithPrimary() shows what it has written since. `scratch` is a directory
   // for RocksDB's own notes. Throws StoreUnavailable.
   static std::unique_ptr<RocksDb> beside_its_writer(const std::filesystem::path& directory,
                                                     const std::filesystem::path& scratch,
                                                     const std::vector<Family>& families);
-  // Opens a database that nobody writes, and leaves its files as they are. Throws StoreUnavailable.
-  static std::unique_ptr<RocksDb> for_reading(const std::filesystem::path& directory);
   ~RocksDb();
   RocksDb(const RocksDb&) = delete;
   RocksDb& operator=(const RocksDb&) = delete;

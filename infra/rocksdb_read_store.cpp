@@ -7,6 +7,7 @@
 #include <shared_mutex>
 #include <unordered_map>
 
+#include "infra/directory_lock.hpp"
 #include "infra/errors.hpp"
 #include "infra/generations.hpp"
 #include "infra/large_batch.hpp"
@@ -17,6 +18,7 @@
 #include "infra/rocksdb_list.hpp"
 #include "infra/rocksdb_open.hpp"
 #include "infra/row_cache.hpp"
+#include "infra/sorted_files.hpp"
 #include "projections/api_key_record.hpp"
 #include "projections/binary.hpp"
 #include "projections/webhook_record.hpp"
@@ -144,17 +146,27 @@ class ApiKeyCache {
                          status.ToString() + "; check the disk, then restart");
 }
 
+// The number of the format that wrote the database; 0 for an empty one.
+std::uint32_t format_of(const RocksDb& db) {
+  std::string record;
+  const auto status = db->Get({}, slice(keys::format), &record);
+  if (status.IsNotFound()) return 0;
+  if (!status.ok()) fail("read", status);
+  return BinaryReader{record}.number<std::uint32_t>();
+}
+
 class RocksDbReadStore final : public ReadStore {
  public:
   RocksDbReadStore(const std::filesystem::path& directory, rocksdb::Env* env)
       : db_(directory, database_options(env), families()),
-        generations_(db_, [this](const Generation& flushed) { remember(flushed); }) {}
-
-  // The number of the format that wrote the database; 0 for an empty one.
-  std::uint32_t stored_format() const {
-    const auto record = get(Table::meta, keys::format);
-    return record ? BinaryReader{*record}.number<std::uint32_t>() : 0;
+        generations_(db_, [this](const Generation& flushed) { remember(flushed); }) {
+    remove_leftovers(db_);
   }
+  // For reading alone: it changes nothing in the directory, and keeps out who would.
+  explicit RocksDbReadStore(const std::filesystem::path& directory)
+      : lock_(std::in_place, directory), db_(directory, families()), generations_(db_, {}) {}
+
+  std::uint32_t stored_format() const { return format_of(db_); }
   void store_format() {
     std::string record;
     append_number(record, format_version);
@@ -374,6 +386,7 @@ class RocksDbReadStore final : public ReadStore {
     });
   }
 
+  const std::optional<ReadLock> lock_;  // if it is open for reading alone
   RocksDb db_;
   ApiKeyCache api_keys_;
   // Rows of the last generations that were flushed. What a newer generation says of a contact goes
@@ -427,12 +440,13 @@ std::unique_ptr<ReadStore> open_existing_read_store(const std::filesystem::path&
   if (!std::filesystem::exists(directory / "CURRENT")) {
     throw StoreUnavailable("there are no projections in " + directory.string());
   }
-  auto store = std::make_unique<RocksDbReadStore>(directory, nullptr);
-  const std::uint32_t format = store->stored_format();
-  if (format == format_version) return store;
-  throw StoreUnavailable("the projections in " + directory.string() + " are of format " +
-                         std::to_string(format) + ", and this release's is " +
-                         std::to_string(format_version) + "; make them anew from the log");
+  const std::uint32_t format = format_of(RocksDb{directory, {{"default", {}}}});
+  if (format != format_version) {
+    throw StoreUnavailable("the projections in " + directory.string() + " are of format " +
+                           std::to_string(format) + ", and this release's is " +
+                           std::to_string(format_version) + "; make them anew from the log");
+  }
+  return std::make_unique<RocksDbReadStore>(directory);
 }
 
 }  // namespace contactd::infra

@@ -1,15 +1,12 @@
 #include "infra/store_audit.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <vector>
 
+#include "infra/directory_lock.hpp"
 #include "infra/errors.hpp"
 #include "infra/fold_log.hpp"
 #include "infra/rocksdb_open.hpp"
-#include "projections/binary.hpp"
 
 namespace contactd::infra {
 namespace {
@@ -19,18 +16,6 @@ using projections::table_count;
 
 constexpr std::size_t rows_at_once = 4096;
 constexpr std::size_t bytes_shown_max = 200;
-
-// RocksDB's lock, without taking it.
-bool is_locked(const std::filesystem::path& directory) {
-  const int file = open((directory / "LOCK").c_str(), O_RDWR | O_CLOEXEC);
-  if (file < 0) return false;
-  struct flock lock{};
-  lock.l_type = F_WRLCK;
-  lock.l_whence = SEEK_SET;
-  const bool locked = fcntl(file, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
-  close(file);
-  return locked;
-}
 
 [[noreturn]] void damaged(const std::filesystem::path& directory, const rocksdb::Status& status) {
   throw StoreUnavailable("the projections in " + directory.string() +
@@ -54,18 +39,9 @@ void require_sound_files(const std::filesystem::path& directory) {
   status = rocksdb::DB::OpenForReadOnly(options, directory.string(), families, &handles, &opened);
   if (!status.ok()) damaged(directory, status);
   const std::unique_ptr<rocksdb::DB> db{opened};
-  std::string format;
   status = db->VerifyChecksum();
-  if (status.ok()) status = db->Get({}, slice(projections::keys::format), &format);
   for (auto* handle : handles) db->DestroyColumnFamilyHandle(handle);
   if (!status.ok()) damaged(directory, status);
-  const auto number = projections::BinaryReader{format}.number<std::uint32_t>();
-  if (number != projections::format_version) {
-    throw StoreUnavailable("the projections in " + directory.string() + " are of format " +
-                           std::to_string(number) + ", and not of this release's " +
-                           std::to_string(projections::format_version) +
-                           ": the next start makes them anew");
-  }
 }
 
 std::string shown(std::string_view bytes) {
@@ -136,12 +112,13 @@ std::unique_ptr<ReadStore> open_store_for_audit(const std::filesystem::path& dir
   if (!std::filesystem::exists(directory / "CURRENT")) {
     throw StoreUnavailable("there are no projections in " + directory.string());
   }
-  if (is_locked(directory)) {
+  if (is_written_to(directory)) {
     throw StoreUnavailable("another contactd runs on " + directory.string() +
                            "; stop it first, or look at the log alone with --log-only");
   }
+  const ReadLock lock{directory};
   require_sound_files(directory);
-  return open_read_store(directory);
+  return open_existing_read_store(directory);
 }
 
 void replay_for_audit(LogReader& log, const ReadStore& live, ReadStore& replayed,

@@ -14,7 +14,8 @@ namespace contactd::infra {
 
 // The projections in `directory`, to be compared: every block of every file has the checksum that
 // it was written with, and they are of this release's format; else a start would make them anew.
-// Throws StoreUnavailable if they aren't, if another process has them open, or if there are none.
+// Nothing there is changed, and nobody can write to them while they are open. Throws
+// StoreUnavailable if they aren't as said, if somebody writes to them, or if there are none.
 std::unique_ptr<ReadStore> open_store_for_audit(const std::filesystem::path& directory);
 
 // Folds into `replayed`, which is empty, what `live` has folded of each of the log's partitions.

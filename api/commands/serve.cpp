@@ -70,7 +70,8 @@ void add_security(CLI::App& app, ServeConfig& serve) {
 
 void add_timeouts(CLI::App& app, Raw& raw) {
   option(app, "header-timeout-ms", raw.header_timeout_ms,
-         "Time from a request's first byte to the end of its header")
+         "Time from a request's first byte to the end of its header, and for a new connection's "
+         "first byte")
       ->check(CLI::Range(1, 3'600'000));
   option(app, "request-timeout-ms", raw.request_timeout_ms,
          "Time from a request's first byte to its last, and for taking the answer")

@@ -22,10 +22,14 @@ constexpr auto scratch_name = "verify.tmp";
 struct VerifyConfig {
   LogOptions log;
   std::vector<std::string> expect;
+  std::filesystem::path scratch;
   bool log_only = false;
   bool json = false;
 
   std::filesystem::path projections() const { return infra::projections_dir(log.data_dir); }
+  std::filesystem::path scratch_dir() const {
+    return (scratch.empty() ? log.data_dir : scratch) / scratch_name;
+  }
 };
 
 std::string check_kept_head(const std::string& text) {
@@ -55,7 +59,14 @@ struct Found {
 // The folded rows of the fresh replay; go with this object.
 class Scratch {
  public:
-  explicit Scratch(std::filesystem::path directory) : directory_(std::move(directory)) { remove(); }
+  explicit Scratch(std::filesystem::path directory) : directory_(std::move(directory)) {
+    remove();
+    std::error_code ec;
+    std::filesystem::create_directories(directory_, ec);
+    if (!ec) return;
+    throw UsageError("can't make " + directory_.string() + ": " + ec.message() +
+                     "; name a place that can be written with --scratch");
+  }
   ~Scratch() { remove(); }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
@@ -64,7 +75,7 @@ class Scratch {
 
  private:
   void remove() {
-    std::error_code ignored;  // what can't be removed, opening says better
+    std::error_code ignored;  // what can't be removed, the next use says better
     std::filesystem::remove_all(directory_, ignored);
   }
 
@@ -115,8 +126,7 @@ void require_same_log(const VerifyConfig& config, const OpenedLog& log) {
 }
 
 void audit_projections(const VerifyConfig& config, infra::LogReader& log,
-                       const infra::ReadStore& live, Found& found) {
-  const Scratch scratch{config.log.data_dir / scratch_name};
+                       const infra::ReadStore& live, const Scratch& scratch, Found& found) {
   const auto replayed = infra::open_read_store(scratch.path());
   Progress progress{Progress::show_for(config.json), "folding the log anew", "records",
                     found.records()};
@@ -138,13 +148,17 @@ void audit_projections(const VerifyConfig& config, infra::LogReader& log,
 
 void audit(const VerifyConfig& config, Found& found) {
   std::unique_ptr<infra::ReadStore> live;
+  std::optional<Scratch> scratch;
   const bool projections = !config.log_only && std::filesystem::exists(config.projections());
   // First, since it says whether a server runs; and then none can start.
-  if (projections) live = infra::open_store_for_audit(config.projections());
+  if (projections) {
+    live = infra::open_store_for_audit(config.projections());
+    scratch.emplace(config.scratch_dir());
+  }
   const OpenedLog log = open_log_for_reading(config.log);
   if (projections) require_same_log(config, log);
   audit_log(config, *log, found);
-  if (projections) audit_projections(config, *log, *live, found);
+  if (projections) audit_projections(config, *log, *live, *scratch, found);
 }
 
 void print_text(const VerifyConfig& config, const Found& found) {
@@ -214,6 +228,9 @@ void add_verify(CommandLine& line) {
   app->add_option("--expect", config->expect,
                   "A head that was printed before: the log must still have it; repeatable")
       ->check(CLI::Validator(check_kept_head, "PARTITION:OFFSET:HASH"));
+  app->add_option("--scratch", config->scratch,
+                  "Where the projections are folded anew meanwhile; they take as much room there "
+                  "as those that are looked at. Default: the data directory");
   app->add_flag("--log-only", config->log_only,
                 "Look at the log alone; also beside a running server");
   add_json(*app, config->json, "Print the result as JSON");

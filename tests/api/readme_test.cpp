@@ -51,8 +51,7 @@ TEST(Readme, TheOperatorsCommandsWork) {
       run_program({"/bin/sh", "-c", script},
                   {{"PATH", (directory.path() / "bin").string() + ":/usr/bin:/bin"},
                    {"CONTACTD_SERVER", server.url()},
-                   {"CONTACTD_KEY", user.key()},
-                   {"CONTACTD_ADMIN_KEY", server.admin_key()},
+                   {"KEY", user.key()},
                    {"ID", contact.id}},
                   directory.path(), commands_wait_max);
   EXPECT_EQ(done.status, exited(0)) << done.out << done.err;

@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <map>
 
 #include "infra/read_store.hpp"
+#include "tests/support/temporary_directory.hpp"
 #include "tests/system/some_contacts.hpp"
 
 namespace contactd::test {
@@ -57,6 +59,26 @@ TEST_F(Verify, ProvesALogAndItsProjections) {
   EXPECT_EQ(partition.at("chained").as_int64(), events + 2);
   EXPECT_EQ(partition.at("not_applied").as_int64(), 0);
   EXPECT_FALSE(std::filesystem::exists(server_.data_dir() / "verify.tmp"));
+}
+
+// Each file below the directory: what is in it, and when it was last written to.
+std::map<std::string, std::pair<std::string, std::filesystem::file_time_type>> files_below(
+    const std::filesystem::path& directory) {
+  std::map<std::string, std::pair<std::string, std::filesystem::file_time_type>> files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator{directory}) {
+    if (!entry.is_regular_file()) continue;
+    files[entry.path().string()] = {read_whole_file(entry.path()), entry.last_write_time()};
+  }
+  return files;
+}
+
+TEST_F(Verify, ChangesNothingOfWhatItLooksAt) {
+  server_.stop();
+  const TemporaryDirectory scratch;
+  const auto before = files_below(server_.data_dir());
+  EXPECT_EQ(verify({"--scratch", scratch.path().string()}).status, exited(0));
+  EXPECT_EQ(files_below(server_.data_dir()), before);
+  EXPECT_TRUE(std::filesystem::is_empty(scratch.path()));
 }
 
 TEST_F(Verify, ProvesThatALogStillHasAHeadThatWasKept) {
