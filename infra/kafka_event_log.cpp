@@ -15,6 +15,9 @@ namespace {
 constexpr std::size_t first_records = 16;
 constexpr std::chrono::milliseconds first_record_wait_max{30'000};
 constexpr std::chrono::milliseconds end_check_interval{200};
+// A transaction that begins while the broker is still completing the one before is refused, and
+// librdkafka asks again so much later. What has come back is complete, or nearly.
+constexpr std::chrono::milliseconds completion_wait_max{20};
 
 class TopicEventLog final : public KafkaEventLog {
  public:
@@ -39,7 +42,9 @@ class TopicEventLog final : public KafkaEventLog {
   }
   AppendResult append(const Claim& claim, std::span<const domain::RecordedEvent> batch,
                       std::span<const std::string> /*canonical*/) override {
-    return partitions_.at(claim.partition)->writer.append(claim.epoch, batch);
+    Partition& partition = *partitions_.at(claim.partition);
+    partition.reader.wait_until_taken(partition.writer.end(), completion_wait_max);
+    return partition.writer.append(claim.epoch, batch);
   }
   void release(std::uint32_t partition) override { partitions_.at(partition)->writer.release(); }
 

@@ -208,6 +208,11 @@ bool PartitionReader::wait(std::uint64_t from, milliseconds patience) {
   }
 }
 
+void PartitionReader::wait_until_taken(std::uint64_t end, milliseconds patience) {
+  Lock lock{mutex_};
+  polled_.wait_for(lock, patience, [&] { return taken_ >= end || !problem_.empty(); });
+}
+
 std::uint64_t PartitionReader::end_offset() {
   std::int64_t low = 0;
   std::int64_t high = 0;

@@ -43,6 +43,8 @@ class PartitionReader {
   // As EventLog's. Throw LogUnavailable where the log doesn't have `from`.
   LogSlice read(std::uint64_t from, std::size_t count_max);
   bool wait(std::uint64_t from, std::chrono::milliseconds patience);
+  // Returns once all before `end` has come from Kafka, or after `patience`. Reads nothing itself.
+  void wait_until_taken(std::uint64_t end, std::chrono::milliseconds patience);
   // Asks the broker if nothing was fetched yet; throws LogUnavailable if it doesn't answer.
   std::uint64_t end_offset();
 

@@ -117,6 +117,10 @@ AppendResult PartitionWriter::append(std::uint64_t epoch,
   return failed->fenced && !failed->in_doubt ? AppendResult::fenced : AppendResult::unknown;
 }
 
+std::uint64_t PartitionWriter::end() const {
+  return static_cast<std::uint64_t>(context_.deliveries.offset + 1);
+}
+
 void PartitionWriter::release() {
   epoch_.reset();
   written_.reset();

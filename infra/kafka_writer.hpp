@@ -34,6 +34,8 @@ class PartitionWriter {
   // One transaction. Blocks at most commit_wait_max. One that took unusually long is the last of
   // its claim: what follows is fenced.
   AppendResult append(std::uint64_t epoch, std::span<const domain::RecordedEvent> batch);
+  // One past the last record that was written; 0 if that isn't known.
+  std::uint64_t end() const;
   // Destroys the handle. What is open is aborted by the next claim, or by the broker in time.
   void release();
 
