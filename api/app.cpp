@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "api/key_file.hpp"
+#include "api/limits.hpp"
 #include "api/process_guard.hpp"
 #include "api/server.hpp"
 #include "api/tls.hpp"
@@ -80,7 +81,14 @@ void allow_many_descriptors() {
 
 std::string admin_key(const ServeConfig& config) {
   if (!config.admin_key.empty()) return config.admin_key;
-  return read_or_make_key(config.data_dir / "admin.key", "the admin key", admin_key_length);
+  const std::filesystem::path file = config.data_dir / "admin.key";
+  std::string key = read_or_make_key(file, "the admin key", admin_key_length);
+  if (key.size() < limits::admin_key_length_min) {
+    throw infra::Unavailable("the admin key in " + file.string() + " is too short; give " +
+                             std::to_string(limits::admin_key_length_min) +
+                             " characters or more, random ones, or remove the file");
+  }
+  return key;
 }
 
 void create_data_dir(const std::filesystem::path& directory) {
@@ -444,7 +452,7 @@ void run(const ServeConfig& config, const Signals& signals) {
 }  // namespace
 
 int serve(const ServeConfig& config) {
-  guard_process(config.core_dumps);
+  if (!config.core_dumps) forbid_core_dumps();
   infra::configure_log(config.log_level, config.log_format);
   const Signals signals{!config.tls_certificate.empty()};
   allow_many_descriptors();

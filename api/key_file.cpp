@@ -1,12 +1,14 @@
 #include "api/key_file.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstring>
 #include <fstream>
 
 #include "infra/errors.hpp"
+#include "infra/log.hpp"
 #include "infra/random.hpp"
 
 namespace contactd::api {
@@ -34,8 +36,10 @@ std::string read_key(const std::filesystem::path& file, std::string_view what) {
   std::ifstream stream{file};
   std::string key;
   if (!std::getline(stream, key) || key.empty()) {
-    throw infra::Unavailable("can't read " + std::string{what} + " from " + file.string());
+    throw infra::Unavailable("can't read " + std::string{what} + " from the first line of " +
+                             file.string());
   }
+  warn_of_readable(file, what);
   return key;
 }
 
@@ -43,6 +47,13 @@ std::string read_or_make_key(const std::filesystem::path& file, std::string_view
                              std::size_t length) {
   if (!std::filesystem::exists(file)) return make_key(file, what, length);
   return read_key(file, what);
+}
+
+void warn_of_readable(const std::filesystem::path& file, std::string_view what) {
+  struct stat found{};
+  if (stat(file.c_str(), &found) != 0 || (found.st_mode & (S_IRGRP | S_IROTH)) == 0) return;
+  spdlog::warn("{} in {} can be read by others than its owner; make its mode 0600", what,
+               file.string());
 }
 
 }  // namespace contactd::api

@@ -12,7 +12,11 @@ namespace contactd::api {
 std::string read_or_make_key(const std::filesystem::path& file, std::string_view what,
                              std::size_t length);
 
-// The first line of `file`, which must be there. Throws infra::Unavailable.
+// The first line of `file`, which must be there. Warns where others than the owner can read it.
+// Throws infra::Unavailable.
 std::string read_key(const std::filesystem::path& file, std::string_view what);
+
+// Warns in the log if others than its owner can read `file`, which is `what`.
+void warn_of_readable(const std::filesystem::path& file, std::string_view what);
 
 }  // namespace contactd::api

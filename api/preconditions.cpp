@@ -37,6 +37,12 @@ std::optional<std::vector<EntityTag>> parse_tags(std::string_view text) {
   std::vector<EntityTag> tags;
   for (;;) {
     skip_space(text);
+    // RFC 9110, section 5.6.1: empty elements of a list are passed over.
+    if (text.starts_with(',')) {
+      text.remove_prefix(1);
+      continue;
+    }
+    if (text.empty() && !tags.empty()) return tags;
     const auto tag = take_tag(text);
     if (!tag || tags.size() == limits::etags_max) return std::nullopt;
     tags.push_back(*tag);

@@ -22,19 +22,18 @@ void open_standard_streams() {
   }
 }
 
+}  // namespace
+
+void guard_files() {
+  open_standard_streams();
+  umask(owner_alone);
+}
+
 void forbid_core_dumps() {
   const rlimit none{0, 0};
   if (setrlimit(RLIMIT_CORE, &none) != 0 || prctl(PR_SET_DUMPABLE, 0) != 0) {
     spdlog::warn("can't forbid core files: {}", std::strerror(errno));
   }
-}
-
-}  // namespace
-
-void guard_process(bool core_dumps) {
-  open_standard_streams();
-  umask(owner_alone);
-  if (!core_dumps) forbid_core_dumps();
 }
 
 }  // namespace contactd::api

@@ -1,13 +1,13 @@
 #include "api/tls.hpp"
 
 #include <openssl/ssl.h>
-#include <sys/stat.h>
 
 #include <boost/asio/ssl/context.hpp>
 #include <cstring>
 #include <ctime>
 #include <string_view>
 
+#include "api/key_file.hpp"
 #include "infra/errors.hpp"
 #include "infra/log.hpp"
 
@@ -39,13 +39,6 @@ void require(const error_code& ec, std::string_view what, const std::filesystem:
                            ec.message() + "; give PEM files that belong together");
 }
 
-void warn_of_readable_key(const std::filesystem::path& key) {
-  struct stat found{};
-  if (stat(key.c_str(), &found) != 0 || (found.st_mode & (S_IRGRP | S_IROTH)) == 0) return;
-  spdlog::warn("the TLS key {} can be read by others than its owner; make its mode 0600",
-               key.string());
-}
-
 std::shared_ptr<ssl::context> load(const std::filesystem::path& certificate,
                                    const std::filesystem::path& key) {
   auto context = std::make_shared<ssl::context>(ssl::context::tls_server);
@@ -64,7 +57,7 @@ std::shared_ptr<ssl::context> load(const std::filesystem::path& certificate,
     throw infra::Unavailable("the TLS key in " + key.string() +
                              " isn't that of the certificate in " + certificate.string());
   }
-  warn_of_readable_key(key);
+  warn_of_readable(key, "the TLS key");
   return context;
 }
 

@@ -21,7 +21,7 @@ std::string master_secret(const ServeConfig& config) {
           "webhooks are signed with a secret of this data directory's; another instance can't "
           "sign for them: give all the same with --webhook-secret-file");
     }
-    return read_or_make_key(config.data_dir / "webhook.key", secret_name, made_secret_length);
+    secret = read_or_make_key(config.data_dir / "webhook.key", secret_name, made_secret_length);
   }
   if (secret.size() < infra::WebhookSecrets::master_bytes_min) {
     throw infra::Unavailable(std::string{secret_name} + " is too short; give at least " +

@@ -219,6 +219,9 @@ bool create_backup(ReadStore& store, EmbeddedEventLog* log, std::uint32_t partit
     store.copy_to(directory / "projections");
     if (log != nullptr) log->copy_to(directory / "log");  // after them, so that it has all of it
     write_file(directory / identity_name, log_identity + '\n');
+    // A copy of damage would take the place of a backup that is good.
+    RocksDb::check_files(directory / "projections");
+    if (log != nullptr) RocksDb::check_files(directory / "log");
     json::array at = positions(directory, partitions, log != nullptr);
     auto files = hash_files(directory, progress, stop);
     if (!files) {

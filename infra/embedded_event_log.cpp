@@ -77,7 +77,7 @@ std::uint64_t offset_of(const rocksdb::Slice& key) {
 
 std::string failed(std::string_view what, const rocksdb::Status& status) {
   return "the embedded log failed to " + std::string{what} + ": " + status.ToString() +
-         "; check the disk, then restart";
+         advice_on_log(status);
 }
 
 // One past the last record.

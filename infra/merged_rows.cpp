@@ -52,9 +52,10 @@ void MergedRows::settle() {
 }
 
 void MergedRows::require_ok() const {
-  if (stored_->status().ok()) return;
-  throw StoreUnavailable("the projections' database can't be read: " +
-                         stored_->status().ToString() + "; check the disk, then restart");
+  const auto status = stored_->status();
+  if (status.ok()) return;
+  throw StoreUnavailable("the projections' database can't be read: " + status.ToString() +
+                         advice_on_projections(status));
 }
 
 }  // namespace contactd::infra

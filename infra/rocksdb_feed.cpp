@@ -21,7 +21,7 @@ std::unique_ptr<rocksdb::Iterator> iterator(const RocksDb& db) {
 void require_ok(const rocksdb::Iterator& rows) {
   if (rows.status().ok()) return;
   throw StoreUnavailable("the projections' database can't be read: " + rows.status().ToString() +
-                         "; check the disk, then restart");
+                         advice_on_projections(rows.status()));
 }
 
 // A page, from the disk and from memory, of one moment.

@@ -129,6 +129,20 @@ std::unique_ptr<RocksDb> RocksDb::beside_its_writer(const std::filesystem::path&
   return opened;
 }
 
+void RocksDb::check_files(const std::filesystem::path& directory) {
+  std::vector<std::string> names;
+  auto status = rocksdb::DB::ListColumnFamilies({}, directory.string(), &names);
+  if (status.ok()) {
+    std::vector<Family> families;
+    families.reserve(names.size());
+    for (const std::string& name : names) families.push_back({name, {}});
+    status = RocksDb { directory, families } -> VerifyChecksum();
+  }
+  if (!status.ok()) {
+    throw StoreUnavailable("can't read " + directory.string() + ": " + status.ToString());
+  }
+}
+
 void RocksDb::copy_to(const std::filesystem::path& directory) const {
   rocksdb::Checkpoint* made = nullptr;
   auto status = rocksdb::Checkpoint::Create(db_.get(), &made);
@@ -138,6 +152,16 @@ void RocksDb::copy_to(const std::filesystem::path& directory) const {
     throw StoreUnavailable("can't copy " + db_->GetName() + " to " + directory.string() + ": " +
                            status.ToString());
   }
+}
+
+std::string advice_on_projections(const rocksdb::Status& status) {
+  return status.IsCorruption() ? "; `contactd rebuild` makes them anew from the log"
+                               : "; check the disk, then restart";
+}
+
+std::string advice_on_log(const rocksdb::Status& status) {
+  return status.IsCorruption() ? "; restore the log from a backup"
+                               : "; check the disk, then restart";
 }
 
 RocksDb::~RocksDb() {

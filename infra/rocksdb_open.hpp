@@ -38,6 +38,10 @@ class RocksDb {
   RocksDb(const RocksDb&) = delete;
   RocksDb& operator=(const RocksDb&) = delete;
 
+  // Reads every block of every file of the database in `directory`, which nobody writes to, for its
+  // checksum. Throws StoreUnavailable.
+  static void check_files(const std::filesystem::path& directory);
+
   // As of one moment, into a directory that must not exist. Throws StoreUnavailable.
   void copy_to(const std::filesystem::path& directory) const;
 
@@ -55,6 +59,11 @@ class RocksDb {
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;
   mutable std::atomic<std::uint64_t> files_{0};
 };
+
+// What to do about a failure of the projections' database, or of the log's, as the end of a
+// sentence.
+std::string advice_on_projections(const rocksdb::Status& status);
+std::string advice_on_log(const rocksdb::Status& status);
 
 inline rocksdb::Slice slice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 inline std::string_view view(const rocksdb::Slice& bytes) { return {bytes.data(), bytes.size()}; }

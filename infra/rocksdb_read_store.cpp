@@ -143,7 +143,7 @@ class ApiKeyCache {
 
 [[noreturn]] void fail(std::string_view what, const rocksdb::Status& status) {
   throw StoreUnavailable("the projections' database failed to " + std::string{what} + ": " +
-                         status.ToString() + "; check the disk, then restart");
+                         status.ToString() + advice_on_projections(status));
 }
 
 // The number of the format that wrote the database; 0 for an empty one.

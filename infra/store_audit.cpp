@@ -17,31 +17,13 @@ using projections::table_count;
 constexpr std::size_t rows_at_once = 4096;
 constexpr std::size_t bytes_shown_max = 200;
 
-[[noreturn]] void damaged(const std::filesystem::path& directory, const rocksdb::Status& status) {
-  throw StoreUnavailable("the projections in " + directory.string() +
-                         " are damaged: " + status.ToString() +
-                         "; remove the directory: it is then made anew from the log");
-}
-
 void require_sound_files(const std::filesystem::path& directory) {
-  rocksdb::DBOptions options;
-  options.paranoid_checks = true;
-  std::vector<std::string> names;
-  auto status = rocksdb::DB::ListColumnFamilies(options, directory.string(), &names);
-  if (!status.ok()) damaged(directory, status);
-  std::vector<rocksdb::ColumnFamilyDescriptor> families;
-  families.reserve(names.size());
-  for (const std::string& name : names) {
-    families.emplace_back(name, rocksdb::ColumnFamilyOptions{});
+  try {
+    RocksDb::check_files(directory);
+  } catch (const StoreUnavailable& problem) {
+    throw StoreUnavailable("the projections are damaged: " + std::string{problem.what()} +
+                           "; remove the directory: it is then made anew from the log");
   }
-  std::vector<rocksdb::ColumnFamilyHandle*> handles;
-  rocksdb::DB* opened = nullptr;
-  status = rocksdb::DB::OpenForReadOnly(options, directory.string(), families, &handles, &opened);
-  if (!status.ok()) damaged(directory, status);
-  const std::unique_ptr<rocksdb::DB> db{opened};
-  status = db->VerifyChecksum();
-  for (auto* handle : handles) db->DestroyColumnFamilyHandle(handle);
-  if (!status.ok()) damaged(directory, status);
 }
 
 std::string shown(std::string_view bytes) {

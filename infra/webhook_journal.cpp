@@ -186,7 +186,13 @@ class RocksDbJournal final : public WebhookJournal {
 }  // namespace
 
 std::unique_ptr<WebhookJournal> open_webhook_journal(const std::filesystem::path& directory) {
-  return std::make_unique<RocksDbJournal>(directory);
+  try {
+    return std::make_unique<RocksDbJournal>(directory);
+  } catch (const StoreDamaged& problem) {
+    throw StoreUnavailable(
+        "the list of the webhooks' deliveries can't be used: " + std::string{problem.what()} +
+        ". There is none: remove " + directory.string() + ", and only that list is lost");
+  }
 }
 
 }  // namespace contactd::infra

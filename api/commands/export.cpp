@@ -1,5 +1,6 @@
 #include <boost/json.hpp>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <unordered_set>
 
@@ -26,14 +27,28 @@ struct ExportConfig {
   std::string at;
 };
 
-// Standard output, or a file that appears whole or not at all.
+// Standard output; or a file that appears whole or not at all, in the place of the one that was
+// there, with its permissions; or, where a pipe or a device is, that.
 class Output {
  public:
-  explicit Output(const std::string& file) : file_(file), partial_(file + ".partial") {
+  explicit Output(const std::string& file) : file_(place_of(file)) {
     if (file.empty()) return;
-    to_file_.open(partial_, std::ios::binary | std::ios::trunc);
-    if (!to_file_) throw infra::Unavailable("can't write " + partial_);
+    std::error_code ec;
+    const auto there = std::filesystem::status(file_, ec);
+    replaces_ = !std::filesystem::exists(there) || std::filesystem::is_regular_file(there);
+    written_ = replaces_ ? file_.string() + ".partial" : file_.string();
+    to_file_.open(written_, std::ios::binary | std::ios::trunc);
+    if (!to_file_) throw infra::Unavailable("can't write " + written_.string());
+    if (replaces_ && std::filesystem::exists(there)) {
+      std::filesystem::permissions(written_, there.permissions(), ec);
+    }
   }
+  ~Output() {
+    std::error_code ignored;
+    if (replaces_ && !finished_) std::filesystem::remove(written_, ignored);
+  }
+  Output(const Output&) = delete;
+  Output& operator=(const Output&) = delete;
   void write(const std::string& text) {
     const bool written =
         file_.empty()
@@ -48,13 +63,23 @@ class Output {
     }
     to_file_.close();
     std::error_code ec;
-    if (to_file_) std::filesystem::rename(partial_, file_, ec);
-    if (!to_file_ || ec) throw infra::Unavailable("can't write " + file_);
+    if (to_file_ && replaces_) std::filesystem::rename(written_, file_, ec);
+    if (!to_file_ || ec) throw infra::Unavailable("can't write " + file_.string());
+    finished_ = true;
   }
 
  private:
-  const std::string file_;
-  const std::string partial_;
+  // Where a link leads, so that it stays one.
+  static std::filesystem::path place_of(const std::string& file) {
+    std::error_code ec;
+    const auto place = std::filesystem::weakly_canonical(file, ec);
+    return ec ? std::filesystem::path{file} : place;
+  }
+
+  const std::filesystem::path file_;
+  std::filesystem::path written_;
+  bool replaces_ = false;
+  bool finished_ = false;
   std::ofstream to_file_;
 };
 

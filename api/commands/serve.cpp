@@ -96,7 +96,11 @@ void add_webhooks(CLI::App& app, Raw& raw) {
       ->check(CLI::Range(1, 60'000));
   option(app, "webhook-retry-scale", webhooks.retry_scale,
          "Factor on the pauses between a delivery's attempts; below 1 for tests")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(CLI::Range(0.0, 1.0))
+      ->check([](const std::string& text) {
+        const bool number = text.find_first_not_of("0123456789.eE+-") == std::string::npos;
+        return number ? std::string{} : "'" + text + "' is no number";
+      });
   flag(app, "webhook-allow-http", webhooks.rules.allow_http, "Take webhooks whose URL isn't https");
   flag(app, "webhook-allow-private", webhooks.rules.allow_private,
        "Deliver to addresses that aren't the public internet's, such as 10.0.0.1");

@@ -55,8 +55,17 @@ TEST_F(ETag, IfMatchOfATagThatWasNeverIssuedFails) {
   }
 }
 
+TEST_F(ETag, EmptyElementsOfIfMatchArePassedOver) {
+  for (const std::string value : {"\"9\",,\"1\"", ",\"2\",", " , \"3\" ,\t,"}) {
+    user.patch(ann.id, R"({"company": ")" + std::to_string(value.size()) + R"("})",
+               {{"If-Match", value}})
+        .then(200);
+  }
+}
+
 TEST_F(ETag, IfMatchThatIsNoListOfTagsIs400) {
-  for (const std::string value : {"1", "\"1", "\"1\" \"2\"", "* , \"1\"", "\"1\";", "w/\"1\""}) {
+  for (const std::string value :
+       {"1", ",", " ,\t,", "\"1", "\"1\" \"2\"", "* , \"1\"", "\"1\";", "w/\"1\""}) {
     user.patch(ann.id, R"({"company": "A"})", {{"If-Match", value}})
         .then(400)
         .with_error_naming("If-Match");

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <signal.h>
 
+#include <filesystem>
 #include <fstream>
 #include <set>
 
@@ -11,6 +12,7 @@
 namespace contactd::test {
 namespace {
 
+namespace fs = std::filesystem;
 namespace json = boost::json;
 using testing::AllOf;
 using testing::HasSubstr;
@@ -222,6 +224,33 @@ TEST_F(ImportCommand, ExportsWhatWas) {
   EXPECT_EQ(text_at(json_lines(now.out).at(0), "first_name"), "Bea") << now.err;
   EXPECT_EQ(run(user, {"export", "--at", "2001-01-01T00:00:00Z"}).out, "");
   EXPECT_EQ(json_lines(run(user, {"export", "--at", then}).out).size(), 1U);
+}
+
+TEST_F(ImportCommand, ExportReplacesAFileAndWritesIntoWhatIsNone) {
+  user.given_contact(R"({"first_name":"Ann"})");
+  const std::string made = path_of("made.csv");
+  ASSERT_EQ(run(user, {"export", "--out", made}).status, exited(0));
+  EXPECT_EQ(fs::status(made).permissions(), fs::perms::owner_read | fs::perms::owner_write);
+
+  const std::string kept = file("kept.csv", "before");
+  const auto readable = fs::perms::owner_read | fs::perms::owner_write | fs::perms::group_read;
+  fs::permissions(kept, readable);
+  const std::string link = path_of("link.csv");
+  fs::create_symlink(kept, link);
+  ASSERT_EQ(run(user, {"export", "--out", link}).status, exited(0));
+  EXPECT_TRUE(fs::is_symlink(link));
+  EXPECT_EQ(read_whole_file(kept), read_whole_file(made));
+  EXPECT_EQ(fs::status(kept).permissions(), readable);
+
+  const Finished full = run(user, {"export", "--out", "/dev/full"});
+  EXPECT_EQ(full.status, exited(1));
+  EXPECT_TRUE(fs::is_character_file("/dev/full"));
+  EXPECT_FALSE(fs::exists("/dev/full.partial"));
+
+  const Finished refused = run(user, {"export", "--out", kept, "--at", "never"});
+  EXPECT_EQ(refused.status, exited(1));
+  EXPECT_EQ(read_whole_file(kept), read_whole_file(made));
+  EXPECT_FALSE(fs::exists(kept + ".partial"));
 }
 
 TEST_F(ImportCommand, RefusesWhatIsNoCsv) {

@@ -34,6 +34,16 @@ TEST_F(KeysCommand, CreatePrintsAKeyThatWorks) {
   ApiUser{shared_server().port(), without_line_break(made.out)}.create("{}").then(201);
 }
 
+TEST_F(KeysCommand, AKeyThatCanNotBePrintedIsAFailure) {
+  const Finished lost =
+      run_program({"/bin/sh", "-c",
+                   "exec " + contactd_binary() + " keys create --url " + shared_server().url() +
+                       " --organization " + organization + " --name ci >/dev/full"},
+                  {{"CONTACTD_ADMIN_KEY", shared_server().admin_key()}});
+  EXPECT_EQ(lost.status, exited(1));
+  EXPECT_NE(lost.err.find("can't write to standard output"), std::string::npos) << lost.err;
+}
+
 TEST_F(KeysCommand, CreateTakesAScope) {
   const Finished made = keys(
       {"create", "--organization", organization, "--name", "reader", "--scope", "contacts=read"});

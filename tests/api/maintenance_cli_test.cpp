@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 #include <signal.h>
+#include <sys/stat.h>
 
 #include <atomic>
 #include <fstream>
@@ -115,6 +116,46 @@ TEST_F(MaintenanceTest, RestoreRefusesWhatIsNoWholeBackup) {
     std::ofstream{file.path(), std::ios::binary} << bytes;
   }
   EXPECT_EQ(restore("one", "b").status, exited(0));
+}
+
+TEST_F(MaintenanceTest, WhatIsRestoredIsForTheOwnerAlone) {
+  user.given_contact();
+  ASSERT_EQ(run({"backup", "--to", "one"}).status, exited(0));
+  const mode_t before = umask(0);
+  ASSERT_EQ(restore("one", "b").status, exited(0));
+  umask(before);
+  using std::filesystem::perms;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator{path("b")}) {
+    EXPECT_EQ(entry.status().permissions() & (perms::group_all | perms::others_all), perms::none)
+        << entry.path();
+  }
+}
+
+// The files of the log that are tables, which hold what was written before a restart.
+std::vector<std::filesystem::path> tables_in(const std::filesystem::path& log) {
+  std::vector<std::filesystem::path> tables;
+  for (const auto& file : std::filesystem::directory_iterator(log)) {
+    if (file.path().extension() == ".sst") tables.push_back(file.path());
+  }
+  return tables;
+}
+
+TEST(Maintenance, ADamagedLogIsNotBackedUp) {
+  ServerProcess server{{{"--log", "embedded"}, {}}};
+  ApiUser user = given_user(server);
+  for (int i = 0; i < 100; ++i) user.given_contact();
+  server.stop();
+  server.start();
+  const auto tables = tables_in(server.data_dir() / "log");
+  ASSERT_FALSE(tables.empty());
+  std::string bytes = read_whole_file(tables.front());
+  bytes[bytes.size() / 3] ^= 0x10;
+  std::ofstream{tables.front(), std::ios::binary} << bytes;
+  const Finished refused = contactd({"backup", "--to", "one", "--url", server.url()},
+                                    {{"CONTACTD_ADMIN_KEY", server.admin_key()}});
+  EXPECT_EQ(refused.status, exited(1));
+  EXPECT_THAT(refused.err, HasSubstr("checksum"));
+  EXPECT_FALSE(std::filesystem::exists(server.data_dir() / "backups" / "one"));
 }
 
 TEST_F(MaintenanceTest, BackupNamesAreNewAndPlain) {

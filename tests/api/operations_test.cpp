@@ -347,6 +347,17 @@ TEST(Operations, AShortAdminKeyIsRefusedAndNotRepeated) {
   }
 }
 
+TEST(Operations, AShortKeyInAFileOfItsOwnIsRefused) {
+  for (const std::string name : {"admin.key", "webhook.key"}) {
+    const TemporaryDirectory directory;
+    std::ofstream{directory.path() / name} << "short\n";
+    const Finished refused =
+        run_program({contactd_binary(), "serve", "--data-dir", directory.path().string()});
+    EXPECT_EQ(refused.status, exited(1));
+    EXPECT_NE(refused.err.find("too short"), std::string::npos) << refused.err;
+  }
+}
+
 TEST(Operations, ItsFilesAreForTheOwnerAlone) {
   const mode_t before = umask(0);
   ServerProcess server;
