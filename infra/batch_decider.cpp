@@ -5,6 +5,8 @@
 #include <cstdlib>
 
 #include "domain/contact/decide.hpp"
+#include "infra/errors.hpp"
+#include "infra/log.hpp"
 #include "infra/random.hpp"
 #include "projections/event_chain.hpp"
 
@@ -52,12 +54,23 @@ BatchDecider::BatchDecider(std::uint32_t partition, const Claim& claim, Start st
       }) {}
 
 void BatchDecider::decide(const Submission& submission) {
-  if (auto earlier = earlier_answer(submission)) {
+  std::optional<Outcome> earlier;
+  Decision decision = NothingToDo{};
+  try {
+    earlier = earlier_answer(submission);
+    if (!earlier) {
+      decision = std::visit([&](const auto& command) { return decide_on(submission, command); },
+                            submission.command);
+    }
+  } catch (const StoreUnavailable& problem) {
+    // What it is about can't be read, such as a damaged row: that is nothing to the others.
+    spdlog::error("partition {}: a command can't be decided: {}", partition_, problem.what());
+    earlier = Outcome{NotTaken{}};
+  }
+  if (earlier) {
     settled_.push_back({std::move(earlier)});
     return;
   }
-  Decision decision = std::visit(
-      [&](const auto& command) { return decide_on(submission, command); }, submission.command);
   settled_.push_back(settle(submission, std::move(decision)));
 }
 

@@ -3,6 +3,8 @@
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
+#include <algorithm>
+#include <cctype>
 #include <memory>
 
 #include "domain/json_text.hpp"
@@ -39,6 +41,21 @@ void configure_log(const std::string& level, const std::string& format) {
   logger->set_level(spdlog::level::from_str(level));
   logger->flush_on(spdlog::level::trace);
   spdlog::set_default_logger(std::move(logger));
+}
+
+std::string without_keys(std::string message) {
+  constexpr std::size_t shown_max = 16;  // numbers, hashes of a few bytes
+  const auto is_hex = [](unsigned char c) { return std::isxdigit(c) != 0; };
+  for (auto at = message.begin();;) {
+    const auto begin = std::find_if(at, message.end(), is_hex);
+    const auto end = std::find_if_not(begin, message.end(), is_hex);
+    if (begin == message.end()) return message;
+    at = end;
+    if (static_cast<std::size_t>(end - begin) <= shown_max) continue;
+    const auto kept = begin - message.begin();
+    message.replace(begin, end, "(a key)");
+    at = message.begin() + kept;
+  }
 }
 
 }  // namespace contactd::infra

@@ -11,4 +11,7 @@ namespace contactd::infra {
 // REQUIRES: `level` is one of trace, debug, info, warn, error; `format` is plain or json.
 void configure_log(const std::string& level, const std::string& format);
 
+// A message of RocksDB's without the keys that it shows in hex: they have emails in them.
+std::string without_keys(std::string message);
+
 }  // namespace contactd::infra

@@ -2,9 +2,7 @@
 
 #include <rocksdb/utilities/checkpoint.h>
 
-#include <algorithm>
 #include <array>
-#include <cctype>
 #include <cstdarg>
 #include <cstdio>
 
@@ -20,22 +18,6 @@ constexpr std::uint64_t background_bytes_per_sync = 256U << 10U;
 // Room that a manifest takes from the disk ahead of what is in it. RocksDB's default of 4 MiB for
 // each of three databases is a good part of a small disk.
 constexpr std::size_t manifest_reserve_bytes = 64U << 10U;
-
-// RocksDB shows keys in hex, such as the first and the last of a file. They have emails in them.
-std::string without_keys(std::string text) {
-  constexpr std::size_t shown_max = 16;  // numbers, hashes of a few bytes
-  const auto is_hex = [](unsigned char c) { return std::isxdigit(c) != 0; };
-  for (auto at = text.begin();;) {
-    const auto begin = std::find_if(at, text.end(), is_hex);
-    const auto end = std::find_if_not(begin, text.end(), is_hex);
-    if (begin == text.end()) return text;
-    at = end;
-    if (static_cast<std::size_t>(end - begin) <= shown_max) continue;
-    const auto kept = begin - text.begin();
-    text.replace(begin, end, "(a key)");
-    at = text.begin() + kept;
-  }
-}
 
 // What RocksDB has to say goes into contactd's log. A file of its own would lie on the disk that it
 // complains of, and where that is full, an assertion of Debian's build ends the process.

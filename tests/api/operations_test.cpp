@@ -396,6 +396,46 @@ TEST(Operations, WithoutStandardStreamsItWritesNothingIntoItsData) {
   }
 }
 
+// Flips a bit of the contact's row in the projections' files.
+void damage_row_of(const Contact& contact, const fs::path& projections) {
+  const std::string row = R"({"id":")" + contact.id;
+  for (const auto& entry : fs::directory_iterator{projections}) {
+    std::string bytes = read_whole_file(entry.path());
+    const std::size_t at = bytes.find(row);
+    if (at == std::string::npos) continue;
+    bytes[at + row.size() / 2] ^= 0x10;
+    std::ofstream{entry.path(), std::ios::binary} << bytes;
+    return;
+  }
+  FAIL() << "no row of the contact";
+}
+
+TEST(Operations, ADamagedRowIsNeverServedAndDisturbsNobodyElse) {
+  ServerProcess server;
+  ApiUser user = given_user(server, "write", "acme");
+  ApiUser other = given_user(server, "write", "zenith");
+  const Contact damaged = user.given_contact(R"({"first_name":"Ann"})");
+  const Contact sound = other.given_contact();
+  for (int i = 0; i < 50; ++i) user.given_contact();  // the two are in blocks of their own
+  EXPECT_EQ(server.stop(), exited(0));
+  damage_row_of(damaged, server.data_dir() / "projections");
+  server.start();
+  ApiUser reader{server.port(), user.key()};
+  ApiUser writer{server.port(), other.key()};
+  const double claims = metric(reader, "contactd_log_claims_total");
+  reader.read(damaged.id).then(503);
+  for (int i = 0; i < 5; ++i) {
+    reader.patch(damaged.id, R"({"first_name":"Bea"})").then(503);
+    writer.patch(sound.id, R"({"company":")" + std::to_string(i) + R"("})").then(200);
+  }
+  EXPECT_EQ(metric(reader, "contactd_log_claims_total"), claims);
+
+  const Finished rebuilt = run_program({contactd_binary(), "rebuild", "--url", server.url()},
+                                       {{"CONTACTD_ADMIN_KEY", server.admin_key()}});
+  EXPECT_EQ(rebuilt.status, exited(0)) << rebuilt.err;
+  reader.read(damaged.id).then(200).with_field("first_name", "Ann");
+}
+
 TEST(Operations, ASecondSignalCutsTheDrainShort) {
   ServerProcess server{{{"--drain-timeout-ms", "3600000", "--header-timeout-ms", "3600000",
                          "--request-timeout-ms", "3600000"},
