@@ -37,11 +37,7 @@ class EventsStream : public ApiTest {
   }
   static double metric(const ServerProcess& server, const std::string& name) {
     ApiUser anybody{server.port(), ""};
-    std::istringstream lines{anybody.send("GET", "/metrics").body()};
-    for (std::string line; std::getline(lines, line);) {
-      if (line.starts_with(name + ' ')) return std::stod(line.substr(name.size() + 1));
-    }
-    return -1;
+    return test::metric(anybody, name);
   }
   // The id of the user's only key.
   static std::string key_id(const ServerProcess& server, const ApiUser& of) {

@@ -1,6 +1,5 @@
 #include <signal.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 
 #include <gtest/gtest-spi.h>
 
@@ -19,15 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 namespace json = boost::json;
-
-// The value of a metric without labels; -1 where it isn't there.
-double metric(ApiUser& user, const std::string& name) {
-  std::istringstream lines{user.send("GET", "/metrics").then(200).body()};
-  for (std::string line; std::getline(lines, line);) {
-    if (line.starts_with(name + ' ')) return std::stod(line.substr(name.size() + 1));
-  }
-  return -1;
-}
 
 TEST(Operations, TheOnlyOutputIsTheReadyLine) {
   ServerProcess server;
@@ -347,36 +337,6 @@ TEST(Operations, AShortAdminKeyIsRefusedAndNotRepeated) {
   }
 }
 
-TEST(Operations, AShortKeyInAFileOfItsOwnIsRefused) {
-  for (const std::string name : {"admin.key", "webhook.key"}) {
-    const TemporaryDirectory directory;
-    std::ofstream{directory.path() / name} << "short\n";
-    const Finished refused =
-        run_program({contactd_binary(), "serve", "--data-dir", directory.path().string()});
-    EXPECT_EQ(refused.status, exited(1));
-    EXPECT_NE(refused.err.find("too short"), std::string::npos) << refused.err;
-  }
-}
-
-TEST(Operations, ItsFilesAreForTheOwnerAlone) {
-  const mode_t before = umask(0);
-  ServerProcess server;
-  umask(before);
-  given_user(server).given_contact();
-  EXPECT_EQ(server.stop(), exited(0));
-  std::size_t seen = 0;
-  const auto expect_private = [&](const fs::path& path) {
-    ++seen;
-    const auto others = fs::perms::group_all | fs::perms::others_all;
-    EXPECT_EQ(fs::status(path).permissions() & others, fs::perms::none) << path;
-  };
-  expect_private(server.data_dir());
-  for (const auto& entry : fs::recursive_directory_iterator{server.data_dir()}) {
-    expect_private(entry.path());
-  }
-  EXPECT_GT(seen, 5U);
-}
-
 // Else the first files of the databases would be standard output, and take what is printed.
 TEST(Operations, WithoutStandardStreamsItWritesNothingIntoItsData) {
   const TemporaryDirectory directory;
@@ -394,46 +354,6 @@ TEST(Operations, WithoutStandardStreamsItWritesNothingIntoItsData) {
     EXPECT_EQ(bytes.find("contactd ready"), std::string::npos) << entry.path();
     EXPECT_EQ(bytes.find("[info] stopping"), std::string::npos) << entry.path();
   }
-}
-
-// Flips a bit of the contact's row in the projections' files.
-void damage_row_of(const Contact& contact, const fs::path& projections) {
-  const std::string row = R"({"id":")" + contact.id;
-  for (const auto& entry : fs::directory_iterator{projections}) {
-    std::string bytes = read_whole_file(entry.path());
-    const std::size_t at = bytes.find(row);
-    if (at == std::string::npos) continue;
-    bytes[at + row.size() / 2] ^= 0x10;
-    std::ofstream{entry.path(), std::ios::binary} << bytes;
-    return;
-  }
-  FAIL() << "no row of the contact";
-}
-
-TEST(Operations, ADamagedRowIsNeverServedAndDisturbsNobodyElse) {
-  ServerProcess server;
-  ApiUser user = given_user(server, "write", "acme");
-  ApiUser other = given_user(server, "write", "zenith");
-  const Contact damaged = user.given_contact(R"({"first_name":"Ann"})");
-  const Contact sound = other.given_contact();
-  for (int i = 0; i < 50; ++i) user.given_contact();  // the two are in blocks of their own
-  EXPECT_EQ(server.stop(), exited(0));
-  damage_row_of(damaged, server.data_dir() / "projections");
-  server.start();
-  ApiUser reader{server.port(), user.key()};
-  ApiUser writer{server.port(), other.key()};
-  const double claims = metric(reader, "contactd_log_claims_total");
-  reader.read(damaged.id).then(503);
-  for (int i = 0; i < 5; ++i) {
-    reader.patch(damaged.id, R"({"first_name":"Bea"})").then(503);
-    writer.patch(sound.id, R"({"company":")" + std::to_string(i) + R"("})").then(200);
-  }
-  EXPECT_EQ(metric(reader, "contactd_log_claims_total"), claims);
-
-  const Finished rebuilt = run_program({contactd_binary(), "rebuild", "--url", server.url()},
-                                       {{"CONTACTD_ADMIN_KEY", server.admin_key()}});
-  EXPECT_EQ(rebuilt.status, exited(0)) << rebuilt.err;
-  reader.read(damaged.id).then(200).with_field("first_name", "Ann");
 }
 
 TEST(Operations, ASecondSignalCutsTheDrainShort) {

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <memory>
+#include <sstream>
 #include <thread>
 
 #include "tests/support/canaries.hpp"
@@ -364,6 +365,14 @@ void ApiEnvironment::TearDown() {
     EXPECT_EQ(shared_server_slot()->stop(), exited(0)) << shared_server_slot()->log();
     shared_server_slot().reset();
   }
+}
+
+double metric(ApiUser& user, const std::string& name) {
+  std::istringstream lines{user.send("GET", "/metrics").then(200).body()};
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with(name + ' ')) return std::stod(line.substr(name.size() + 1));
+  }
+  return -1;
 }
 
 }  // namespace contactd::test

@@ -151,6 +151,9 @@ class ApiEnvironment : public ::testing::Environment {
   void TearDown() override;
 };
 
+// The value of a metric without labels; -1 where it isn't there.
+double metric(ApiUser& user, const std::string& name);
+
 // A test with a user who may write, in an organization of its own, on the shared server.
 class ApiTest : public ::testing::Test {
  protected:
