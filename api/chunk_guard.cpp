@@ -21,9 +21,9 @@ Response malformed() {
   return protocol_error(400, "Malformed chunk; send its size in hex digits, CRLF, the data, CRLF");
 }
 
-std::uint64_t hex_value(char c) {
-  if (is_digit(c)) return static_cast<std::uint64_t>(c - '0');
-  return static_cast<std::uint64_t>((c | 0x20) - 'a' + 10);
+unsigned hex_value(char c) {
+  if (is_digit(c)) return static_cast<unsigned char>(c - '0');
+  return 10U + static_cast<unsigned char>((c | 0x20) - 'a');
 }
 
 }  // namespace
