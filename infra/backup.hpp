@@ -25,7 +25,8 @@ using BytesProgress = std::function<void(std::uint64_t, std::uint64_t)>;
 // are of a moment before the log's: whatever they have folded, the log there has.
 // `log` is null on Kafka, which keeps it; `log_identity` is what projections.log says.
 // Returns false if it was stopped; nothing is left then.
-// Throws StoreUnavailable, having removed what there was of it.
+// Throws StoreUnavailable, having removed what there was of it; also where a block of the copies
+// isn't as it was written.
 bool create_backup(ReadStore& store, EmbeddedEventLog* log, std::uint32_t partitions,
                    const std::string& log_identity, const std::filesystem::path& directory,
                    const BytesProgress& progress, const std::stop_token& stop);

@@ -35,6 +35,7 @@ class BatchDecider {
   BatchDecider(const BatchDecider&) = delete;  // its email registry refers to it
   BatchDecider& operator=(const BatchDecider&) = delete;
 
+  // A command about what the store can't read is not taken; the others of the batch are decided.
   void decide(const Submission& submission);
   // Nothing more is decided: chains the events, and lets the earlier batches go.
   void seal();

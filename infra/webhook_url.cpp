@@ -15,7 +15,7 @@ namespace urls = boost::urls;
 constexpr auto not_public =
     "The address isn't one of the public internet; give an endpoint that is reachable from there";
 
-// `host` in lower case, without the dot that a whole name may end with.
+// REQUIRES: `host` is as host_name() has it.
 bool is_local_name(std::string_view host) {
   return host == "localhost" || host.ends_with(".localhost");
 }

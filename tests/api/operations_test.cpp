@@ -161,6 +161,7 @@ TEST(Operations, ABadFlagIsOneSentenceAndExitCode2) {
       {"serve", "--queue-max", "x"},
       {"serve", "--io-threads", "-1"},
       {"serve", "--header-timeout-ms", "0"},
+      {"serve", "--webhook-retry-scale", "nan"},
       {"serve", "--log-level", "loud"},
       {"serve", "--log-format", "xml"},
       {"serve", "--config", "/no/such/file"},
