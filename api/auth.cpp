@@ -7,10 +7,10 @@
 namespace contactd::api {
 namespace {
 
-constexpr std::string_view prefix = "ck_";
+constexpr std::string_view secret_prefix = "ck_";
 constexpr std::size_t id_length = 16;
 constexpr std::size_t secret_length = 43;
-constexpr std::size_t key_length = prefix.size() + id_length + 1 + secret_length;
+constexpr std::size_t key_length = secret_prefix.size() + id_length + 1 + secret_length;
 
 }  // namespace
 
@@ -23,7 +23,7 @@ bool could_be_key_id(std::string_view text) {
 NewApiKey make_api_key() {
   NewApiKey key;
   key.id = infra::new_contact_id().str().substr(0, id_length);
-  key.text = std::string{prefix} + key.id + '_' + infra::random_text(secret_length);
+  key.text = std::string{secret_prefix} + key.id + '_' + infra::random_text(secret_length);
   key.hash = infra::sha256(key.text);
   return key;
 }
@@ -33,8 +33,8 @@ Authenticator::Authenticator(const infra::ReadStore& store, const std::string& a
     : store_(store), admin_hash_(infra::sha256(admin_key)), clock_(std::move(clock)) {}
 
 std::optional<domain::ApiKey> Authenticator::api_key(std::string_view presented) {
-  if (presented.size() != key_length || !presented.starts_with(prefix)) return std::nullopt;
-  auto key = store_.api_key(std::string{presented.substr(prefix.size(), id_length)});
+  if (presented.size() != key_length || !presented.starts_with(secret_prefix)) return std::nullopt;
+  auto key = store_.api_key(std::string{presented.substr(secret_prefix.size(), id_length)});
   const domain::Instant now = clock_();
   if (!key || !key->holds_at(now) ||
       !infra::equal_in_constant_time(infra::sha256(presented), key->secret_hash)) {

@@ -3,16 +3,14 @@
 #include <algorithm>
 #include <string_view>
 
+#include "domain/ascii.hpp"
+
 // What RFC 9110 and RFC 9112 let stand in the parts of a message.
 namespace contactd::api {
 
-constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
-constexpr bool is_alphanumeric(char c) {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || is_digit(c);
-}
-constexpr bool is_hex(char c) {
-  return (c >= 'A' && c <= 'F') || (c >= 'a' && c <= 'f') || is_digit(c);
-}
+using domain::is_alphanumeric;
+using domain::is_digit;
+using domain::is_hex;
 
 constexpr bool is_token_character(char c) {
   return is_alphanumeric(c) ||

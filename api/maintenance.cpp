@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "domain/ascii.hpp"
 #include "domain/json_text.hpp"
 #include "infra/clock.hpp"
 #include "infra/log.hpp"
@@ -103,12 +104,10 @@ std::string to_json(const Maintenance::Status& status) {
 
 bool is_backup_name(const std::string& name) {
   constexpr std::size_t length_max = 64;
-  const auto alphanumeric = [](char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-  };
-  return !name.empty() && name.size() <= length_max && alphanumeric(name.front()) &&
-         std::all_of(name.begin(), name.end(),
-                     [&](char c) { return alphanumeric(c) || c == '_' || c == '-' || c == '.'; });
+  return !name.empty() && name.size() <= length_max && domain::is_alphanumeric(name.front()) &&
+         std::all_of(name.begin(), name.end(), [&](char c) {
+           return domain::is_alphanumeric(c) || c == '_' || c == '-' || c == '.';
+         });
 }
 
 }  // namespace contactd::api

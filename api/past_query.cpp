@@ -14,7 +14,7 @@ using Problem = std::optional<std::string>;
 constexpr std::uint64_t cursor_format = 3;
 constexpr std::size_t cursor_length = 2 + 16;
 
-std::optional<domain::Version> version_in(std::string_view cursor) {
+std::optional<domain::Version> version_in_cursor(std::string_view cursor) {
   if (cursor.size() != cursor_length) return std::nullopt;
   const auto version = whole_number(cursor.substr(2), 16);
   if (whole_number(cursor.substr(0, 2), 16) != cursor_format || version == 0 ||
@@ -51,7 +51,7 @@ Problem read_history_param(infra::HistoryQuery& query, const std::string& name,
   }
   if (name == "cursor") {
     if (value.empty()) return std::nullopt;  // from the newest on
-    query.before = version_in(value);
+    query.before = version_in_cursor(value);
     if (query.before) return std::nullopt;
     return "Invalid query parameter 'cursor': send next_cursor of an earlier answer as it came";
   }

@@ -53,7 +53,7 @@ std::optional<std::vector<EntityTag>> parse_tags(std::string_view text) {
   }
 }
 
-std::optional<domain::Version> version_in(std::string_view opaque) {
+std::optional<domain::Version> version_in_tag(std::string_view opaque) {
   domain::Version version = 0;
   const auto [end, ec] = std::from_chars(opaque.data(), opaque.data() + opaque.size(), version);
   if (ec != std::errc{} || end != opaque.data() + opaque.size() || version == 0 ||
@@ -81,7 +81,7 @@ std::variant<domain::Precondition, std::string> parse_if_match(std::string_view 
   }
   domain::OneOf versions;
   for (const EntityTag& tag : *tags) {
-    const auto version = tag.weak ? std::nullopt : version_in(tag.opaque);
+    const auto version = tag.weak ? std::nullopt : version_in_tag(tag.opaque);
     if (version) versions.versions.push_back(*version);
   }
   return domain::Precondition{std::move(versions)};
@@ -91,7 +91,7 @@ bool none_match_hits(std::string_view value, domain::Version version) {
   if (is_star(value)) return true;
   const auto tags = parse_tags(value);
   return tags && std::any_of(tags->begin(), tags->end(), [&](const EntityTag& tag) {
-           return version_in(tag.opaque) == version;
+           return version_in_tag(tag.opaque) == version;
          });
 }
 

@@ -2,14 +2,12 @@
 
 #include <algorithm>
 
+#include "domain/ascii.hpp"
+
 namespace contactd::domain {
 namespace {
 
 constexpr std::size_t label_length_max = 63;
-
-bool is_alphanumeric(char c) {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-}
 
 bool is_local_character(char c) {
   constexpr std::string_view others = ".!#$%&'*+/=?^_`{|}~-";

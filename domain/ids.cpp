@@ -2,16 +2,14 @@
 
 #include <algorithm>
 
+#include "domain/ascii.hpp"
+
 namespace contactd::domain {
 namespace {
 
 constexpr std::string_view alphabet =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 constexpr std::string_view hex_digits = "0123456789abcdef";
-
-bool is_alphanumeric(char c) {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-}
 
 constexpr std::uint8_t no_hex_digit = 0x10;
 

@@ -7,7 +7,6 @@
 namespace contactd::infra {
 namespace {
 
-constexpr std::size_t slice_records_max = 1024;
 // How long a broker may take to send a record that is there.
 constexpr std::chrono::milliseconds first_record_wait_max{2'000};
 

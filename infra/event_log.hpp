@@ -43,6 +43,8 @@ struct LogSlice {
   std::vector<LogEntry> entries;  // committed, by offset; offsets may have gaps
   std::uint64_t next_offset = 0;  // where to read on
 };
+// How many records those ask for at once who read a log to fold it.
+inline constexpr std::size_t slice_records_max = 1024;
 
 // A log that is only read.
 //

@@ -23,10 +23,6 @@ constexpr std::size_t generation_bytes_max = 2 * generation_bytes;
 constexpr std::chrono::milliseconds retry_pause{500};
 constexpr int flusher_nice = 10;
 
-void require(const rocksdb::Status& status) {
-  if (!status.ok()) throw StoreUnavailable(status.ToString());
-}
-
 }  // namespace
 
 bool Overlay::hides(std::string_view key) const {
@@ -155,7 +151,7 @@ void Generations::write_out(std::stop_token stop) {
     }
     std::string failure;
     try {
-      if (failed) require(db_->Resume());  // after a full disk RocksDB needs to be told
+      if (failed) require_ok(db_->Resume());  // after a full disk RocksDB needs to be told
       wait_for_compaction(db_, stop);
       write_one(*generation);
       on_flushed_(*generation);

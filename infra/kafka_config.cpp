@@ -9,31 +9,31 @@ namespace contactd::infra {
 namespace {
 
 // That no acknowledged change is lost and none applied twice rests on these.
-constexpr std::array<const char*, 25> ours = {"acks",
-                                              "allow.auto.create.topics",
-                                              "auto.commit.enable",
-                                              "auto.offset.reset",
-                                              "bootstrap.servers",
-                                              "check.crcs",
-                                              "delivery.timeout.ms",
-                                              "enable.auto.commit",
-                                              "enable.auto.offset.store",
-                                              "enable.gapless.guarantee",
-                                              "enable.idempotence",
-                                              "enable.partition.eof",
-                                              "group.id",
-                                              "isolation.level",
-                                              "linger.ms",
-                                              "max.in.flight",
-                                              "message.timeout.ms",
-                                              "metadata.broker.list",
-                                              "partition.assignment.strategy",
-                                              "queue.buffering.max.ms",
-                                              "request.required.acks",
-                                              "socket.nagle.disable",
-                                              "transaction.timeout.ms",
-                                              "transactional.id",
-                                              "max.in.flight.requests.per.connection"};
+constexpr std::array<const char*, 25> own_properties = {"acks",
+                                                        "allow.auto.create.topics",
+                                                        "auto.commit.enable",
+                                                        "auto.offset.reset",
+                                                        "bootstrap.servers",
+                                                        "check.crcs",
+                                                        "delivery.timeout.ms",
+                                                        "enable.auto.commit",
+                                                        "enable.auto.offset.store",
+                                                        "enable.gapless.guarantee",
+                                                        "enable.idempotence",
+                                                        "enable.partition.eof",
+                                                        "group.id",
+                                                        "isolation.level",
+                                                        "linger.ms",
+                                                        "max.in.flight",
+                                                        "message.timeout.ms",
+                                                        "metadata.broker.list",
+                                                        "partition.assignment.strategy",
+                                                        "queue.buffering.max.ms",
+                                                        "request.required.acks",
+                                                        "socket.nagle.disable",
+                                                        "transaction.timeout.ms",
+                                                        "transactional.id",
+                                                        "max.in.flight.requests.per.connection"};
 
 }  // namespace
 
@@ -48,7 +48,7 @@ std::optional<std::string> problem_with(const KafkaConfig::Property& property) {
   if (name == "bootstrap.servers" || name == "metadata.broker.list") {
     return "give the brokers with --kafka-bootstrap, not as the property " + name;
   }
-  if (std::find(ours.begin(), ours.end(), name) != ours.end()) {
+  if (std::find(own_properties.begin(), own_properties.end(), name) != own_properties.end()) {
     return "the property " + name + " can't be given: contactd's promises rest on its own value";
   }
   const kafka::ConfPtr conf{rd_kafka_conf_new()};

@@ -14,7 +14,7 @@ namespace {
 
 using projections::BrokenLog;
 
-constexpr std::size_t slice_records_max = 4096;
+constexpr std::size_t audit_slice_records_max = 4096;
 constexpr std::chrono::milliseconds wait_interval{100};
 constexpr std::chrono::milliseconds read_wait_max{10'000};
 
@@ -24,7 +24,7 @@ std::string at_offset(std::uint64_t offset) { return "at offset " + std::to_stri
 LogSlice read_on(LogReader& log, std::uint32_t partition, std::uint64_t from) {
   auto waited = std::chrono::milliseconds::zero();
   for (;;) {
-    LogSlice slice = log.read(partition, from, slice_records_max);
+    LogSlice slice = log.read(partition, from, audit_slice_records_max);
     // What follows the last record may be Kafka's own.
     if (slice.next_offset > from || from >= log.end_offset(partition)) return slice;
     if (waited >= read_wait_max) {

@@ -10,8 +10,6 @@ namespace {
 
 using namespace projections;
 
-// How many records are read and folded as one write. If there are so many, there may be many more.
-constexpr std::size_t slice_records_max = 1024;
 // How many contacts are remembered at once.
 constexpr std::size_t contacts_remembered_max = 4096;
 

@@ -19,7 +19,7 @@ using domain::ContactId;
 using domain::Instant;
 using keys::UpdatePosition;
 
-void require(const rocksdb::Status& status) {
+void require_listed(const rocksdb::Status& status) {
   if (!status.ok()) throw StoreUnavailable("can't list contacts: " + status.ToString());
 }
 
@@ -105,7 +105,7 @@ class Lister {
     std::string value;
     const auto status = db_->Get({}, family(table), key, &value);
     if (status.IsNotFound()) return std::nullopt;
-    require(status);
+    require_listed(status);
     return value;
   }
   rocksdb::ColumnFamilyHandle* family(Table table) const {

@@ -136,6 +136,10 @@ void RocksDb::copy_to(const std::filesystem::path& directory) const {
   }
 }
 
+void require_ok(const rocksdb::Status& status) {
+  if (!status.ok()) throw StoreUnavailable(status.ToString());
+}
+
 std::string advice_on_projections(const rocksdb::Status& status) {
   return status.IsCorruption() ? "; `contactd rebuild` makes them anew from the log"
                                : "; check the disk, then restart";

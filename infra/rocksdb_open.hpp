@@ -65,6 +65,9 @@ class RocksDb {
 std::string advice_on_projections(const rocksdb::Status& status);
 std::string advice_on_log(const rocksdb::Status& status);
 
+// Throws StoreUnavailable with RocksDB's own words if an operation failed.
+void require_ok(const rocksdb::Status& status);
+
 inline rocksdb::Slice slice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 inline std::string_view view(const rocksdb::Slice& bytes) { return {bytes.data(), bytes.size()}; }
 

@@ -20,10 +20,6 @@ constexpr std::chrono::milliseconds compaction_check_interval{20};
 constexpr std::chrono::minutes compaction_wait_max{1};
 constexpr std::string_view file_prefix = "folded-";
 
-void require(const rocksdb::Status& status) {
-  if (!status.ok()) throw StoreUnavailable(status.ToString());
-}
-
 // Of a file that is about to be merged: compressed it would be twice the work.
 rocksdb::Options file_options(const RocksDb& db, Table table) {
   rocksdb::Options options = db->GetOptions(db.family(static_cast<std::size_t>(table)));
@@ -50,22 +46,22 @@ SortedFiles::Writer::Writer(const RocksDb& db, Table table, const std::string& p
           rocksdb::EnvOptions{file_options(db, table)}, file_options(db, table),
           db.family(static_cast<std::size_t>(table)), /*invalidate_page_cache=*/false,
           rocksdb::Env::IO_LOW)) {
-  require(writer_->Open(path));
+  require_ok(writer_->Open(path));
 }
 
 SortedFiles::Writer::~Writer() = default;
 
 void SortedFiles::Writer::remove_range(std::string_view begin, std::string_view end) {
-  require(writer_->DeleteRange(slice(begin), slice(end)));
+  require_ok(writer_->DeleteRange(slice(begin), slice(end)));
 }
 
 void SortedFiles::Writer::put(std::string_view key, std::string_view row) {
-  require(writer_->Put(slice(key), slice(row)));
+  require_ok(writer_->Put(slice(key), slice(row)));
 }
 
-void SortedFiles::Writer::remove(std::string_view key) { require(writer_->Delete(slice(key))); }
+void SortedFiles::Writer::remove(std::string_view key) { require_ok(writer_->Delete(slice(key))); }
 
-void SortedFiles::Writer::finish() { require(writer_->Finish()); }
+void SortedFiles::Writer::finish() { require_ok(writer_->Finish()); }
 
 SortedFiles::Writer SortedFiles::add(Table table) {
   auto& paths = paths_[static_cast<std::size_t>(table)];
@@ -84,7 +80,7 @@ void SortedFiles::ingest() {
     one.options.write_global_seqno = false;
   }
   if (files.empty()) return;
-  require(db_->IngestExternalFiles(files));
+  require_ok(db_->IngestExternalFiles(files));
   for (auto& paths : paths_) paths.clear();
 }
 

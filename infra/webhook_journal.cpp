@@ -88,7 +88,7 @@ std::optional<WebhookDelivery> decode(std::string_view row) {
   }
 }
 
-void require(const rocksdb::Status& status) {
+void require_kept(const rocksdb::Status& status) {
   if (status.ok()) return;
   throw StoreUnavailable("the webhooks' delivery log failed: " + status.ToString() +
                          "; check the disk, or remove its directory while contactd is stopped: "
@@ -119,7 +119,7 @@ class RocksDbJournal final : public WebhookJournal {
     if (kept.attempts.size() > attempts_max) {
       kept.attempts.erase(kept.attempts.begin(), kept.attempts.end() - attempts_max);
     }
-    require(db_->Put({}, key_of(webhook, delivery.offset), encode(kept)));
+    require_kept(db_->Put({}, key_of(webhook, delivery.offset), encode(kept)));
     // A row that is written again is counted again; trim() counts what is there.
     if (++written_[webhook] > trimmed_at_once) trim(webhook);
   }
@@ -127,7 +127,7 @@ class RocksDbJournal final : public WebhookJournal {
   void remove_all(const domain::WebhookId& webhook) override {
     written_.erase(webhook);
     const std::string begin = prefix_of(webhook);
-    require(db_->DeleteRange({}, db_->DefaultColumnFamily(), begin, past(begin)));
+    require_kept(db_->DeleteRange({}, db_->DefaultColumnFamily(), begin, past(begin)));
   }
 
   std::optional<WebhookDelivery> find(const domain::WebhookId& webhook,
@@ -135,7 +135,7 @@ class RocksDbJournal final : public WebhookJournal {
     std::string row;
     const auto status = db_->Get({}, key_of(webhook, offset), &row);
     if (status.IsNotFound()) return std::nullopt;
-    require(status);
+    require_kept(status);
     return decode(row);
   }
 
@@ -151,7 +151,7 @@ class RocksDbJournal final : public WebhookJournal {
       if (view(at->key()) >= end) continue;
       if (auto delivery = decode(view(at->value()))) all.push_back(*std::move(delivery));
     }
-    require(at->status());
+    require_kept(at->status());
     return all;
   }
 
@@ -173,9 +173,9 @@ class RocksDbJournal final : public WebhookJournal {
         settled.emplace_back(view(at->key()));
       }
     }
-    require(at->status());
+    require_kept(at->status());
     for (std::size_t i = 0; i + kept_max < settled.size(); ++i) {
-      require(db_->Delete({}, settled[i]));
+      require_kept(db_->Delete({}, settled[i]));
     }
   }
 

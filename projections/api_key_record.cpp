@@ -7,7 +7,7 @@
 namespace contactd::projections {
 namespace {
 
-constexpr std::uint8_t row_format = 2;
+constexpr std::uint8_t key_row_format = 2;
 
 domain::Scope take_scope(BinaryReader& reader) {
   const auto scope = static_cast<domain::Scope>(reader.number<std::uint8_t>());
@@ -30,7 +30,7 @@ std::optional<domain::Instant> read_time(BinaryReader& reader) {
 
 std::string encode(const domain::ApiKey& key) {
   std::string row;
-  append_number(row, row_format);
+  append_number(row, key_row_format);
   append_bytes(row, key.organization.str());
   append_bytes(row, key.name);
   append_number(row, static_cast<std::uint8_t>(key.scopes.contacts));
@@ -45,7 +45,7 @@ std::string encode(const domain::ApiKey& key) {
 
 domain::ApiKey read_api_key(std::string_view id, std::string_view row) {
   BinaryReader reader{row};
-  if (reader.number<std::uint8_t>() != row_format) throw CorruptRecord("an unknown key row");
+  if (reader.number<std::uint8_t>() != key_row_format) throw CorruptRecord("an unknown key row");
   domain::ApiKey key;
   key.id = id;
   const auto organization = domain::OrganizationId::parse(reader.bytes());

@@ -7,7 +7,7 @@ namespace {
 
 using namespace domain;
 
-constexpr std::uint8_t row_format = 1;
+constexpr std::uint8_t contact_row_format = 1;
 constexpr std::string_view id_opening = R"({"id":")";
 constexpr std::size_t times_length =
     std::string_view{R"(,"created_at":"2025-07-15T10:30:00.000Z")"}.size() +
@@ -47,7 +47,7 @@ std::string_view ContactView::json() const { return read_document(row).json; }
 
 ContactDocument read_document(std::string_view row) {
   BinaryReader reader{row};
-  require(reader.number<std::uint8_t>() == row_format);
+  require(reader.number<std::uint8_t>() == contact_row_format);
   const auto json_at = reader.number<std::uint16_t>();
   const auto version = reader.number<Version>();
   reader.take(2 * sizeof(Instant::unix_ms));
@@ -62,7 +62,7 @@ ContactView render(Contact contact, std::uint64_t offset) {
   constexpr std::size_t fixed = 1 + 2 + 8 + 8 + 8 + 8;
   std::string row;
   row.reserve(1024);
-  append_number(row, row_format);
+  append_number(row, contact_row_format);
   append_number(row, static_cast<std::uint16_t>(fixed + varints.size()));
   append_number(row, contact.version);
   append_number(row, contact.updated_at.unix_ms);
@@ -75,7 +75,7 @@ ContactView render(Contact contact, std::uint64_t offset) {
 
 ContactView read_contact(std::string row) {
   BinaryReader reader{row};
-  require(reader.number<std::uint8_t>() == row_format);
+  require(reader.number<std::uint8_t>() == contact_row_format);
   const auto json_at = reader.number<std::uint16_t>();
   ContactView view;
   Contact& contact = view.contact;

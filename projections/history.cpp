@@ -10,7 +10,7 @@
 namespace contactd::projections {
 namespace {
 
-constexpr std::uint8_t row_format = 1;
+constexpr std::uint8_t history_row_format = 1;
 
 [[noreturn]] void refuse_changes() {
   throw CorruptRecord("a history row's changes aren't as this release writes them");
@@ -68,7 +68,7 @@ std::string encode_history(HistoryEntry::Kind kind, const domain::RecordedEvent&
                            const std::vector<domain::FieldChange>* changes) {
   std::string row;
   row.reserve(64 + event.actor.size() + event.request_id.size() + changes_length(changes));
-  append_number(row, row_format);
+  append_number(row, history_row_format);
   append_number(row, static_cast<std::uint8_t>(kind));
   row.append(event.id.bytes.begin(), event.id.bytes.end());
   append_number(row, event.time.unix_ms);
@@ -83,7 +83,8 @@ std::string encode_history(HistoryEntry::Kind kind, const domain::RecordedEvent&
 
 HistoryEntry read_history(std::string_view row) {
   BinaryReader reader{row};
-  if (reader.number<std::uint8_t>() != row_format) throw CorruptRecord("an unknown history row");
+  if (reader.number<std::uint8_t>() != history_row_format)
+    throw CorruptRecord("an unknown history row");
   HistoryEntry entry;
   entry.kind = static_cast<HistoryEntry::Kind>(reader.number<std::uint8_t>());
   if (entry.kind < HistoryEntry::Kind::created || entry.kind > HistoryEntry::Kind::deleted) {

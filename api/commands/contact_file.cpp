@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 #include <fstream>
 
+#include "api/commands/byte_order_mark.hpp"
 #include "api/commands/csv.hpp"
 #include "domain/contact/fields.hpp"
 #include "domain/strict_json.hpp"
@@ -14,8 +15,6 @@ namespace {
 
 namespace json = boost::json;
 using domain::FieldSpec;
-
-constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 
 bool is_servers(std::string_view member) {
   return member == "id" || member == "created_at" || member == "updated_at";

@@ -1,11 +1,12 @@
 #include "api/commands/csv.hpp"
 
+#include "api/commands/byte_order_mark.hpp"
+
 namespace contactd::api {
 namespace {
 
 // More than any contact can have; without a bound, one stray quote would take in the whole file.
 constexpr std::size_t record_bytes_max = 4U << 20U;
-constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
 
 }  // namespace
 

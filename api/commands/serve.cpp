@@ -3,6 +3,7 @@
 #include <sstream>
 
 #include "api/app.hpp"
+#include "api/commands/byte_order_mark.hpp"
 #include "api/commands/command_line.hpp"
 #include "api/commands/options.hpp"
 #include "api/config.hpp"
@@ -153,7 +154,6 @@ void add_flags(CLI::App& app, Raw& raw) {
 }
 
 std::string read_file(const std::string& path) {
-  constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
   std::ifstream stream{path};
   std::string text{std::istreambuf_iterator<char>{stream}, {}};
   if (text.starts_with(byte_order_mark)) text.erase(0, byte_order_mark.size());

@@ -10,9 +10,6 @@ namespace {
 
 using namespace contactd::test;
 
-const ContactId ann = contact_id("ann");
-const ContactId bob = contact_id("bob");
-
 // given(what happened).when(command).then(decision)
 class Scenario {
  public:

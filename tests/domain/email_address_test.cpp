@@ -7,15 +7,15 @@
 namespace contactd::domain {
 namespace {
 
-struct Row {
+struct AddressRow {
   std::string text;
   std::string reads;  // empty: refused
 };
 
 std::string repeated(std::size_t count, char c) { return std::string(count, c); }
 
-void expect_rows(const std::vector<Row>& rows) {
-  for (const Row& row : rows) {
+void expect_rows(const std::vector<AddressRow>& rows) {
+  for (const AddressRow& row : rows) {
     const auto email = EmailAddress::parse(row.text);
     EXPECT_EQ(email ? email->str() : "", row.reads) << '"' << row.text << '"';
   }

@@ -12,9 +12,6 @@ namespace {
 
 using namespace contactd::test;
 
-const ContactId ann = contact_id("ann");
-const ContactId bob = contact_id("bob");
-
 // A registry over a confirmed base, and the states that the batch's events leave.
 class Emails {
  public:

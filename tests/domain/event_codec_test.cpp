@@ -12,9 +12,6 @@ namespace {
 
 using namespace contactd::test;
 
-const ContactId ann = contact_id("ann");
-const ContactId bob = contact_id("bob");
-
 std::vector<Event> samples() {
   return {
       created(ann, "ann@x.io"),

@@ -8,8 +8,6 @@ namespace {
 
 using namespace contactd::test;
 
-const ContactId ann = contact_id("ann");
-
 TEST(Evolve, CreatesAtVersionOne) {
   const ContactState state = evolve({}, created(ann, "ann@x.io"), noon);
   const auto& contact = std::get<Contact>(state);

@@ -9,9 +9,6 @@ namespace {
 
 using namespace contactd::test;
 
-const ContactId ann = contact_id("ann");
-const ContactId bob = contact_id("bob");
-
 Contact as_contact(const ContactState& state) { return std::get<Contact>(state); }
 
 // ann, created with an email, who was given another and a company since.

@@ -24,6 +24,8 @@ inline domain::ContactId contact_id(std::string name) {
   if (!id) throw std::logic_error("not a contact id: " + name);
   return *id;
 }
+inline const domain::ContactId ann = contact_id("ann");
+inline const domain::ContactId bob = contact_id("bob");
 
 inline domain::OrganizationId org(std::string_view name) {
   const auto id = domain::OrganizationId::parse(name);

@@ -297,7 +297,7 @@ TEST(CloudEvent, SurvivesDamage) {
 }
 
 // The lines of a Gherkin file or of a YAML file, without the space around them.
-std::vector<std::string> lines_of(const std::filesystem::path& path) {
+std::vector<std::string> lines_in(const std::filesystem::path& path) {
   std::vector<std::string> lines;
   std::ifstream file{path};
   for (std::string line; std::getline(file, line);) {
@@ -318,11 +318,11 @@ std::optional<std::pair<std::string, std::string>> table_row(const std::string& 
 
 // The tables of the first scenario, which is the binary mode: a message's headers, then its
 // attributes.
-using Table = std::vector<std::pair<std::string, std::string>>;
-std::pair<Table, Table> binary_mode_of(const std::filesystem::path& feature) {
-  std::pair<Table, Table> tables;
-  Table* into = nullptr;
-  for (const std::string& line : lines_of(feature)) {
+using FeatureTable = std::vector<std::pair<std::string, std::string>>;
+std::pair<FeatureTable, FeatureTable> binary_mode_of(const std::filesystem::path& feature) {
+  std::pair<FeatureTable, FeatureTable> tables;
+  FeatureTable* into = nullptr;
+  for (const std::string& line : lines_in(feature)) {
     if (line.starts_with("And Kafka headers:")) into = &tables.first;
     if (line.starts_with("Then the attributes are:")) into = &tables.second;
     if (line.starts_with("And the data is")) break;
@@ -364,7 +364,7 @@ TEST(CloudEventsSuite, HasNothingOfContactds) {
     const auto path = find_suite(name);
     if (path.empty()) GTEST_SKIP() << "the suite isn't here";
     KafkaRecord record;
-    for (const std::string& line : lines_of(path)) {
+    for (const std::string& line : lines_in(path)) {
       std::smatch match;
       if (std::regex_match(line, match, attribute)) {
         record.headers.emplace_back("ce_" + match[1].str(), match[2]);

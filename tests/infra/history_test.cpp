@@ -233,7 +233,6 @@ TEST_F(HistoryTest, ListsTheContactsThatThereWere) {
 
 TEST_F(HistoryTest, SaysWhyThereIsNoContact) {
   LogBuilder builder;
-  const ContactId ann = contact_id("ann");
   builder.at(noon).then(created(ann)).at(after(5)).then(domain::ContactDeleted{ann, 2});
   builder.then(created(contact_id("bob")));
   given(builder.log);
@@ -262,7 +261,6 @@ TEST_F(HistoryTest, SaysWhyThereIsNoContact) {
 
 TEST_F(HistoryTest, RefusesAHistoryThatIsDamaged) {
   LogBuilder builder;
-  const ContactId ann = contact_id("ann");
   builder.then(created(ann));
   for (Version version = 2; version <= 70; ++version) {
     builder.then(domain::ContactUpdated{

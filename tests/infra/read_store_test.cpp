@@ -24,9 +24,6 @@ using namespace projections;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-const domain::ContactId ann = contact_id("ann");
-const domain::ContactId bob = contact_id("bob");
-
 class ReadStoreTest : public testing::Test {
  protected:
   void reopen() {

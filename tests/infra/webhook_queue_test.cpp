@@ -12,9 +12,6 @@ namespace {
 
 using namespace contactd::test;
 
-const domain::ContactId ann = contact_id("ann");
-const domain::ContactId bob = contact_id("bob");
-
 class Queue : public ::testing::Test {
  protected:
   void add(std::uint64_t offset, const domain::ContactId& contact) {

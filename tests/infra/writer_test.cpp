@@ -135,7 +135,6 @@ TEST_F(WriterTest, DecidesACommandOnTheOnesBeforeItInItsBatch) {
     }
   });
   const auto outcome = [&](std::size_t i) { return outcome_of(tokens.at(i)); };
-  const domain::ContactId ann = contact_id("ann");
   const domain::ContactId cy = contact_id("cy");
   EXPECT_EQ(rejection(outcome(0)), Rejection{domain::EmailTaken{ann}});
   EXPECT_EQ(as<ContactAnswer>(outcome(1)).version, 2U);

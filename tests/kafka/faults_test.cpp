@@ -19,7 +19,7 @@ namespace {
 using namespace std::chrono_literals;
 
 // Longer than anything here takes on a machine that is busy; only a failure waits for it.
-constexpr std::chrono::seconds wait_max{60};
+constexpr std::chrono::seconds fault_wait_max{60};
 
 domain::RecordedEvent event_under(const infra::Claim& claim, std::uint64_t sequence,
                                   const std::string& key) {
@@ -47,7 +47,7 @@ class KafkaFaults : public testing::Test {
 
   // Reads from the beginning until `count` records have come; as many as came in time.
   std::size_t read(std::size_t count) {
-    const auto deadline = std::chrono::steady_clock::now() + wait_max;
+    const auto deadline = std::chrono::steady_clock::now() + fault_wait_max;
     std::size_t seen = 0;
     for (std::uint64_t from = 0; seen < count && std::chrono::steady_clock::now() < deadline;) {
       log().wait(0, from, 100ms);

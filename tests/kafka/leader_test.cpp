@@ -13,7 +13,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::chrono::seconds wait_max{120};
+constexpr std::chrono::seconds leader_wait_max{120};
 // librdkafka waits a minute for an answer if it isn't told otherwise. On an idle machine the silent
 // leader is given up after seven seconds.
 constexpr std::chrono::seconds back_wait_max{40};
@@ -36,7 +36,7 @@ TEST(KafkaLeader, ThatFallsSilentIsReplacedForTheReaderToo) {
   config.min_insync = 2;
   infra::Metrics metrics;
   const auto log = infra::open_kafka_event_log(config, metrics);
-  ASSERT_TRUE(eventually([&] { return claims_and_reads_it(*log); }, wait_max));
+  ASSERT_TRUE(eventually([&] { return claims_and_reads_it(*log); }, leader_wait_max));
   const int leader = brokers.leader_of(config.topic, 0);
   brokers.pause(leader);
   EXPECT_TRUE(eventually([&] { return claims_and_reads_it(*log); }, back_wait_max));

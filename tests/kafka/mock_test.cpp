@@ -32,7 +32,7 @@ enum Api : std::int16_t {
 
 constexpr auto topic = "contacts.mock";
 // Longer than anything here takes on a machine that is busy; only a failure waits for it.
-constexpr std::chrono::seconds wait_max{60};
+constexpr std::chrono::seconds injected_wait_max{60};
 
 class MockCluster {
  public:
@@ -83,7 +83,7 @@ class KafkaMock : public testing::Test {
  protected:
   // As a writer does that goes on until it has the partition.
   std::uint64_t claim() {
-    const auto deadline = std::chrono::steady_clock::now() + wait_max;
+    const auto deadline = std::chrono::steady_clock::now() + injected_wait_max;
     for (;;) {
       try {
         return writer_.claim(claim_proposal("w", 1));
@@ -99,14 +99,14 @@ class KafkaMock : public testing::Test {
   infra::kafka::PartitionWriter writer_{{config_, metrics_}, 0};
 };
 
-struct Row {
+struct FaultRow {
   const char* name;
   Api api;
   std::vector<rd_kafka_resp_err_t> errors;
   bool passes;  // the client tries again by itself, and then it is committed
 };
 
-const std::vector<Row> rows = {
+const std::vector<FaultRow> rows = {
     {"NotEnoughReplicas", produce, {RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS}, true},
     {"NoLongerTheLeader", produce, {RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION}, true},
     {"ADiskOfTheBroker", produce, {RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR}, true},
@@ -133,10 +133,10 @@ const std::vector<Row> rows = {
      false},
 };
 
-class KafkaMockErrors : public KafkaMock, public testing::WithParamInterface<Row> {};
+class KafkaMockErrors : public KafkaMock, public testing::WithParamInterface<FaultRow> {};
 
 TEST_P(KafkaMockErrors, AreNeverTakenForACommit) {
-  const Row& row = GetParam();
+  const FaultRow& row = GetParam();
   const std::uint64_t epoch = claim();
   ASSERT_EQ(writer_.append(epoch, batch_under(epoch, 1)), AppendResult::committed);
   cluster_.answer(row.api, row.errors);
@@ -178,7 +178,7 @@ TEST_F(KafkaMock, AReaderGoesOnAfterErrorsAndSkipsNothing) {
                    RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR, RD_KAFKA_RESP_ERR_UNKNOWN});
   std::uint64_t next = epoch;
   std::uint64_t sequence = 0;
-  const auto deadline = std::chrono::steady_clock::now() + wait_max;
+  const auto deadline = std::chrono::steady_clock::now() + injected_wait_max;
   while (sequence < 60 && std::chrono::steady_clock::now() < deadline) {
     partition.wait(next, std::chrono::milliseconds{100});
     const infra::LogSlice slice = partition.read(next, 7);
@@ -198,7 +198,7 @@ TEST_F(KafkaMock, AReaderSaysThatTheLogLacksWhatItAsksFor) {
   infra::kafka::PartitionReader partition{reader, topic, 1, 0};
   cluster_.answer(fetch, {RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE});
   const auto look = [&] {
-    const auto deadline = std::chrono::steady_clock::now() + wait_max;
+    const auto deadline = std::chrono::steady_clock::now() + injected_wait_max;
     while (std::chrono::steady_clock::now() < deadline) {
       partition.wait(epoch, std::chrono::milliseconds{100});
       if (!partition.read(epoch, 10).entries.empty()) return;

@@ -13,7 +13,7 @@ namespace {
 using testing::AllOf;
 using testing::HasSubstr;
 
-constexpr std::uint32_t partition = 0;
+constexpr std::uint32_t first_partition = 0;
 
 std::string refusal_of(const infra::KafkaConfig& config) {
   infra::Metrics metrics;
@@ -93,7 +93,7 @@ TEST(KafkaTopic, WhosePartitionsWereAddedToIsRefused) {
   const infra::KafkaConfig config = new_topic();
   infra::Metrics metrics;
   infra::open_kafka_event_log(config, metrics)
-      ->claim(partition, claim_proposal("w", config.partitions));
+      ->claim(first_partition, claim_proposal("w", config.partitions));
   EXPECT_EQ(refusal_of(config), "");
   TopicAdmin{config}.add_partitions(config.partitions + 1);
   EXPECT_THAT(refusal_of(config),
@@ -104,8 +104,8 @@ TEST(KafkaTopic, WhoseRecordsWereDeletedIsRefused) {
   const infra::KafkaConfig config = new_topic();
   infra::Metrics metrics;
   infra::open_kafka_event_log(config, metrics)
-      ->claim(partition, claim_proposal("w", config.partitions));
-  TopicAdmin{config}.delete_records(partition, 1);
+      ->claim(first_partition, claim_proposal("w", config.partitions));
+  TopicAdmin{config}.delete_records(first_partition, 1);
   EXPECT_THAT(refusal_of(config),
               AllOf(HasSubstr("no records before offset 1"), HasSubstr("backup")));
 }
@@ -114,12 +114,12 @@ TEST(KafkaTopic, ThatLosesRecordsWhileItIsReadIsLoud) {
   const infra::KafkaConfig config = new_topic();
   infra::Metrics metrics;
   const auto log = infra::open_kafka_event_log(config, metrics);
-  log->claim(partition, claim_proposal("w", config.partitions));
-  TopicAdmin{config}.delete_records(partition, 1);
+  log->claim(first_partition, claim_proposal("w", config.partitions));
+  TopicAdmin{config}.delete_records(first_partition, 1);
   const auto read_until_refused = [&] {
     for (;;) {
-      log->wait(partition, 0, std::chrono::seconds{30});
-      if (!log->read(partition, 0, 10).entries.empty()) return;
+      log->wait(first_partition, 0, std::chrono::seconds{30});
+      if (!log->read(first_partition, 0, 10).entries.empty()) return;
     }
   };
   EXPECT_THROW(read_until_refused(), infra::LogUnavailable);

@@ -25,7 +25,7 @@ domain::RecordedEvent claim_at(domain::Instant time) {
   return event;
 }
 
-struct Row {
+struct CheckpointRow {
   const char* what;
   Checkpoint before;
   std::uint64_t offset;
@@ -38,7 +38,7 @@ TEST(Admission, AppliesOnlyTheNextEventOfTheCurrentClaim) {
   const Checkpoint none;
   const Checkpoint at{20, 10, 5, noon};
   const auto past = [](std::uint64_t offset) { return Checkpoint{offset + 1, 10, 5, noon}; };
-  const std::vector<Row> rows = {
+  const std::vector<CheckpointRow> rows = {
       {"before any claim", none, 0, event_with({0, 0}), Admission::stale_claim, {1, 0, 0, {}}},
       {"before any claim, numbered",
        none,
@@ -84,7 +84,7 @@ TEST(Admission, AppliesOnlyTheNextEventOfTheCurrentClaim) {
        Admission::current,
        {26, 10, 6, noon}},
   };
-  for (const Row& row : rows) {
+  for (const CheckpointRow& row : rows) {
     SCOPED_TRACE(row.what);
     Checkpoint checkpoint = row.before;
     EXPECT_EQ(admit(checkpoint, row.offset, row.event), row.admission);

@@ -17,8 +17,6 @@ using domain::Contact;
 using domain::ContactState;
 using domain::Field;
 
-const domain::ContactId ann = contact_id("ann");
-
 Contact contact_of(const domain::ContactCreated& event) {
   return std::get<Contact>(evolve(ContactState{}, event, noon));
 }

@@ -119,7 +119,7 @@ std::vector<RecordedEvent> small_log() {
   return builder.log;
 }
 
-struct Row {
+struct TamperedRow {
   const char* what;
   std::function<void(std::vector<RecordedEvent>&)> tamper;
   std::uint64_t found_at;
@@ -127,7 +127,7 @@ struct Row {
 
 TEST(EventChain, ShowsWhatWasTamperedWith) {
   using Log = std::vector<RecordedEvent>;
-  const std::vector<Row> rows = {
+  const std::vector<TamperedRow> rows = {
       {"who did it", [](Log& log) { log[1].actor = "key2"; }, 1},
       {"when", [](Log& log) { log[5].time = after(1); }, 5},
       {"in which request", [](Log& log) { log[4].request_id += '!'; }, 4},
@@ -166,7 +166,7 @@ TEST(EventChain, ShowsWhatWasTamperedWith) {
        4},
   };
   EXPECT_EQ(refusal_of(small_log()), std::nullopt);
-  for (const Row& row : rows) {
+  for (const TamperedRow& row : rows) {
     SCOPED_TRACE(row.what);
     auto log = small_log();
     row.tamper(log);

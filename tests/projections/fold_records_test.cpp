@@ -15,9 +15,6 @@ using namespace contactd::test;
 using domain::ContactUpdated;
 using domain::Field;
 
-const domain::ContactId ann = contact_id("ann");
-const domain::ContactId bob = contact_id("bob");
-
 std::optional<IdempotencyRecord> record_in(const Tables& tables, std::uint8_t key,
                                            domain::Instant time = noon,
                                            std::uint32_t partition = 0) {

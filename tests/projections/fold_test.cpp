@@ -20,9 +20,6 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::Pair;
 
-const domain::ContactId ann = contact_id("ann");
-const domain::ContactId bob = contact_id("bob");
-
 ContactUpdated updated(const domain::ContactId& id, domain::Version version,
                        std::vector<domain::FieldChange> changes) {
   return {id, version, std::move(changes)};

@@ -17,8 +17,6 @@ using domain::Field;
 using domain::FieldChange;
 using domain::FieldValue;
 
-const domain::ContactId ann = contact_id("ann");
-
 // The state of a contact in every version, from 1 on, as its rows of history say; and then those of
 // the contacts after it.
 using Versions =

@@ -14,8 +14,6 @@ namespace {
 
 using namespace contactd::test;
 
-const domain::ContactId ann = contact_id("ann");
-
 // Frozen: another layout needs another format_version.
 TEST(KeyLayout, HasTheseBytes) {
   const std::string digest_hex = [] {

@@ -16,8 +16,6 @@ namespace {
 using namespace contactd::test;
 using domain::Field;
 
-const domain::ContactId ann = contact_id("ann");
-
 // Every cut of `record` must be refused.
 template <class Read>
 void expect_cuts_refused(const std::string& record, const Read& read) {

@@ -25,7 +25,7 @@ constexpr std::uint64_t full_operations = 1'000'000'000;  // until there is room
 constexpr std::size_t commands = 40;
 constexpr std::uint64_t more_max = 4;  // operations that fail after the first
 
-struct Totals {
+struct ErrorTotals {
   std::uint64_t runs = 0;
   std::uint64_t met = 0;           // runs in which the operation came
   std::uint64_t failed_syncs = 0;  // runs in which a sync of the log failed
@@ -37,7 +37,7 @@ struct Totals {
 
 bool of_the_log(const std::string& path) { return path.find("sim-log") != std::string::npos; }
 
-void add(Totals& total, const Totals& one) {
+void add(ErrorTotals& total, const ErrorTotals& one) {
   total.runs += one.runs;
   total.met += one.met;
   total.failed_syncs += one.failed_syncs;
@@ -47,7 +47,7 @@ void add(Totals& total, const Totals& one) {
   total.lost += one.lost;
 }
 
-void run(std::uint64_t operation, std::uint64_t seed, Totals& totals) {
+void run(std::uint64_t operation, std::uint64_t seed, ErrorTotals& totals) {
   SCOPED_TRACE("operation " + std::to_string(operation) + ", " + seed_note(seed));
   Machine machine{seed + operation};
   // While it starts, RocksDB passes over a failed sync of the notes about its options.
@@ -160,9 +160,9 @@ TEST(DiskErrors, AfterAFailedSyncNothingIsAnswered) {
   const std::uint64_t count = count_from_environment("CONTACTD_DISK_ERRORS", errors_quick);
   std::cout << seed_note(seed) << '\n';
   std::mutex mutex;
-  Totals totals;
+  ErrorTotals totals;
   run_some_at_a_time(count, [&](std::uint64_t number) {
-    Totals one;
+    ErrorTotals one;
     run(1 + number * std::max(errors_full, count) / count, seed, one);
     const std::lock_guard lock{mutex};
     add(totals, one);

@@ -18,7 +18,7 @@ constexpr std::size_t lives_max = 3;  // of one disk
 constexpr std::size_t commands_max = 60;
 constexpr std::uint64_t operations_max = 160;  // within which the power goes
 
-struct Totals {
+struct CutTotals {
   std::uint64_t cuts = 0;
   std::uint64_t cuts_of_starts = 0;
   std::size_t answered = 0;
@@ -34,7 +34,7 @@ void add(SimulatedDisk::Losses& total, const SimulatedDisk::Losses& one) {
   total.names_lost += one.names_lost;
 }
 
-void add(Totals& total, const Totals& one) {
+void add(CutTotals& total, const CutTotals& one) {
   total.cuts += one.cuts;
   total.cuts_of_starts += one.cuts_of_starts;
   total.answered += one.answered;
@@ -44,7 +44,7 @@ void add(Totals& total, const Totals& one) {
 }
 
 // Lives that a power cut ends, and one to look. Returns what was wrong.
-std::vector<std::string> run(std::uint64_t seed, bool with_sync, Totals& totals) {
+std::vector<std::string> run(std::uint64_t seed, bool with_sync, CutTotals& totals) {
   Machine machine{seed};
   Random& random = machine.random();
   for (std::size_t life = 1 + random.below(lives_max); life > 0; --life) {
@@ -75,14 +75,14 @@ std::vector<std::string> run(std::uint64_t seed, bool with_sync, Totals& totals)
   return model.wrong();
 }
 
-Totals run_all(bool with_sync) {
+CutTotals run_all(bool with_sync) {
   const std::uint64_t first = test_seed();
   const std::uint64_t count = count_from_environment("CONTACTD_POWER_SEEDS", seeds_quick);
   std::cout << seed_note(first) << '\n';
   std::mutex mutex;
-  Totals totals;
+  CutTotals totals;
   run_some_at_a_time(count, [&](std::uint64_t number) {
-    Totals one;
+    CutTotals one;
     const auto wrong = run(first + number, with_sync, one);
     if (!wrong.empty()) ++one.unsound;
     if (with_sync && !wrong.empty()) {
@@ -101,7 +101,7 @@ Totals run_all(bool with_sync) {
 }
 
 TEST(PowerLoss, LosesNothingThatWasAnswered) {
-  const Totals totals = run_all(/*with_sync=*/true);
+  const CutTotals totals = run_all(/*with_sync=*/true);
   EXPECT_EQ(totals.lost, 0U);
   EXPECT_GT(totals.answered, 0U);
   EXPECT_GT(totals.cuts_of_starts, 0U);
@@ -112,7 +112,7 @@ TEST(PowerLoss, LosesNothingThatWasAnswered) {
 
 // That the test above can fail.
 TEST(PowerLoss, LosesWhatWasAnsweredWhereSyncsDoNothing) {
-  const Totals totals = run_all(/*with_sync=*/false);
+  const CutTotals totals = run_all(/*with_sync=*/false);
   EXPECT_GT(totals.lost, 0U);
 }
 

@@ -15,6 +15,8 @@
 
 namespace contactd::test {
 
+constexpr std::int64_t ms = 1'000'000;  // in nanoseconds
+
 // Runs the threads of a test one at a time, and decides by the seed which one is next and where it
 // is interrupted: the same seed, the same run. Time is simulated, too: it passes when all wait.
 //

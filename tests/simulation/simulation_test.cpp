@@ -26,7 +26,6 @@ using infra::Writer;
 using State = Writer::Status::State;
 
 constexpr std::uint64_t seeds_quick = 200;
-constexpr std::int64_t ms = 1'000'000;
 constexpr std::size_t actions = 40;
 constexpr std::size_t commands_at_once_max = 6;
 constexpr std::size_t sleep_us_max = 400'000;

@@ -12,7 +12,6 @@ namespace {
 using infra::AppendResult;
 using projections::Table;
 
-constexpr std::int64_t ms = 1'000'000;
 constexpr std::size_t slow_ms_max = 14'000;  // more than the writer's patience, at times
 constexpr std::size_t quick_us_max = 300;
 constexpr int full_attempts_max = 6;

@@ -16,7 +16,7 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr int rounds = 4;
+constexpr int agreement_rounds = 4;
 constexpr int requests_a_round = 120;
 constexpr const char* topic = "contacts.agreement";
 constexpr const char* python = "/usr/bin/python3";  // Debian's, which has Debian's confluent-kafka
@@ -203,7 +203,7 @@ TEST(Agreement, OfFeedHistoriesTopicAndApi) {
   if (tests_run_on_kafka()) settings.flags = shared_kafka_broker()->serve_flags(topic, 3);
   ServerProcess server{settings};
   Scribe scribe{given_user(server), seed};
-  for (int round = 0; round < rounds; ++round) {
+  for (int round = 0; round < agreement_rounds; ++round) {
     scribe.write();
     if (round % 2 == 0) {
       server.kill();

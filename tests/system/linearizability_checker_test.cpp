@@ -27,7 +27,7 @@ Contact failed(Contact operation, Output output) {
   return operation;
 }
 
-struct Row {
+struct HistoryRow {
   const char* what;
   bool holds;
   ContactHistory history;
@@ -36,7 +36,7 @@ struct Row {
 TEST(LinearizabilityCheck, TellsGoodHistoriesOfAContactFromBadOnes) {
   const std::int64_t open = never_returned;
   const Contact unknown_set = failed(set("a", 0), Output::unknown);
-  const std::vector<Row> rows = {
+  const std::vector<HistoryRow> rows = {
       {"nothing happened", true, {}},
       {"one after the other", true, {{1, 2, set("a", 2)}, {3, 4, get(2, "a")}}},
       {"a stale read", false, {{1, 2, set("a", 2)}, {3, 4, get(1, "")}}},
@@ -76,7 +76,7 @@ TEST(LinearizabilityCheck, TellsGoodHistoriesOfAContactFromBadOnes) {
        false,
        {{1, 2, set("a", 2)}, {3, 4, set("b", 3)}, {5, 6, get(2, "a")}}},
   };
-  for (const Row& row : rows) {
+  for (const HistoryRow& row : rows) {
     EXPECT_EQ(LinearizabilityCheck<ContactModel>{row.history}.holds(), row.holds) << row.what;
   }
 }

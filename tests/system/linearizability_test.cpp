@@ -27,6 +27,7 @@ namespace contactd::test {
 namespace {
 
 namespace json = boost::json;
+using Output = ContactModel::Output;
 using ContactHistory = std::vector<Recorded<ContactModel::Operation>>;
 using EmailHistory = std::vector<Recorded<EmailModel::Operation>>;
 
@@ -92,7 +93,6 @@ class Histories : public testing::Test {
 
 ContactModel::Operation outcome_of(ContactModel::Operation operation,
                                    const std::optional<Response>& response) {
-  using Output = ContactModel::Output;
   if (!response) return operation;
   switch (response->status) {
     case 404:

@@ -16,11 +16,11 @@ namespace {
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-constexpr int contacts = 12;
+constexpr int contacts_written = 12;
 
 class Verify : public testing::Test {
  protected:
-  Verify() { write_some_contacts(server_, contacts); }
+  Verify() { write_some_contacts(server_, contacts_written); }
 
   Finished verify(std::vector<std::string> flags = {}) const {
     flags.insert(flags.begin(),
@@ -54,7 +54,7 @@ TEST_F(Verify, ProvesALogAndItsProjections) {
   EXPECT_TRUE(found.at("good").as_bool());
   const auto& partition = found.at("partitions").at(0);
   // A key, and two events a contact, and those that were deleted; and two claims.
-  const std::int64_t events = 1 + 2 * contacts + (contacts + 6) / 7;
+  const std::int64_t events = 1 + 2 * contacts_written + (contacts_written + 6) / 7;
   EXPECT_EQ(partition.at("proven").as_int64(), events);
   EXPECT_EQ(partition.at("chained").as_int64(), events + 2);
   EXPECT_EQ(partition.at("not_applied").as_int64(), 0);
@@ -156,7 +156,7 @@ Finished serve(const std::filesystem::path& data) {
 // Of as many records as its own, and with keys and contacts of somebody else's.
 TEST_F(Verify, AServerRefusesProjectionsOfAnotherEmbeddedLog) {
   ServerProcess other{{{"--log", "embedded"}, {}}};
-  write_some_contacts(other, contacts);
+  write_some_contacts(other, contacts_written);
   other.stop();
   server_.stop();
   const auto projections = server_.data_dir() / "projections";
