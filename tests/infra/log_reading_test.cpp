@@ -20,6 +20,7 @@ using namespace contactd::infra;
 using domain::RecordedEvent;
 
 constexpr std::chrono::seconds read_wait_max{30};
+constexpr int rounds = 6;  // each with another place in the log
 
 // A log that is in memory. Offsets are indices; but with a `gap`, where Kafka would have a record
 // of its own, the events from there on are one offset later.
@@ -94,7 +95,7 @@ TEST_F(LogReading, GivesWhatHoldsFromAnyOffsetOn) {
 }
 
 TEST_F(LogReading, EndsAtAnEventThatHoldsAndAtNoOther) {
-  for (int round = 0; round < 20; ++round) {
+  for (int round = 0; round < rounds; ++round) {
     const std::uint64_t last = random_.below(events().size());
     RecordedLog log{events()};
     LogUntil until{log, [&](std::uint64_t offset, const RecordedEvent&) { return offset > last; }};
@@ -129,7 +130,7 @@ TEST_F(LogReading, FoldsUpToAnOffsetAndOnFromThere) {
 // Kafka's own records leave gaps, also right before what is no longer wanted.
 TEST_F(LogReading, EndsBeforeAGap) {
   const auto all = holding();
-  for (int round = 0; round < 20; ++round) {
+  for (int round = 0; round < rounds; ++round) {
     const std::uint64_t gap = random_.pick(all);
     if (gap == 0 || std::holds_alternative<domain::WriterClaimed>(events()[gap].event)) continue;
     SCOPED_TRACE(gap);

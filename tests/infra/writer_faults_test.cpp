@@ -9,7 +9,6 @@ namespace {
 
 using namespace contactd::infra;
 using domain::Field;
-using domain::Rejection;
 using projections::ContactAnswer;
 
 AppendResult lost(EventLog&, const Claim&, FaultyLog::Batch) { return AppendResult::unknown; }

@@ -86,7 +86,8 @@ bool Machine::start() {
 }
 
 bool Machine::start_on_a_whole_disk() {
-  return start() || eventually([&] { return serves(); }, whole_disk_wait_max);
+  const auto settled = [&] { return serves() || is_beyond_recovery(); };
+  return start() || (eventually(settled, whole_disk_wait_max) && serves());
 }
 
 std::string Machine::trouble() const {
@@ -95,6 +96,11 @@ std::string Machine::trouble() const {
 
 bool Machine::serves() const {
   return writer_ != nullptr && writer_->status().state == State::serving;
+}
+
+// What could not even be opened is not tried again, nor is what an operator must look at.
+bool Machine::is_beyond_recovery() const {
+  return writer_ == nullptr || writer_->status().state == State::stopped;
 }
 
 bool Machine::recovers() {

@@ -73,6 +73,7 @@ class Machine {
   NaiveModel settle();
 
  private:
+  bool is_beyond_recovery() const;
   bool submit();
   bool take_answer(std::uint64_t token);
   std::vector<std::string> folded_anew();

@@ -174,6 +174,20 @@ def rule_pragma_once(file):
         yield 1, "has no #pragma once"
 
 
+NAMING = re.compile(r"^\s*(?:using [\w:]+::(\w+);|(?:namespace|using) (\w+) = )")
+
+
+def rule_unused_names(file):
+    """A using or an alias of a .cpp file. clang-tidy is shown many files as one and misses them."""
+    if not file.path.endswith(".cpp"):
+        return
+    for number, line in enumerate(file.lines, 1):
+        if found := NAMING.match(line):
+            name = found.group(1) or found.group(2)
+            if len(re.findall(rf"\b{name}\b", file.text)) == 1:
+                yield number, f"nothing here uses the name {name}; remove the line"
+
+
 def rule_line_length(file):
     """Lines of code have at most 100 columns."""
     if not file.is_code():
@@ -445,8 +459,8 @@ def rule_lint_checks(tree, program):
 
 
 FILE_RULES = [rule_include_arrows, rule_pure_layers, rule_hidden_libraries, rule_pragma_once,
-              rule_line_length, rule_file_length, rule_text_form, rule_unfinished,
-              rule_honest_tests, rule_function_length]
+              rule_unused_names, rule_line_length, rule_file_length, rule_text_form,
+              rule_unfinished, rule_honest_tests, rule_function_length]
 TREE_RULES = [rule_every_source_is_built, rule_links_resolve, rule_claims_name_their_tests,
               rule_exceptions_are_needed]
 

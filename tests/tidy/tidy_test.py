@@ -61,6 +61,15 @@ class FileRules(unittest.TestCase):
             self.passes(rule, "infra/a.cpp", f"#include <{name}>\n")
             self.passes(rule, "tests/infra/a_test.cpp", f"#include <{name}>\n")
 
+    def test_names_that_nothing_uses(self):
+        rule = tidy.rule_unused_names
+        for line in ("using std::vector;", "using a::b::vector;", "namespace vector = a::b;",
+                     "using vector = std::set<int>;"):
+            self.bites(rule, "api/a.cpp", line + "\n", "nothing here uses the name vector")
+            self.passes(rule, "api/a.cpp", line + "\nvector x;\n")
+            self.passes(rule, "api/a.hpp", line + "\n")
+        self.passes(rule, "api/a.cpp", "using namespace a;\n")
+
     def test_internal_headers_of_infra_are_its_own(self):
         rule = tidy.rule_hidden_libraries
         header = next(iter(tidy.INFRA_INTERNAL))
