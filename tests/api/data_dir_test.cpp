@@ -64,8 +64,8 @@ TEST(Operations, ADamagedRowIsNeverServedAndDisturbsNobodyElse) {
   ApiUser other = given_user(server, "write", "zenith");
   const Contact sound = other.given_contact();
   // The first row of the table, and the last: between them are more than one block's.
-  std::vector<Contact> rows;
-  for (int i = 0; i < 100; ++i) rows.push_back(user.given_contact(R"({"first_name":"Ann"})"));
+  std::vector<Contact> rows(100);
+  for (Contact& row : rows) row = user.given_contact(R"({"first_name":"Ann"})");
   const Contact damaged = *std::min_element(
       rows.begin(), rows.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
   EXPECT_EQ(server.stop(), exited(0));
