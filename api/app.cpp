@@ -38,6 +38,8 @@ constexpr std::size_t instance_id_length = 22;
 constexpr auto embedded_identity = "embedded";
 // A commit takes a broker some milliseconds: the next batch is decided meanwhile.
 constexpr std::size_t kafka_batches_in_flight_max = 2;
+// A small part of what a transaction takes; a lone client's request never waits for it.
+constexpr std::chrono::milliseconds kafka_gather_wait_max{4};
 // How often it is looked whether a signal came; at first also whether all partitions serve, to
 // print the ready line.
 constexpr timespec signal_check_interval{0, 20'000'000};
@@ -395,7 +397,10 @@ class App {
 
   std::vector<std::unique_ptr<infra::Writer>> make_writers() {
     infra::Writer::Limits limits;
-    if (config_.log == "kafka") limits.batches_in_flight_max = kafka_batches_in_flight_max;
+    if (config_.log == "kafka") {
+      limits.batches_in_flight_max = kafka_batches_in_flight_max;
+      limits.gather_wait_max = kafka_gather_wait_max;
+    }
     limits.queue_commands_max = config_.queue_commands_max;
     std::vector<std::unique_ptr<infra::Writer>> writers;
     writers.reserve(log_->partition_count());

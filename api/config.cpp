@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <optional>
+#include <string>
 
 namespace contactd::api {
 namespace {
@@ -30,6 +32,17 @@ int run(const Run& chosen) {
   }
 }
 
+// What to say where the command line begins with a command that there is none of.
+std::optional<std::string> unknown_command(const CLI::App& app, int argc, const char* const* argv) {
+  if (argc < 2 || argv[1][0] == '-') return std::nullopt;
+  std::string names;
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    if (command->check_name(argv[1])) return std::nullopt;
+    names += (names.empty() ? "" : ", ") + command->get_name();
+  }
+  return "there is no command '" + std::string{argv[1]} + "'; there are " + names;
+}
+
 }  // namespace
 
 std::variant<Run, ExitNow> read_config(int argc, const char* const* argv) {
@@ -45,6 +58,9 @@ std::variant<Run, ExitNow> read_config(int argc, const char* const* argv) {
     app.exit(done, output, output);
     return ExitNow{exit_done, output.str()};
   } catch (const CLI::Error& error) {
+    if (const auto unknown = unknown_command(app, argc, argv)) {
+      return ExitNow{exit_usage, "contactd: " + *unknown + "\n"};
+    }
     return usage_error(error);
   } catch (const UsageError& error) {
     return ExitNow{exit_usage, "contactd: " + std::string{error.what()} + "\n"};

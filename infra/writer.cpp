@@ -213,6 +213,7 @@ bool Writer::claim_and_catch_up(std::stop_token stop) {
   last_time_ = folded_.last_time;
   chain_hash_ = folded_.chain.hash;  // the claim's: nothing but it was applied since
   committed_ = 0;
+  last_batch_commands_ = 0;
   handed_over_ = false;
   serving_ = true;
   set_status(Status::State::serving, {});
@@ -267,6 +268,7 @@ std::vector<Submission> Writer::take_batch(std::stop_token stop) {
   }
   to_write_.wait(lock, stop, due);
   if (stop.stop_requested()) released_ = queue_.size();
+  gather(lock, stop);
   // Told to stop, it still decides what is queued, each batch in its turn.
   if (!queue_.empty()) to_write_.wait(lock, due);
   waiting_ = false;
@@ -278,8 +280,17 @@ std::vector<Submission> Writer::take_batch(std::stop_token stop) {
                                 std::make_move_iterator(end)};
   queue_.erase(queue_.begin(), end);
   released_ -= count;
+  last_batch_commands_ = count;
   queue_gauge_.Set(static_cast<double>(queue_.size()));
   return batch;
+}
+
+void Writer::gather(std::unique_lock<std::mutex>& lock, std::stop_token stop) {
+  if (limits_.gather_wait_max == limits_.gather_wait_max.zero()) return;
+  to_write_.wait_for(lock, stop, limits_.gather_wait_max, [this] {
+    waiting_ = !failure_ && ownership_ == Ownership::ours && released_ < last_batch_commands_;
+    return !waiting_;
+  });
 }
 
 std::shared_ptr<BatchDecider> Writer::decide(const std::vector<Submission>& batch) {

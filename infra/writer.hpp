@@ -122,6 +122,11 @@ class Writer {
     // batch folds it, and nothing overlaps: best where an append is short. With two, the next batch
     // is decided and appended meanwhile: best where an append is long, such as a broker's.
     std::size_t batches_in_flight_max = 1;
+    // How long a batch waits until it has as many commands as the one before: their clients have
+    // their answers by then, and send the next. Zero, it takes what there is: best where an append
+    // costs by what is in it. Where each costs about the same, such as a broker's transaction, one
+    // that is twice as full is worth the wait.
+    std::chrono::milliseconds gather_wait_max{0};
     // How long the log may take to show what was committed to it.
     std::chrono::milliseconds read_back_wait_max{10'000};
     // How often the writer looks for the next command before it sleeps, giving way to whoever can
@@ -198,6 +203,7 @@ class Writer {
   void wait_until_claim_is_folded(std::stop_token stop);
   void serve(std::stop_token stop);
   std::vector<Submission> take_batch(std::stop_token stop);
+  void gather(std::unique_lock<std::mutex>& lock, std::stop_token stop);
   std::shared_ptr<BatchDecider> decide(const std::vector<Submission>& batch);
   void process(std::vector<Submission> batch);
   AppendResult append(const BatchDecider& decider);
@@ -268,6 +274,7 @@ class Writer {
   bool serving_ = false;  // the claim is folded, and commands are decided
   Claim claim_;
   std::deque<InFlight> in_flight_;  // the oldest first; never begins with a complete one
+  std::size_t last_batch_commands_ = 0;
   std::uint64_t committed_ = 0;     // the last sequence number that append() said is committed
   bool handed_over_ = false;        // the folding thread is to fold up to it
   projections::Checkpoint folded_;  // what the projector has folded and stored

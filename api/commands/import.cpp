@@ -2,6 +2,7 @@
 #include <condition_variable>
 #include <cstdio>
 #include <deque>
+#include <filesystem>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -279,6 +280,9 @@ std::size_t lane_of(const ContactLine& line, std::size_t lanes) {
 }
 
 int import_contacts(const ImportConfig& config) {
+  if (std::filesystem::is_directory(config.file)) {
+    throw UsageError(config.file + " is a directory; give a file of contacts, csv or jsonl");
+  }
   const auto format = format_of(config.format, config.file);
   if (!format) throw UsageError("say with --format whether " + config.file + " is csv or jsonl");
   const auto contacts = open_contacts(config.file, *format);

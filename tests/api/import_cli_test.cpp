@@ -284,6 +284,9 @@ TEST_F(ImportCommand, WithoutAServerAKeyOrAFileItSaysSo) {
   const Finished no_format = import(file("a.txt", "email\n"));
   EXPECT_EQ(no_format.status, exited(2));
   EXPECT_THAT(no_format.err, HasSubstr("--format"));
+  const Finished directory = import(fs::path{csv}.parent_path().string());
+  EXPECT_EQ(directory.status, exited(2));
+  EXPECT_THAT(directory.err, HasSubstr("is a directory"));
   EXPECT_EQ(import(path_of("none.csv")).status, exited(1));
   const Finished revoked = run(ApiUser{shared_server().port(), "wrong"}, {"import", csv});
   EXPECT_EQ(revoked.status, exited(1));

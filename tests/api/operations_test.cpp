@@ -185,6 +185,13 @@ TEST(Operations, ABadFlagIsOneSentenceAndExitCode2) {
   EXPECT_TRUE(fs::is_empty(directory.path()));
 }
 
+TEST(Operations, ACommandThatThereIsNoneOfIsToldWhichThereAre) {
+  const Finished finished = run_program({contactd_binary(), "dance"});
+  EXPECT_EQ(finished.err.substr(0, finished.err.find(';')),
+            "contactd: there is no command 'dance'");
+  EXPECT_NE(finished.err.find("serve, keys, "), std::string::npos) << finished.err;
+}
+
 TEST(Operations, ABadVariableOrConfigLineIsNamedToo) {
   const TemporaryDirectory directory;
   const auto serve = [&](std::map<std::string, std::string> environment,

@@ -44,6 +44,54 @@ class WriterInFlightTest : public WriterTest {
   std::atomic<bool> held_ = false;
 };
 
+// A batch of one, and one of two, of which both are answered.
+class GatheringWriterTest : public WriterTest {
+ public:
+  ~GatheringWriterTest() override { stop(); }
+
+ protected:
+  void given_a_batch_of_two(std::chrono::milliseconds gather_wait_max) {
+    start({.gather_wait_max = gather_wait_max});
+    Gate append;
+    log_->on_append(append.as_fault());
+    const auto first = submit(create("ann", "ann@x.io"));
+    append.wait_until_entered();
+    const auto second = submit(create("bob", "bob@x.io"));
+    const auto third = submit(create("cy", "cy@x.io"));
+    append.open();
+    for (const auto token : {first, second, third}) outcome_of(token);
+    expect_batches(2, 3);
+  }
+  void expect_batches(std::uint64_t count, double commands) {
+    const auto seen = metrics_->batch_commands.Collect().histogram;
+    EXPECT_EQ(seen.sample_count, count);
+    EXPECT_EQ(seen.sample_sum, commands);
+  }
+};
+
+TEST_F(GatheringWriterTest, WaitsForAsManyAsTheBatchBeforeHad) {
+  given_a_batch_of_two(std::chrono::hours{1});
+  const auto one = submit(update("ann", {set(Field::company, "Acme")}));
+  const auto other = submit(update("bob", {set(Field::company, "Acme")}));
+  EXPECT_EQ(as<ContactAnswer>(outcome_of(one)).version, 2U);
+  EXPECT_EQ(as<ContactAnswer>(outcome_of(other)).version, 2U);
+  expect_batches(3, 5);
+}
+
+TEST_F(GatheringWriterTest, WaitsNoLongerThanItMay) {
+  given_a_batch_of_two(std::chrono::milliseconds{1});
+  const auto one = submit(update("ann", {set(Field::company, "Acme")}));
+  EXPECT_EQ(as<ContactAnswer>(outcome_of(one)).version, 2U);
+  expect_batches(3, 4);
+}
+
+TEST_F(GatheringWriterTest, ToldToStopWaitsForNothing) {
+  given_a_batch_of_two(std::chrono::hours{1});
+  const auto one = submit(update("ann", {set(Field::company, "Acme")}));
+  stop();
+  EXPECT_EQ(as<ContactAnswer>(outcome_of(one)).version, 2U);
+}
+
 TEST_F(WriterInFlightTest, DecidesABatchOnTheOneThatIsNotFoldedYet) {
   start_overlapping();
   std::vector<std::uint64_t> tokens;

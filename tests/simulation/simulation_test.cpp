@@ -80,6 +80,7 @@ class Simulation final : public infra::ReplySink {
     Writer::Limits limits;
     limits.batch_commands_max = 1 + random_.below(commands_at_once_max);
     limits.batches_in_flight_max = 1 + random_.below(2);
+    limits.gather_wait_max = std::chrono::milliseconds{random_.below(2) * 4};
     limits.idle_looks_max = static_cast<int>(random_.below(3));  // each is a turn
     writer_ = std::make_unique<Writer>(0, limits, *log_, *store_, *metrics_, [this] {
       return domain::Instant{noon.unix_ms + scheduler_.now_ns() / ms + world_.clock_offset_ms};
