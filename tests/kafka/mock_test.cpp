@@ -179,7 +179,8 @@ TEST_F(KafkaMock, AReaderGoesOnAfterErrorsAndSkipsNothing) {
   std::uint64_t next = epoch;
   std::uint64_t sequence = 0;
   const auto deadline = std::chrono::steady_clock::now() + injected_wait_max;
-  while (sequence < 60 && std::chrono::steady_clock::now() < deadline) {
+  constexpr std::uint64_t records = 61;  // the claim, and the batch
+  while (sequence < records && std::chrono::steady_clock::now() < deadline) {
     partition.wait(next, std::chrono::milliseconds{100});
     const infra::LogSlice slice = partition.read(next, 7);
     for (const infra::LogEntry& entry : slice.entries) {
@@ -187,7 +188,7 @@ TEST_F(KafkaMock, AReaderGoesOnAfterErrorsAndSkipsNothing) {
     }
     next = slice.next_offset;
   }
-  EXPECT_EQ(sequence, 61U);
+  EXPECT_EQ(sequence, records);
 }
 
 // That the log doesn't have what was folded is for an operator to hear.
