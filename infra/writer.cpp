@@ -286,7 +286,7 @@ std::vector<Submission> Writer::take_batch(std::stop_token stop) {
 }
 
 void Writer::gather(std::unique_lock<std::mutex>& lock, std::stop_token stop) {
-  if (limits_.gather_wait_max == limits_.gather_wait_max.zero()) return;
+  if (limits_.gather_wait_max == std::chrono::milliseconds::zero()) return;
   to_write_.wait_for(lock, stop, limits_.gather_wait_max, [this] {
     waiting_ = !failure_ && ownership_ == Ownership::ours && released_ < last_batch_commands_;
     return !waiting_;
