@@ -8,7 +8,7 @@
 namespace contactd::api {
 namespace {
 
-constexpr std::uint64_t cursor_format = 4;
+constexpr std::uint64_t feed_cursor_format = 4;
 constexpr std::size_t sum_length = 8;
 constexpr std::size_t text_length = 2 + 8 + 16 + 16 + sum_length;
 
@@ -35,7 +35,7 @@ FeedPosition position_of(const infra::FeedItem& item) {
 std::string to_text(const FeedCursor& cursor) {
   std::string text;
   text.reserve(text_length);
-  append_hex(text, cursor_format, 2);
+  append_hex(text, feed_cursor_format, 2);
   append_hex(text, cursor.partition, 8);
   append_hex(text, cursor.position.offset, 16);
   append_hex(text, cursor.position.mark, 16);
@@ -49,7 +49,7 @@ std::optional<FeedCursor> feed_cursor_from(std::string_view text) {
   const auto partition = whole_number(text.substr(2, 8), 16);
   const auto offset = whole_number(text.substr(10, 16), 16);
   const auto mark = whole_number(text.substr(26, 16), 16);
-  if (format != cursor_format || !partition || !offset || !mark) return std::nullopt;
+  if (format != feed_cursor_format || !partition || !offset || !mark) return std::nullopt;
   const FeedCursor cursor{static_cast<std::uint32_t>(*partition), {*offset, *mark}};
   if (to_text(cursor) != text) return std::nullopt;
   return cursor;

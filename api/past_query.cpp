@@ -11,13 +11,13 @@ namespace {
 
 using Problem = std::optional<std::string>;
 
-constexpr std::uint64_t cursor_format = 3;
-constexpr std::size_t cursor_length = 2 + 16;
+constexpr std::uint64_t history_cursor_format = 3;
+constexpr std::size_t history_cursor_length = 2 + 16;
 
 std::optional<domain::Version> version_in_cursor(std::string_view cursor) {
-  if (cursor.size() != cursor_length) return std::nullopt;
+  if (cursor.size() != history_cursor_length) return std::nullopt;
   const auto version = whole_number(cursor.substr(2), 16);
-  if (whole_number(cursor.substr(0, 2), 16) != cursor_format || version == 0 ||
+  if (whole_number(cursor.substr(0, 2), 16) != history_cursor_format || version == 0 ||
       version > stored_number_max) {
     return std::nullopt;
   }
@@ -102,7 +102,7 @@ std::variant<infra::HistoryQuery, std::string> read_history_query(const Target& 
 
 std::string history_cursor(domain::Version version) {
   std::string text;
-  append_hex(text, cursor_format, 2);
+  append_hex(text, history_cursor_format, 2);
   append_hex(text, version, 16);
   return text;
 }
