@@ -38,7 +38,8 @@ constexpr std::size_t instance_id_length = 22;
 constexpr auto embedded_identity = "embedded";
 // A commit takes a broker some milliseconds: the next batch is decided meanwhile.
 constexpr std::size_t kafka_batches_in_flight_max = 2;
-// A small part of what a transaction takes; a lone client's request never waits for it.
+// No more than a transaction takes. One client alone never waits for it, but for its first request
+// after others'.
 constexpr std::chrono::milliseconds kafka_gather_wait_max{4};
 // How often it is looked whether a signal came; at first also whether all partitions serve, to
 // print the ready line.

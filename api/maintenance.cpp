@@ -105,7 +105,7 @@ std::string to_json(const Maintenance::Status& status) {
 bool is_backup_name(const std::string& name) {
   constexpr std::size_t length_max = 64;
   return !name.empty() && name.size() <= length_max && domain::is_alphanumeric(name.front()) &&
-         std::all_of(name.begin(), name.end(), [&](char c) {
+         std::all_of(name.begin(), name.end(), [](char c) {
            return domain::is_alphanumeric(c) || c == '_' || c == '-' || c == '.';
          });
 }

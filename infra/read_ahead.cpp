@@ -8,8 +8,6 @@
 namespace contactd::infra {
 namespace {
 
-// A slice is folded as one write: so many that what a write costs is shared, so few that what is
-// decoded is still in the processor's cache when it is folded.
 constexpr std::size_t slices_max = 4;
 constexpr std::chrono::milliseconds on_its_way_max{500};
 

@@ -122,10 +122,10 @@ class Writer {
     // batch folds it, and nothing overlaps: best where an append is short. With two, the next batch
     // is decided and appended meanwhile: best where an append is long, such as a broker's.
     std::size_t batches_in_flight_max = 1;
-    // How long a batch waits until it has as many commands as the one before: their clients have
-    // their answers by then, and send the next. Zero, it takes what there is: best where an append
-    // costs by what is in it. Where each costs about the same, such as a broker's transaction, one
-    // that is twice as full is worth the wait.
+    // How long a batch waits until it has as many commands as the one before: clients have their
+    // answers by then, or soon, and send the next. Zero, it takes what there is: best where an
+    // append costs by what is in it. Where each costs about the same, such as a broker's
+    // transaction, one that is twice as full is worth the wait.
     std::chrono::milliseconds gather_wait_max{0};
     // How long the log may take to show what was committed to it.
     std::chrono::milliseconds read_back_wait_max{10'000};

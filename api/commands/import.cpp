@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "api/commands/command_line.hpp"
@@ -280,7 +281,8 @@ std::size_t lane_of(const ContactLine& line, std::size_t lanes) {
 }
 
 int import_contacts(const ImportConfig& config) {
-  if (std::filesystem::is_directory(config.file)) {
+  std::error_code unknown;  // whoever opens it says what is wrong with it
+  if (std::filesystem::is_directory(config.file, unknown)) {
     throw UsageError(config.file + " is a directory; give a file of contacts, csv or jsonl");
   }
   const auto format = format_of(config.format, config.file);
