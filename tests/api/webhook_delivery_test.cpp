@@ -1,11 +1,10 @@
 #include <algorithm>
 #include <atomic>
 #include <boost/json.hpp>
-#include <condition_variable>
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <mutex>
+#include <memory>
 #include <set>
 
 #include "tests/support/api_fixture.hpp"
@@ -194,11 +193,11 @@ TEST_F(WebhookDelivery, ReachesAReceiverThatWasAwayInOrder) {
 
 TEST_F(WebhookDelivery, SurvivesAKill) {
   const Hook hook = given_webhook(receiver.url());
-  std::atomic<int> count{0};
   // Every third is refused, so that contacts are at different places of the schedule.
-  receiver.answer([&](const Received&) -> std::string {
-    return ++count % 3 == 0 ? "HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n"
-                            : "HTTP/1.1 204 X\r\n\r\n";
+  const auto count = std::make_shared<std::atomic<int>>(0);
+  receiver.answer([count](const Received&) -> std::string {
+    return ++*count % 3 == 0 ? "HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n"
+                             : "HTTP/1.1 204 X\r\n\r\n";
   });
   const auto contacts = given_contacts(8);
   for (int round = 0; round < 3; ++round) {
@@ -234,9 +233,9 @@ TEST_F(WebhookDelivery, OfOneContactDoesNotHoldUpAnother) {
   const Contact ann = user.given_contact();
   const Contact bob = user.given_contact();
   ASSERT_TRUE(receiver.wait_for_accepted(2));
-  receiver.answer([&](const Received& request) -> std::string {
-    return body_of(request).at("subject") == text(ann.id) ? "HTTP/1.1 500 X\r\n\r\n"
-                                                          : "HTTP/1.1 200 X\r\n\r\n";
+  receiver.answer([id = ann.id](const Received& request) -> std::string {
+    return body_of(request).at("subject") == text(id) ? "HTTP/1.1 500 X\r\n\r\n"
+                                                      : "HTTP/1.1 200 X\r\n\r\n";
   });
   write({ann, bob}, 2, 4);
   ASSERT_TRUE(receiver.wait_for_accepted(5));  // bob's three
@@ -248,14 +247,12 @@ TEST_F(WebhookDelivery, OfOneContactDoesNotHoldUpAnother) {
 TEST_F(WebhookDelivery, FollowsNoRedirect) {
   const Hook hook = given_webhook(receiver.url("/hook"));
   WebhookReceiver elsewhere;
-  std::atomic<bool> redirect{true};
-  receiver.answer([&](const Received&) -> std::string {
-    return redirect ? "HTTP/1.1 307 X\r\nLocation: " + elsewhere.url() + "\r\n\r\n"
-                    : "HTTP/1.1 204 X\r\n\r\n";
+  receiver.answer([url = elsewhere.url()](const Received&) {
+    return "HTTP/1.1 307 X\r\nLocation: " + url + "\r\n\r\n";
   });
   user.given_contact();
   ASSERT_TRUE(receiver.wait_for_received(2));
-  redirect = false;
+  receiver.answer_status(204);
   ASSERT_TRUE(receiver.wait_for_accepted(1));
   EXPECT_TRUE(elsewhere.received().empty());
   const auto seen = wait_for_deliveries(hook, [](const json::array& all) {
@@ -348,36 +345,15 @@ TEST_F(WebhookDelivery, IsToTheOrganizationsOwnWebhooksAlone) {
   EXPECT_EQ(body_of(receiver.received()[0]).at("subject"), text(ann.id));
 }
 
-// A receiver whose answers wait for the test.
-class Gate {
- public:
-  void open() {
-    const std::lock_guard lock{mutex_};
-    open_ = true;
-    opened_.notify_all();
-  }
-  std::string pass() {
-    std::unique_lock lock{mutex_};
-    opened_.wait(lock, [this] { return open_; });
-    return "HTTP/1.1 204 X\r\n\r\n";
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable opened_;
-  bool open_ = false;
-};
-
 TEST_F(WebhookDelivery, IsABoundedNumberAtOnceAndHoldsUpNobodyElse) {
-  Gate gate;
-  receiver.answer([&](const Received&) { return gate.pass(); });
+  receiver.hold_answers();
   WebhookReceiver quick;
   given_webhook(receiver.url());
   given_webhook(quick.url());
   const auto contacts = given_contacts(30);
   EXPECT_TRUE(quick.wait_for_accepted(30));
   EXPECT_TRUE(receiver.wait_for_received(8));
-  gate.open();
+  receiver.release_answers();
   EXPECT_TRUE(receiver.wait_for_accepted(30));
   EXPECT_EQ(receiver.at_once_max(), 8U);
 }
@@ -387,12 +363,11 @@ TEST_F(WebhookDelivery, DoesNotWaitForASlowReceiverForever) {
   auto flags = delivering_flags();
   flags.insert(flags.end(), {"--webhook-timeout-ms", "100"});
   restart({flags, {}});
-  Gate gate;
-  receiver.answer([&](const Received&) { return gate.pass(); });
+  receiver.hold_answers();
   const Hook hook = given_webhook(receiver.url());
   user.given_contact();
   wait_for_failure(hook, "timeout");
-  gate.open();
+  receiver.release_answers();
   ASSERT_TRUE(receiver.wait_for_accepted(1));
 }
 

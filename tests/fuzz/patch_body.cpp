@@ -12,19 +12,19 @@ namespace {
 
 using namespace domain;
 
-const ContactId contact = *ContactId::parse("AbCdEfGhIjKlMnOpQrSt");
-constexpr Instant noon{1'752'575'400'000};
+const ContactId patched_id = *ContactId::parse("AbCdEfGhIjKlMnOpQrSt");
+constexpr Instant patch_time{1'752'575'400'000};
 
 // Decides the patch on a contact, stores the event, reads it back, folds it, renders what came out.
 ContactState apply(const ContactPatch& patch, const ContactState& state) {
-  const Decision decision = decide(UpdateContact{contact, patch, {}}, state, std::nullopt);
+  const Decision decision = decide(UpdateContact{patched_id, patch, {}}, state, std::nullopt);
   if (std::holds_alternative<NothingToDo>(decision)) return state;
   const auto* event = std::get_if<Event>(&decision);
   require(event != nullptr, "a valid patch of a contact that is there is no refusal");
   const auto read = decode_data(type_of(*event), encode_data(*event));
   const auto* back = std::get_if<Event>(&read);
   require(back != nullptr && *back == *event, "an event reads back as it was decided");
-  ContactState after = evolve(state, std::get<ContactUpdated>(*back), noon);
+  ContactState after = evolve(state, std::get<ContactUpdated>(*back), patch_time);
   const auto view = projections::render(std::get<Contact>(after), 7);
   require(projections::read_contact(view.row).contact == view.contact,
           "a row reads back as it was rendered");
@@ -50,7 +50,7 @@ void patch_body(std::string_view input) {
     return;
   }
   const ContactPatch& patch = std::get<ContactPatch>(read);
-  const ContactState created = evolve(ContactState{}, ContactCreated{contact, {}}, noon);
+  const ContactState created = evolve(ContactState{}, ContactCreated{patched_id, {}}, patch_time);
   const ContactState once = apply(patch, created);
   require(apply(patch, once) == once, "a patch applied again changes nothing");
 }

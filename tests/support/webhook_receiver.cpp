@@ -92,6 +92,7 @@ class WebhookReceiver::Impl {
   void close() {
     if (!accepting_.joinable()) return;
     closing_ = true;
+    hold(false);
     // An accept that blocks is woken by a connection.
     error_code ignored;
     tcp::socket waker{io_};
@@ -101,6 +102,12 @@ class WebhookReceiver::Impl {
     for (std::thread& connection : connections_) connection.join();
     connections_.clear();
     closing_ = false;
+  }
+
+  void hold(bool held) {
+    const std::lock_guard lock{mutex_};
+    held_ = held;
+    changed_.notify_all();
   }
 
   // It goes on to listen, since another program might get the port meanwhile.
@@ -155,11 +162,12 @@ class WebhookReceiver::Impl {
     if (!request) return;
     Responder responder;
     {
-      const std::lock_guard lock{mutex_};
+      std::unique_lock lock{mutex_};
       received_.push_back(*request);
       at_once_max_ = std::max(at_once_max_, ++under_way_);
-      responder = responder_;
       changed_.notify_all();
+      changed_.wait(lock, [this] { return !held_; });
+      responder = responder_;
     }
     const std::string answer = responder(*request);
     {
@@ -176,6 +184,7 @@ class WebhookReceiver::Impl {
   asio::io_context io_;
   std::optional<tcp::acceptor> acceptor_;
   std::uint16_t port_ = 0;
+  bool held_ = false;  // guarded by mutex_
   std::atomic<bool> closing_{false};
   std::atomic<bool> away_{false};
   std::list<std::thread> connections_;
@@ -201,6 +210,9 @@ void WebhookReceiver::answer_status(int status) {
     return "HTTP/1.1 " + std::to_string(status) + " X\r\nContent-Length: 0\r\n\r\n";
   });
 }
+
+void WebhookReceiver::hold_answers() { impl_->hold(true); }
+void WebhookReceiver::release_answers() { impl_->hold(false); }
 
 void WebhookReceiver::go_away() { impl_->be_away(true); }
 void WebhookReceiver::come_back() { impl_->be_away(false); }

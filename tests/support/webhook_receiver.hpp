@@ -33,7 +33,8 @@ class WebhookReceiver {
   static constexpr std::chrono::milliseconds delivery_wait_max{60'000};
 
   // What is sent back: the whole answer, such as "HTTP/1.1 204 No Content\r\n\r\n"; nothing: the
-  // connection is closed. May block; see release().
+  // connection is closed. Must own what it uses: it is called for as long as the receiver is there,
+  // which in a fixture is longer than the test's own variables are.
   using Responder = std::function<std::string(const Received&)>;
 
   explicit WebhookReceiver(std::optional<Certificate> tls = std::nullopt);
@@ -46,6 +47,9 @@ class WebhookReceiver {
   // What is answered from now on; 204 at first.
   void answer(Responder responder);
   void answer_status(int status);
+  // From now on requests are noted and their answers wait, until they are released.
+  void hold_answers();
+  void release_answers();
   // Closes the port, and opens the same one again.
   void go_away();
   void come_back();
