@@ -88,15 +88,12 @@ std::uint64_t end_of(const RocksDb& db) {
   return last->Valid() ? offset_of(last->key()) + 1 : 0;
 }
 
-LogEntry entry_of(std::uint64_t offset, std::string_view record) {
-  LogEntry entry;
+void read_into(LogEntry& entry, std::uint64_t offset, std::string_view record) {
   entry.offset = offset;
-  std::visit([&](auto&& one) { entry.record = std::forward<decltype(one)>(one); },
-             decode_record(record));
+  entry.record = decode_record(record);
   if (std::holds_alternative<domain::RecordedEvent>(entry.record)) {
     entry.canonical = canonical_part(record);
   }
-  return entry;
 }
 
 // The records from `from` up to, without, `end`, at most `count_max` of them.
@@ -115,7 +112,7 @@ LogSlice read_records(const RocksDb& db, std::uint64_t from, std::uint64_t end,
       throw LogUnavailable("the embedded log lacks the record at offset " +
                            std::to_string(slice.next_offset) + "; restore it from a backup");
     }
-    slice.entries.push_back(entry_of(offset, view(at->value())));
+    read_into(slice.entries.emplace_back(), offset, view(at->value()));
     slice.next_offset = offset + 1;
   }
   if (!at->status().ok()) throw LogUnavailable(failed("read", at->status()));

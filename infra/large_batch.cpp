@@ -6,15 +6,20 @@
 #include <cstring>
 #include <utility>
 
+#include "projections/prefetch.hpp"
+
 namespace contactd::infra {
 namespace {
 
+using projections::prefetch;
 using projections::Table;
 using projections::table_count;
 
 // When the rows that came are written to files; about two times as much is in memory then.
 constexpr std::size_t rows_bytes_max = 32U << 20U;
-constexpr std::size_t entry_bytes = 24;
+constexpr std::size_t entry_bytes = 32;
+// Sorted rows lie all over the memory: each is loaded while the ones before it are written.
+constexpr std::size_t rows_ahead = 8;
 constexpr std::size_t window_bytes = sizeof(std::uint64_t);
 
 // The bytes of a key from `from` on, and zeros behind its end, as a number that sorts as they do.
@@ -57,11 +62,12 @@ void LargeBatch::add(Table table, std::string_view key, std::optional<std::strin
 }
 
 void LargeBatch::Rows::add(std::string_view key, std::optional<std::string_view> row) {
-  entries_.push_back({static_cast<std::uint32_t>(text_.size()),
+  entries_.push_back({static_cast<std::uint32_t>(keys_.size()),
                       static_cast<std::uint32_t>(key.size()),
+                      static_cast<std::uint32_t>(rows_.size()),
                       static_cast<std::uint32_t>(row ? row->size() : 0), !row});
-  text_ += key;
-  if (row) text_ += *row;
+  keys_ += key;
+  if (row) rows_ += *row;
 }
 
 void LargeBatch::Rows::remove_range(std::string begin, std::string end) {
@@ -73,13 +79,18 @@ void LargeBatch::Rows::remove_range(std::string begin, std::string end) {
 }
 
 void LargeBatch::Rows::clear() {
-  text_.clear();
+  keys_.clear();
+  rows_.clear();
   entries_.clear();
   removed_ranges_.clear();
 }
 
 std::string_view LargeBatch::Rows::key_of(const Entry& entry) const {
-  return std::string_view{text_}.substr(entry.key_at, entry.key_bytes);
+  return std::string_view{keys_}.substr(entry.key_at, entry.key_bytes);
+}
+
+std::string_view LargeBatch::Rows::row_of(const Entry& entry) const {
+  return std::string_view{rows_}.substr(entry.row_at, entry.row_bytes);
 }
 
 // Eight bytes of each key at a time, which lie in the entries while they are compared: the keys lie
@@ -107,31 +118,32 @@ void LargeBatch::Rows::sort(std::span<Entry> entries, std::size_t from) const {
   }
 }
 
-std::vector<LargeBatch::Rows::Entry> LargeBatch::Rows::sorted() const {
-  std::vector<Entry> all = entries_;
-  sort(all, 0);
-  std::vector<Entry> last;
-  last.reserve(all.size());
-  for (const Entry& entry : all) {
-    if (last.empty() || key_of(last.back()) != key_of(entry)) {
-      last.push_back(entry);
-    } else {
-      last.back() = entry;
-    }
+void LargeBatch::Rows::sort() {
+  sort(entries_, 0);
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    const bool last = i + 1 == entries_.size() || key_of(entries_[i]) != key_of(entries_[i + 1]);
+    if (last) entries_[kept++] = entries_[i];
   }
-  return last;
+  entries_.resize(kept);
 }
 
-void LargeBatch::Rows::write(Table table, SortedFiles& files) const {
+void LargeBatch::Rows::write(Table table, SortedFiles& files) {
   if (entries_.empty() && removed_ranges_.empty()) return;
   SortedFiles::Writer file = files.add(table);
   for (const auto& [begin, end] : removed_ranges_) file.remove_range(begin, end);
-  for (const Entry& entry : sorted()) {
-    const std::string_view key = key_of(entry);
+  sort();
+  for (std::size_t i = 0; i < entries_.size(); ++i) {
+    if (i + rows_ahead < entries_.size()) {
+      const Entry& coming = entries_[i + rows_ahead];
+      prefetch(key_of(coming).data(), coming.key_bytes);
+      prefetch(row_of(coming).data(), coming.row_bytes);
+    }
+    const Entry& entry = entries_[i];
     if (entry.removed) {
-      file.remove(key);
+      file.remove(key_of(entry));
     } else {
-      file.put(key, std::string_view{text_}.substr(entry.key_at + key.size(), entry.row_bytes));
+      file.put(key_of(entry), row_of(entry));
     }
   }
   file.finish();

@@ -39,7 +39,8 @@ class LargeBatch final : public ReadStore::Batch {
   void commit() override;
 
  private:
-  // A table's rows in the order in which they came, one after the other in memory.
+  // A table's rows in the order in which they came, one after the other in memory; the keys by
+  // themselves, so that what is sorted lies close together.
   class Rows {
    public:
     // No row: it was removed.
@@ -47,25 +48,28 @@ class LargeBatch final : public ReadStore::Batch {
     // Drops what it has of the range.
     void remove_range(std::string begin, std::string end);
     // Nothing, if it has nothing.
-    void write(projections::Table table, SortedFiles& files) const;
+    void write(projections::Table table, SortedFiles& files);
     // Keeps the memory.
     void clear();
 
    private:
     struct Entry {
-      std::uint32_t key_at;  // in text_; its row follows
+      std::uint32_t key_at;  // in keys_
       std::uint32_t key_bytes;
+      std::uint32_t row_at;  // in rows_
       std::uint32_t row_bytes;
       bool removed;
       std::uint64_t window = 0;  // sort()'s
     };
     std::string_view key_of(const Entry& entry) const;
+    std::string_view row_of(const Entry& entry) const;
     // By key, and of each key the last one.
-    std::vector<Entry> sorted() const;
+    void sort();
     // By key, and those of one key as they came. REQUIRES: all keys are the same up to `from`.
     void sort(std::span<Entry> entries, std::size_t from) const;
 
-    std::string text_;
+    std::string keys_;
+    std::string rows_;
     std::vector<Entry> entries_;
     std::vector<std::pair<std::string, std::string>> removed_ranges_;
   };

@@ -1,6 +1,9 @@
 #include "infra/projector.hpp"
 
+#include <algorithm>
+#include <array>
 #include <chrono>
+#include <span>
 
 #include "infra/errors.hpp"
 #include "infra/log.hpp"
@@ -32,6 +35,17 @@ class StoredState final : public StateReader {
 
 // How many contacts a write of many slices may touch: it holds all of them in memory.
 constexpr std::size_t far_contacts_max = 131'072;
+
+// The first of these entries' events.
+void foresee(const FoldBatch& fold, std::span<const LogEntry> entries) {
+  std::array<const domain::RecordedEvent*, FoldBatch::foreseen_max> events{};
+  std::size_t count = 0;
+  for (const LogEntry& entry : entries.first(std::min(entries.size(), events.size()))) {
+    const auto* event = std::get_if<domain::RecordedEvent>(&entry.record);
+    if (event != nullptr) events[count++] = event;
+  }
+  fold.foresee(std::span{events}.first(count));
+}
 
 }  // namespace
 
@@ -206,7 +220,9 @@ void Projector::fold(const LogSlice& slice, const StateReader& state, const OnFo
 
 // Throws BrokenLog, having applied what came before.
 void Projector::apply(const LogSlice& slice, FoldBatch& fold, const OnApplied& on_applied) {
-  for (const LogEntry& entry : slice.entries) {
+  for (std::size_t i = 0; i < slice.entries.size(); ++i) {
+    if (i % FoldBatch::foreseen_max == 0) foresee(fold, std::span{slice.entries}.subspan(i));
+    const LogEntry& entry = slice.entries[i];
     if (const auto* unreadable = std::get_if<UnreadableRecord>(&entry.record)) {
       throw BrokenLog("the record at offset " + std::to_string(entry.offset) +
                       " can't be read: " + unreadable->reason);

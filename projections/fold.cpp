@@ -1,6 +1,7 @@
 #include "projections/fold.hpp"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "domain/contact/decide.hpp"
@@ -9,6 +10,7 @@
 #include "projections/feed.hpp"
 #include "projections/history.hpp"
 #include "projections/idempotency.hpp"
+#include "projections/prefetch.hpp"
 #include "projections/webhook_record.hpp"
 
 namespace contactd::projections {
@@ -28,6 +30,11 @@ const Contact* contact_of(const std::shared_ptr<const ContactView>& view) {
 bool is_active(const Contact& contact) {
   return contact[Field::status].unquoted() == status_active;
 }
+
+// How many bytes the values of most contacts take.
+constexpr std::size_t values_bytes = 192;
+// How many contacts ahead of the one that is written the next ones are loaded.
+constexpr std::size_t finish_ahead = 8;
 
 // Whether it is active; of no contact: nothing.
 std::optional<bool> activity_of(const Contact* contact) {
@@ -81,13 +88,31 @@ const std::vector<FieldChange>* changes_of(const ContactCreated& event) { return
 const std::vector<FieldChange>* changes_of(const ContactUpdated& event) { return &event.changes; }
 const std::vector<FieldChange>* changes_of(const ContactDeleted&) { return nullptr; }
 
+void prefetch_view(const ContactView* view) {
+  if (view != nullptr) prefetch(view, sizeof(*view));
+}
+void prefetch_values(const ContactView* view) {
+  if (view == nullptr) return;
+  prefetch(view->contact[field_table.front().field].json().data(), values_bytes);
+}
+
+// The contact that the event is about, if it is about one.
+const ContactId* subject_of(const Event& event) {
+  return std::visit(
+      [](const auto& fact) -> const ContactId* {
+        if constexpr (requires { fact.contact; }) return &fact.contact;
+        return nullptr;
+      },
+      event);
+}
+
 // The event's rows in its contact's history and in its organization's feed.
 template <class ContactEvent>
-void put_event(WriteSink& sink, std::string_view key, std::uint64_t offset, HistoryEntry::Kind kind,
+void put_event(WriteSink& sink, std::uint64_t offset, HistoryEntry::Kind kind,
                const RecordedEvent& recorded, const ContactEvent& event, Version version) {
   sink.put(Table::feed, keys::feed(recorded.organization, offset),
            encode_feed(kind, event.contact, version));
-  sink.put(Table::history, keys::history(key, version),
+  sink.put(Table::history, keys::history(recorded.organization, event.contact, version),
            encode_history(kind, recorded, changes_of(event)));
 }
 
@@ -123,7 +148,7 @@ FoldBatch::View FoldBatch::on(const Context& context, const ContactCreated& even
     broken(context.offset, "creates a contact that is there already");
   }
   const View after = put(touched, evolve(ContactState{}, event, recorded.time), context.offset);
-  put_event(sink_, touched.first, context.offset, HistoryEntry::Kind::created, recorded, event, 1);
+  put_event(sink_, context.offset, HistoryEntry::Kind::created, recorded, event, 1);
   sink_.put(Table::by_creation,
             keys::by_creation(recorded.organization, after->contact.created_at, context.offset),
             event.contact.str());
@@ -139,8 +164,7 @@ FoldBatch::View FoldBatch::on(const Context& context, const ContactUpdated& even
     broken(context.offset, "gives a contact a version that isn't its next");
   }
   const View after = update(touched, event, recorded.time, context.offset);
-  put_event(sink_, touched.first, context.offset, HistoryEntry::Kind::updated, recorded, event,
-            event.version);
+  put_event(sink_, context.offset, HistoryEntry::Kind::updated, recorded, event, event.version);
   if (event.version % snapshot_interval == 0) {
     sink_.put(Table::snapshots, keys::snapshot(recorded.organization, event.contact, event.version),
               row_of(*after));
@@ -157,8 +181,7 @@ FoldBatch::View FoldBatch::on(const Context& context, const ContactDeleted& even
     broken(context.offset, "gives a contact a version that isn't its next");
   }
   replace(touched, nullptr);
-  put_event(sink_, touched.first, context.offset, HistoryEntry::Kind::deleted, recorded, event,
-            event.version);
+  put_event(sink_, context.offset, HistoryEntry::Kind::deleted, recorded, event, event.version);
   return nullptr;
 }
 
@@ -224,10 +247,9 @@ FoldBatch::View FoldBatch::on(const Context& context, const WebhookEvent& event)
 
 FoldBatch::Contacts::value_type& FoldBatch::find(const OrganizationId& organization,
                                                  const ContactId& contact) {
-  const auto [found, fresh] = contacts_.try_emplace(keys::contact(organization, contact));
+  const auto [found, fresh] = contacts_.try_emplace(ContactRef{contact, organization});
   if (fresh) {
     Touched& touched = found->second;
-    touched.organization = organization;
     touched.now = confirmed_.contact(organization, contact);
     if (rows_ == Rows::of_the_end) touched.before = outline_of(touched.now);
   }
@@ -259,32 +281,69 @@ FoldBatch::View FoldBatch::update(Contacts::value_type& touched, const ContactUp
   const auto before = activity_of(&own->contact);
   own->contact = std::get<Contact>(evolve(ContactState{std::move(own->contact)}, event, time));
   own->offset = offset;
-  replace_count(touched.second.organization, before, activity_of(&own->contact));
+  replace_count(touched.first.organization, before, activity_of(&own->contact));
   return now;
 }
 
 void FoldBatch::replace(Contacts::value_type& touched, const View& after) {
-  const OrganizationId& organization = touched.second.organization;
+  const OrganizationId& organization = touched.first.organization;
   const View before = std::exchange(touched.second.now, after);
   touched.second.own = nullptr;
   touched.second.changed = true;
   replace_count(organization, activity_of(contact_of(before)), activity_of(contact_of(after)));
   if (rows_ == Rows::of_the_end) return;
   give_up_email(organization, before, after);
-  write_rows(organization, touched.first, before, after);
+  write_rows(touched.first, before, after);
+}
+
+// Each pass loads where the next one looks; within a pass the loads don't wait for each other.
+void FoldBatch::foresee(std::span<const RecordedEvent* const> events) const {
+  if (rows_ != Rows::of_the_end) return;
+  std::array<ContactRef, foreseen_max> refs;
+  std::array<const ContactView*, foreseen_max> views{};
+  std::size_t count = 0;
+  for (const RecordedEvent* event : events) {
+    const ContactId* contact = subject_of(event->event);
+    if (contact == nullptr) continue;
+    refs[count] = {*contact, event->organization};
+    contacts_.prefetch(refs[count++]);
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto found = contacts_.find(refs[i]);
+    if (found == contacts_.end()) continue;
+    views[i] = found->second.now.get();
+    prefetch_view(views[i]);
+  }
+  for (const ContactView* view : views) prefetch_values(view);
 }
 
 void FoldBatch::write_held_back() {
-  for (const auto& [key, touched] : contacts_) {
-    if (touched.changed) give_up_email(touched.organization, touched.before, touched.now);
+  std::vector<const Contacts::value_type*> changed;
+  changed.reserve(contacts_.size());
+  for (const auto& contact : contacts_) {
+    if (contact.second.changed) changed.push_back(&contact);
   }
-  for (const auto& [key, touched] : contacts_) {
-    if (touched.changed) write_rows(touched.organization, key, touched.before, touched.now);
-  }
+  const auto foreseeing = [&changed](const auto& visit) {
+    for (std::size_t i = 0; i < changed.size(); ++i) {
+      if (i + 2 * finish_ahead < changed.size()) {
+        prefetch_view(changed[i + 2 * finish_ahead]->second.now.get());
+      }
+      if (i + finish_ahead < changed.size()) {
+        prefetch_values(changed[i + finish_ahead]->second.now.get());
+      }
+      visit(changed[i]->first, changed[i]->second);
+    }
+  };
+  foreseeing([this](const ContactRef& ref, const Touched& touched) {
+    give_up_email(ref.organization, touched.before, touched.now);
+  });
+  foreseeing([this](const ContactRef& ref, const Touched& touched) {
+    write_rows(ref, touched.before, touched.now);
+  });
 }
 
-void FoldBatch::write_rows(const OrganizationId& organization, const std::string& key,
-                           const View& before, const View& after) {
+void FoldBatch::write_rows(const ContactRef& ref, const View& before, const View& after) {
+  const OrganizationId& organization = ref.organization;
   const Contact* old = contact_of(before);
   const Contact* now = contact_of(after);
   if (old == nullptr && now == nullptr) return;  // came and went within the batch
@@ -293,9 +352,9 @@ void FoldBatch::write_rows(const OrganizationId& organization, const std::string
                       keys::by_update(organization, old->updated_at, before->offset));
   }
   if (now == nullptr) {
-    sink_.remove(Table::contacts, key);
+    sink_.remove(Table::contacts, keys::contact(organization, ref.contact));
   } else {
-    sink_.put(Table::contacts, key, row_of(*after));
+    sink_.put(Table::contacts, keys::contact(organization, ref.contact), row_of(*after));
     sink_.put(Table::by_update, keys::by_update(organization, now->updated_at, after->offset),
               by_update_value(*now));
   }

@@ -37,13 +37,7 @@ std::string email(const OrganizationId& organization, std::string_view email) {
 
 std::string history(const OrganizationId& organization, const ContactId& contact,
                     domain::Version version) {
-  return history(keys::contact(organization, contact), version);
-}
-
-std::string history(std::string_view contact_key, domain::Version version) {
-  std::string key;
-  key.reserve(contact_key.size() + sizeof(version));
-  key += contact_key;
+  std::string key = keys::contact(organization, contact);
   append_number(key, version);
   return key;
 }

@@ -67,7 +67,6 @@ std::string contact(const OrganizationId& organization, const ContactId& contact
 std::string email(const OrganizationId& organization, std::string_view email);
 std::string history(const OrganizationId& organization, const ContactId& contact,
                     domain::Version version);
-std::string history(std::string_view contact_key, domain::Version version);
 std::string snapshot(const OrganizationId& organization, const ContactId& contact,
                      domain::Version version);
 std::string by_creation(const OrganizationId& organization, Instant created_at,

@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -126,8 +128,16 @@ inline std::vector<projections::FoldBatch::Result> fold_some(
   const projections::Checkpoint from = tables.checkpoint(partition);
   Tables::Batch batch{tables};
   projections::FoldBatch fold{partition, from, tables, batch, rows};
+  std::vector<const domain::RecordedEvent*> coming;
+  coming.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
     const std::uint64_t offset = from.next_offset + i;
+    coming.push_back(&log.at(offset));
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint64_t offset = from.next_offset + i;
+    constexpr std::size_t block = projections::FoldBatch::foreseen_max;
+    if (i % block == 0) fold.foresee(std::span{coming}.subspan(i, std::min(block, count - i)));
     results.push_back(fold.apply(offset, log.at(offset)));
   }
   fold.finish();
