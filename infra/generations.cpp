@@ -9,6 +9,7 @@
 #include "infra/errors.hpp"
 #include "infra/log.hpp"
 #include "infra/sorted_files.hpp"
+#include "projections/prefetch.hpp"
 
 namespace contactd::infra {
 namespace {
@@ -22,6 +23,21 @@ constexpr std::size_t generation_bytes = 40U << 20U;
 constexpr std::size_t generation_bytes_max = 2 * generation_bytes;
 constexpr std::chrono::milliseconds retry_pause{500};
 constexpr int flusher_nice = 10;
+// Sorted rows lie all over the memory: each is loaded in two steps while those before it are
+// written, first what says where it is.
+constexpr std::size_t rows_ahead = 8;
+
+void prefetch_after(const std::vector<Generation::Entry>& entries, std::size_t at) {
+  if (at + 2 * rows_ahead < entries.size()) {
+    const auto& [key, row] = entries[at + 2 * rows_ahead];
+    projections::prefetch(key.data(), key.size());
+    projections::prefetch(row, sizeof(*row));
+  }
+  if (at + rows_ahead < entries.size()) {
+    const Generation::Row& row = *entries[at + rows_ahead].second;
+    if (row) projections::prefetch(row->data(), row->size());
+  }
+}
 
 }  // namespace
 
@@ -180,7 +196,9 @@ void Generations::write_one(const Generation& generation) {
     if (entries.empty() && removed.empty()) continue;
     SortedFiles::Writer file = files.add(table);
     for (const auto& [begin, end] : removed) file.remove_range(begin, end);
-    for (const auto& [key, row] : entries) {
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+      prefetch_after(entries, i);
+      const auto& [key, row] = entries[i];
       if (row->has_value()) {
         file.put(key, **row);
       } else {
