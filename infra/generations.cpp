@@ -39,6 +39,18 @@ void prefetch_after(const std::vector<Generation::Entry>& entries, std::size_t a
   }
 }
 
+void write_rows(const std::vector<Generation::Entry>& entries, SortedFiles::Writer& file) {
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    prefetch_after(entries, i);
+    const auto& [key, row] = entries[i];
+    if (row->has_value()) {
+      file.put(key, **row);
+    } else {
+      file.remove(key);
+    }
+  }
+}
+
 }  // namespace
 
 bool Overlay::hides(std::string_view key) const {
@@ -196,15 +208,7 @@ void Generations::write_one(const Generation& generation) {
     if (entries.empty() && removed.empty()) continue;
     SortedFiles::Writer file = files.add(table);
     for (const auto& [begin, end] : removed) file.remove_range(begin, end);
-    for (std::size_t i = 0; i < entries.size(); ++i) {
-      prefetch_after(entries, i);
-      const auto& [key, row] = entries[i];
-      if (row->has_value()) {
-        file.put(key, **row);
-      } else {
-        file.remove(key);
-      }
-    }
+    write_rows(entries, file);
     file.finish();
   }
   files.ingest();
