@@ -1,6 +1,7 @@
 #include "infra/webhook_queue.hpp"
 
 #include <cassert>
+#include <utility>
 
 namespace contactd::infra {
 
@@ -44,6 +45,15 @@ void WebhookQueue::failed(std::uint64_t offset, domain::Instant next_due) {
   if (found == events_.end()) return;
   ++found->second.attempts;
   found->second.due = next_due;
+  found->second.due_by_schedule.reset();
+  untake(offset);
+}
+
+void WebhookQueue::failed_by_hand(std::uint64_t offset) {
+  const auto found = events_.find(offset);
+  if (found == events_.end()) return;
+  Event& event = found->second;
+  if (event.due_by_schedule) event.due = *std::exchange(event.due_by_schedule, std::nullopt);
   untake(offset);
 }
 
@@ -58,8 +68,10 @@ bool WebhookQueue::hurry(std::uint64_t offset, domain::Instant now) {
   const auto found = events_.find(offset);
   if (found == events_.end()) return false;
   Event& event = found->second;
+  if (event.in_flight || event.due <= now) return true;
   const bool offered = heads_.erase({event.due, offset}) > 0;
-  event.due = std::min(event.due, now);
+  event.due_by_schedule = event.due;
+  event.due = now;
   if (offered) offer(event);
   return true;
 }

@@ -25,6 +25,8 @@ class WebhookQueue {
     unsigned attempts = 0;     // that have failed
     domain::Instant due = {};  // not to be sent before
     bool in_flight = false;
+    // Hurried: when it was due before that.
+    std::optional<domain::Instant> due_by_schedule = {};
   };
 
   // `next_offset` is the first one that add() or passed() may be told of.
@@ -44,6 +46,8 @@ class WebhookQueue {
   // The outcomes of what is in flight.
   void done(std::uint64_t offset);
   void failed(std::uint64_t offset, domain::Instant next_due);
+  // Of one that was hurried: the schedule goes on as if it hadn't been sent.
+  void failed_by_hand(std::uint64_t offset);
   // Puts it back as if it hadn't been taken.
   void untake(std::uint64_t offset);
 

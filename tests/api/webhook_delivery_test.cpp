@@ -24,8 +24,8 @@ constexpr std::string_view updated_type = "contactd.contact.updated.v1";
 constexpr std::string_view deleted_type = "contactd.contact.deleted.v1";
 
 // The pauses between attempts are thousandths: 5 ms, 0.3 s, 1.8 s, ...
-std::vector<std::string> delivering_flags() {
-  return {"--webhook-allow-http", "--webhook-allow-private", "--webhook-retry-scale", "0.001"};
+std::vector<std::string> delivering_flags(const std::string& scale = "0.001") {
+  return {"--webhook-allow-http", "--webhook-allow-private", "--webhook-retry-scale", scale};
 }
 
 std::string text_of(const json::value& value) { return json::value_to<std::string>(value); }
@@ -320,6 +320,30 @@ TEST_F(WebhookDelivery, IsReplayedByHand) {
 
   user.send("PATCH", path_of(hook), {}, R"({"enabled": false})").then(200);
   user.send("POST", path_of(hook) + "/deliveries/" + id + "/replay").then(409);
+}
+
+TEST_F(WebhookDelivery, ByHandCostsNoneOfTheSchedulesAttempts) {
+  server.stop();
+  restart({delivering_flags("0.2"), {}});  // the third attempt is due a minute after the second
+  receiver.answer_status(500);
+  const Hook hook = given_webhook(receiver.url());
+  user.given_contact();
+  const auto tried = [&](std::size_t times) {
+    return wait_for_deliveries(hook, [times](const json::array& all) {
+      return !all.empty() && all[0].at("attempts").as_array().size() == times;
+    });
+  };
+  const json::value before = tried(2).front();
+  const auto replay = path_of(hook) + "/deliveries/" + text_of(before.at("id")) + "/replay";
+  for (std::size_t times = 3; times <= 12; ++times) {
+    user.send("POST", replay).then(202);
+    const json::value now = tried(times).front();
+    EXPECT_EQ(now.at("next_attempt_at"), before.at("next_attempt_at"));
+    EXPECT_EQ(now.at("attempts").at(times - 1).at("manual"), true);
+  }
+  receiver.answer_status(204);
+  user.send("POST", replay).then(202);
+  EXPECT_EQ(tried(13).front().at("state"), "delivered");
 }
 
 TEST_F(WebhookDelivery, IsOfTheTypesThatAreWanted) {

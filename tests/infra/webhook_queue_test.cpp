@@ -90,6 +90,25 @@ TEST_F(Queue, HurriesWhatWaitsForItsTime) {
   EXPECT_FALSE(queue.hurry(7, noon));
 }
 
+TEST_F(Queue, AHurriedFailureCostsNoneOfTheSchedulesAttempts) {
+  add(1, ann);
+  take();
+  queue.failed(1, after(hour_ms));
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(queue.hurry(1, noon));
+    EXPECT_TRUE(queue.hurry(1, noon));  // once more, before it is sent
+    EXPECT_EQ(take(), 1U);
+    queue.failed_by_hand(1);
+    EXPECT_EQ(queue.find(1)->attempts, 1U);
+    EXPECT_EQ(queue.next_due(), after(hour_ms));
+    EXPECT_EQ(take(after(hour_ms - 1)), 0U);
+  }
+  EXPECT_EQ(take(after(hour_ms)), 1U);
+  queue.failed(1, after(2 * hour_ms));
+  EXPECT_EQ(queue.find(1)->attempts, 2U);
+  EXPECT_EQ(queue.next_due(), after(2 * hour_ms));
+}
+
 TEST_F(Queue, TakesBackWhatCouldNotBeSent) {
   add(1, ann);
   take();
