@@ -94,8 +94,14 @@ std::string admin_key(const ServeConfig& config) {
   return key;
 }
 
-void create_data_dir(const std::filesystem::path& directory) {
+// What is only shown must be there.
+void find_or_create_data_dir(const ServeConfig& config) {
+  const std::filesystem::path& directory = config.data_dir;
   std::error_code ec;
+  if (config.read_only && !std::filesystem::exists(directory, ec)) {
+    throw infra::Unavailable("there is no data directory " + directory.string() +
+                             " to show; give one that `contactd replay --to` has made");
+  }
   std::filesystem::create_directories(directory, ec);
   if (ec) {
     throw infra::Unavailable("can't create the data directory " + directory.string() + ": " +
@@ -145,7 +151,7 @@ class App {
   explicit App(const ServeConfig& config)
       : config_(config),
         tls_(open_tls(config)),
-        store_((create_data_dir(config.data_dir), open_store())),
+        store_((find_or_create_data_dir(config), open_store())),
         authenticator_(*store_, admin_key(config), infra::system_time),
         rate_limiter_(config.rate_limit, config.rate_window),
         feed_followers_(config.feed_followers_of_key_max, config.feed_followers_max),

@@ -84,8 +84,9 @@ struct RejectionToResponse {
     }
     members += names + ']';
     return error_response(format, 412,
-                          "The contact has changed since the version in If-Match; read it "
-                          "again and repeat the change on what you read",
+                          "The contact is at version " + std::to_string(mismatch.current) +
+                              ", which If-Match doesn't name; read it again and repeat the change "
+                              "on what you read",
                           members)
         .with("ETag", '"' + std::to_string(mismatch.current) + '"');
   }

@@ -242,8 +242,9 @@ std::optional<Response> refuse_access(Call& call, Access access) {
 
 std::optional<Response> refuse_change(const Call& call, const Endpoint& endpoint) {
   if (!call.services.read_only || endpoint.method == "GET") return std::nullopt;
-  return overloaded(call.format,
-                    "This server is read-only; nothing was changed. Ask the one that writes");
+  // Without Retry-After: it won't be another day.
+  return error_response(call.format, 503,
+                        "This server is read-only; nothing was changed. Ask the one that writes");
 }
 
 std::optional<Response> refuse_body(const Call& call, const Endpoint& endpoint) {

@@ -182,6 +182,7 @@ std::string_view name_of_error(std::string_view text, std::size_t at) {
   if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) {
     return "the body is empty; send a JSON object";
   }
+  if (text.starts_with("\xEF\xBB\xBF")) return "it begins with a byte order mark; leave that out";
   const auto byte = static_cast<unsigned char>(at < text.size() ? text[at] : ' ');
   if (byte >= 0x80) return "it isn't valid UTF-8; encode the body in UTF-8";
   if (byte < 0x20) return "a control character in a string must be escaped, as \\n or \\u0001 is";

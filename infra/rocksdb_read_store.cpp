@@ -438,7 +438,9 @@ std::unique_ptr<ReadStore> open_read_store(const std::filesystem::path& director
 
 std::unique_ptr<ReadStore> open_existing_read_store(const std::filesystem::path& directory) {
   if (!std::filesystem::exists(directory / "CURRENT")) {
-    throw StoreUnavailable("there are no projections in " + directory.string());
+    throw StoreUnavailable("there are no projections in " + directory.string() +
+                           "; start contactd on the data directory, or make them with "
+                           "`contactd replay --to`");
   }
   const std::uint32_t format = format_of(RocksDb{directory, {{"default", {}}}});
   if (format != format_version) {

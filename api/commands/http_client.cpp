@@ -80,7 +80,8 @@ class HttpClient::Impl {
       exchange_on(*stream_, request, parser);
     }
     if (!parser.get().keep_alive()) close();
-    return {parser.get().result_int(), std::move(parser.get().body())};
+    const bool retry_after = parser.get().find(http::field::retry_after) != parser.get().end();
+    return {parser.get().result_int(), std::move(parser.get().body()), retry_after};
   }
 
   template <class Stream>

@@ -14,6 +14,7 @@ namespace contactd::api {
 struct Answer {
   unsigned status = 0;
   std::string body;
+  bool retry_after = false;  // it says when to ask again
 };
 
 // The server can't be reached, or doesn't answer; a sentence.

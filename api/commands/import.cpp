@@ -189,7 +189,8 @@ class Importer {
       try {
         Answer answer = client_.ask(method, target, body, fields);
         answered_ = true;
-        if (answer.status == 401 || answer.status == 403) throw ServerRefused(answer);
+        const bool never = answer.status == 503 && !answer.retry_after;  // it is read-only
+        if (answer.status == 401 || answer.status == 403 || never) throw ServerRefused(answer);
         const bool later =
             answer.status == 429 || answer.status == 503 ||
             (answer.status == 409 && sentence_of(answer) == "idempotent_request_in_progress");

@@ -49,7 +49,8 @@ std::optional<std::chrono::seconds> duration_of(const std::string& text) {
 
 std::string check_duration(const std::string& text) {
   if (duration_of(text)) return {};
-  return "'" + text + "' is no duration; give a number and d, h, m or s, such as 90d";
+  return "'" + text + "' is no duration; give a number of at most five digits and d, h, m or s, " +
+         "such as 90d";
 }
 
 // By this machine's clock.
@@ -87,8 +88,12 @@ int show_new_key(const KeysConfig& config, const Answer& answer) {
     return exit_done;
   }
   std::printf("%s\n", text(made.at("data"), "key").c_str());
-  std::fprintf(stderr, "This is the only time that the key is shown. Its id is %s.\n",
-               text(made.at("data"), "id").c_str());
+  const auto* end = made.at("data").as_object().if_contains("expires_at");
+  const bool ends = end != nullptr && end->is_string();
+  const std::string life =
+      ends ? "It ends at " + json::value_to<std::string>(*end) : "It never ends";
+  std::fprintf(stderr, "This is the only time that the key is shown. Its id is %s. %s.\n",
+               text(made.at("data"), "id").c_str(), life.c_str());
   return exit_done;
 }
 
@@ -137,6 +142,19 @@ std::string state_of(const json::value& key) {
   return (over ? "expired " : "active until ") + text(key, "expires_at");
 }
 
+std::string scopes_of(const json::value& key) {
+  std::string all;
+  for (const auto& scope : key.at("scopes").as_object()) {
+    if (!all.empty()) all += ' ';
+    all += std::string{scope.key()} + '=' + json::value_to<std::string>(scope.value());
+  }
+  return all;
+}
+
+std::string use_of(const json::value& key) {
+  return key.at("last_used_at").is_null() ? "not used" : "last used " + text(key, "last_used_at");
+}
+
 int list(const KeysConfig& config) {
   const json::array keys = all_keys(config);
   if (config.json) {
@@ -144,9 +162,9 @@ int list(const KeysConfig& config) {
     return exit_done;
   }
   for (const json::value& key : keys) {
-    std::printf("%s  %s  %s  contacts=%s  made %s  %s\n", text(key, "id").c_str(),
+    std::printf("%s  %s  %s  %s  made %s  %s  %s\n", text(key, "id").c_str(),
                 text(key, "organization").c_str(), printable(text(key, "name")).c_str(),
-                text(key.at("scopes"), "contacts").c_str(), text(key, "created_at").c_str(),
+                scopes_of(key).c_str(), text(key, "created_at").c_str(), use_of(key).c_str(),
                 state_of(key).c_str());
   }
   return exit_done;
@@ -165,7 +183,9 @@ int revoke(const KeysConfig& config) {
 }
 
 void add_expiry(CLI::App& action, KeysConfig& config) {
-  action.add_option("--expires-in", config.expires_in, "When the new key ends, such as 90d; never")
+  action
+      .add_option("--expires-in", config.expires_in,
+                  "When the new key ends, such as 90d; without it, never")
       ->check(CLI::Validator(check_duration, "DURATION"));
 }
 

@@ -179,7 +179,7 @@ void print_text(const VerifyConfig& config, const Found& found) {
   } else if (!found.problem) {
     std::printf("projections: not looked at%s\n", config.log_only ? "" : ", there are none");
   }
-  std::printf("%s\n", found.problem ? ("differs: " + *found.problem).c_str() : "good");
+  std::printf("%s\n", found.problem ? ("bad: " + *found.problem).c_str() : "good");
 }
 
 void print_json(const Found& found) {

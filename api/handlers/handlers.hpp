@@ -69,4 +69,9 @@ Handled metrics(const Call& call);
 // A 400 that names the first query parameter, if there is one; for endpoints that take none.
 std::optional<Response> refuse_params(const Call& call);
 
+// A 400 if there is an Idempotency-Key; for commands that keep no record by which a repeat could be
+// told its first answer. `what` takes none; GET `listing` tells what was done.
+std::optional<Response> refuse_idempotency_key(const Call& call, std::string_view what,
+                                               std::string_view listing);
+
 }  // namespace contactd::api

@@ -14,12 +14,8 @@ namespace {
 namespace json = boost::json;
 using domain::json_string;
 
-// A command has no record by which a repeat could be told its first answer.
 std::optional<Response> refuse_idempotency_key(const Call& call) {
-  if (!call.request.field("Idempotency-Key")) return std::nullopt;
-  return error_response(call.format, 400,
-                        "Webhooks take no Idempotency-Key; before you repeat, GET "
-                        "/api/v1/webhooks tells what there is");
+  return api::refuse_idempotency_key(call, "Webhooks", "/api/v1/webhooks");
 }
 
 std::variant<domain::UpdateWebhook, Response> read_body(const Call& call, bool creation) {

@@ -55,7 +55,9 @@ TEST_F(KeysCommand, CreateTakesAScope) {
 }
 
 TEST_F(KeysCommand, ListShowsKeysWithoutTheirSecretsAndRevokeEndsThem) {
-  const Finished made = keys({"create", "--organization", organization, "--name", "ci", "--json"});
+  const Finished made =
+      keys({"create", "--organization", organization, "--name", "ci", "--json", "--scope",
+            "contacts=write", "--scope", "webhooks=read"});
   ASSERT_EQ(made.status, exited(0)) << made.err;
   const json::value data = json::parse(made.out).at("data");
   const std::string id = json::value_to<std::string>(data.at("id"));
@@ -65,6 +67,11 @@ TEST_F(KeysCommand, ListShowsKeysWithoutTheirSecretsAndRevokeEndsThem) {
   EXPECT_EQ(list.status, exited(0));
   EXPECT_NE(list.out.find(id), std::string::npos) << list.out;
   EXPECT_EQ(list.out.find(key), std::string::npos) << list.out;
+  EXPECT_NE(list.out.find("contacts=write webhooks=read"), std::string::npos) << list.out;
+  EXPECT_NE(list.out.find("  not used  active\n"), std::string::npos) << list.out;
+  ApiUser{shared_server().port(), key}.list().then(200);
+  const Finished used = keys({"list", "--organization", organization});
+  EXPECT_NE(used.out.find("  last used 2"), std::string::npos) << used.out;
   const Finished all = keys({"list", "--json"});
   EXPECT_NE(all.out.find(id), std::string::npos);
 

@@ -40,6 +40,22 @@ TEST_F(Keys, AreMadeWithAnOrganizationANameAndScopes) {
   ApiUser{shared_server().port(), key}.create("{}").then(201);
 }
 
+TEST_F(Keys, TakeNoIdempotencyKey) {
+  const auto before = listed(user.organization());
+  const std::string id = json::value_to<std::string>(before.front().at("id"));
+  const Headers key = {{"Idempotency-Key", "k"}};
+  const std::string body =
+      R"({"organization": ")" + user.organization() + R"(", "name": "ci", "scopes": {}})";
+  const auto refused = [&](const std::string& method, const std::string& path,
+                           const std::string& sent) {
+    admin.send(method, path, key, sent).then(400).with_error_naming("Idempotency-Key");
+  };
+  refused("POST", "/admin/v1/keys", body);
+  refused("POST", "/admin/v1/keys/" + id + "/rotate", "{}");
+  refused("DELETE", "/admin/v1/keys/" + id, "");
+  EXPECT_EQ(listed(user.organization()), before);
+}
+
 TEST_F(Keys, AreShownOnlyOnce) {
   const json::array keys = listed(user.organization());
   ASSERT_EQ(keys.size(), 1U);

@@ -1,5 +1,7 @@
 #include <gmock/gmock.h>
 
+#include <fstream>
+
 #include "tests/api/commands.hpp"
 #include "tests/api/directory_server.hpp"
 #include "tests/support/event_stream.hpp"
@@ -67,10 +69,24 @@ TEST_F(ReplayCommand, WithoutAnEndShowsWhatIsAndTakesNoChanges) {
   reader.send("GET", "/readyz").then(200);
   for (const Answer& refused : {reader.patch(contact.id, R"({"company":"Acme"})"),
                                 reader.create("{}"), reader.remove(contact.id)}) {
-    refused.then(503).with_error_naming("read-only").with_header("Retry-After");
+    refused.then(503).with_error_naming("read-only").without_header("Retry-After");
   }
+  std::ofstream{path("one.jsonl")} << R"({"first_name":"Bob"})" << '\n';
+  const Finished import = run_program({contactd_binary(), "import", path("one.jsonl").string(),
+                                       "--url", "http://127.0.0.1:" + std::to_string(now.port())},
+                                      {{"CONTACTD_KEY", user.key()}});
+  EXPECT_EQ(import.status, exited(1));
+  EXPECT_THAT(import.err, HasSubstr("read-only"));
   reader.read(contact.id).then(200).with_field("company", nullptr);
   EXPECT_EQ(now.stop(), exited(0));
+}
+
+TEST_F(ReplayCommand, ReadOnlyMakesNoDirectoryThatIsNotThere) {
+  const Finished nothing = run_program({contactd_binary(), "serve", "--read-only", "--listen",
+                                        "127.0.0.1:0", "--data-dir", path("none").string()});
+  EXPECT_EQ(nothing.status, exited(1));
+  EXPECT_THAT(nothing.err, HasSubstr("there is no data directory"));
+  EXPECT_FALSE(std::filesystem::exists(path("none")));
 }
 
 // As the feed was, by page, from now on, as a head and as a stream; and a cursor from later is

@@ -54,6 +54,7 @@ TEST(StrictJson, SaysWhatIsWrongWithAString) {
       {"{\"a\":\"x\ny\"}", "control character"},
       {"", "empty"},
       {" \n", "empty"},
+      {"\xef\xbb\xbf{}", "byte order mark"},
   };
   for (const auto& [text, word] : rows) {
     const auto read = parse(text);

@@ -95,7 +95,7 @@ TEST_F(Verify, ProvesThatALogStillHasAHeadThatWasKept) {
   forged.back() = forged.back() == '0' ? '1' : '0';
   const Finished differs = verify({"--expect", forged});
   EXPECT_EQ(differs.status, exited(1));
-  EXPECT_THAT(differs.out, HasSubstr("differs: "));
+  EXPECT_THAT(differs.out, HasSubstr("bad: "));
   EXPECT_THAT(differs.out, HasSubstr(forged));
   const Finished lost =
       verify({"--log-only", "--expect", "0:100000" + kept.substr(kept.rfind(':'))});
