@@ -55,9 +55,8 @@ TEST_F(KeysCommand, CreateTakesAScope) {
 }
 
 TEST_F(KeysCommand, ListShowsKeysWithoutTheirSecretsAndRevokeEndsThem) {
-  const Finished made =
-      keys({"create", "--organization", organization, "--name", "ci", "--json", "--scope",
-            "contacts=write", "--scope", "webhooks=read"});
+  const Finished made = keys({"create", "--organization", organization, "--name", "ci", "--json",
+                              "--scope", "contacts=write", "--scope", "webhooks=read"});
   ASSERT_EQ(made.status, exited(0)) << made.err;
   const json::value data = json::parse(made.out).at("data");
   const std::string id = json::value_to<std::string>(data.at("id"));
