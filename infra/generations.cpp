@@ -25,16 +25,14 @@ constexpr std::chrono::milliseconds retry_pause{500};
 constexpr int flusher_nice = 10;
 // Sorted rows lie all over the memory: each is loaded in two steps while those before it are
 // written, first what says where it is.
-constexpr std::size_t rows_ahead = 8;
-
 void prefetch_after(const std::vector<Generation::Entry>& entries, std::size_t at) {
-  if (at + 2 * rows_ahead < entries.size()) {
-    const auto& [key, row] = entries[at + 2 * rows_ahead];
+  if (at + 2 * projections::prefetch_ahead < entries.size()) {
+    const auto& [key, row] = entries[at + 2 * projections::prefetch_ahead];
     projections::prefetch(key.data(), key.size());
     projections::prefetch(row, sizeof(*row));
   }
-  if (at + rows_ahead < entries.size()) {
-    const Generation::Row& row = *entries[at + rows_ahead].second;
+  if (at + projections::prefetch_ahead < entries.size()) {
+    const Generation::Row& row = *entries[at + projections::prefetch_ahead].second;
     if (row) projections::prefetch(row->data(), row->size());
   }
 }

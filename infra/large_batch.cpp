@@ -12,14 +12,13 @@ namespace contactd::infra {
 namespace {
 
 using projections::prefetch;
+using projections::prefetch_ahead;
 using projections::Table;
 using projections::table_count;
 
 // When the rows that came are written to files; about two times as much is in memory then.
 constexpr std::size_t rows_bytes_max = 32U << 20U;
 constexpr std::size_t entry_bytes = 32;
-// Sorted rows lie all over the memory: each is loaded while the ones before it are written.
-constexpr std::size_t rows_ahead = 8;
 constexpr std::size_t window_bytes = sizeof(std::uint64_t);
 
 // The bytes of a key from `from` on, and zeros behind its end, as a number that sorts as they do.
@@ -134,8 +133,9 @@ void LargeBatch::Rows::write(Table table, SortedFiles& files) {
   for (const auto& [begin, end] : removed_ranges_) file.remove_range(begin, end);
   sort();
   for (std::size_t i = 0; i < entries_.size(); ++i) {
-    if (i + rows_ahead < entries_.size()) {
-      const Entry& coming = entries_[i + rows_ahead];
+    // Sorted rows lie all over the memory: each is loaded while the ones before it are written.
+    if (i + prefetch_ahead < entries_.size()) {
+      const Entry& coming = entries_[i + prefetch_ahead];
       prefetch(key_of(coming).data(), coming.key_bytes);
       prefetch(row_of(coming).data(), coming.row_bytes);
     }

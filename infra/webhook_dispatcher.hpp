@@ -103,7 +103,6 @@ class WebhookDispatcher final : public ReplySink, public FeedHub::Follower {
     domain::Instant at;
     bool by_hand = false;  // beside the queue
     SendResult result = {};
-    bool hurried = false;  // by hand, though the queue has it
   };
   struct Submitted {
     domain::WebhookId webhook;
@@ -151,7 +150,7 @@ class WebhookDispatcher final : public ReplySink, public FeedHub::Follower {
   void send(Endpoint& endpoint, const FeedItem& item, bool by_hand);
   bool send_by_hand(const domain::WebhookId& id, std::uint64_t offset);
   void finish(Sent sent);
-  void settle(Endpoint& endpoint, Sent& sent);
+  void settle(Endpoint& endpoint, WebhookDelivery& delivery, const SendResult& result);
   void disable(Endpoint& endpoint);
   void write_progress(bool now);
   bool submit(const Endpoint& endpoint, domain::Command command);

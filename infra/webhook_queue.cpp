@@ -81,6 +81,11 @@ const WebhookQueue::Event* WebhookQueue::find(std::uint64_t offset) const {
   return found == events_.end() ? nullptr : &found->second;
 }
 
+bool WebhookQueue::hurried(std::uint64_t offset) const {
+  const Event* event = find(offset);
+  return event != nullptr && event->due_by_schedule;
+}
+
 std::optional<domain::Instant> WebhookQueue::oldest() const {
   if (events_.empty()) return std::nullopt;
   return events_.begin()->second.time;

@@ -55,6 +55,8 @@ class WebhookQueue {
   bool hurry(std::uint64_t offset, domain::Instant now);
 
   const Event* find(std::uint64_t offset) const;
+  // Whether it is sent by hand, before its time.
+  bool hurried(std::uint64_t offset) const;
   std::size_t size() const { return events_.size(); }
   // Of the oldest event that waits.
   std::optional<domain::Instant> oldest() const;

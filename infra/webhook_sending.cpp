@@ -157,7 +157,6 @@ void WebhookDispatcher::send(Endpoint& endpoint, const FeedItem& item, bool by_h
   }
   if (const auto* queued = endpoint.queue.find(item.place.offset)) {
     sent.delivery.failed = queued->attempts;
-    sent.hurried = queued->due_by_schedule.has_value();
   }
   OutboundMessage message{endpoint.url, {}, {}};
   append_cloud_event(message.body, webhook.organization, item);
@@ -212,28 +211,28 @@ void WebhookDispatcher::finish(Sent sent) {
   delivery.attempts.push_back(
       {sent.at, result.status,
        result.status > 0 ? std::string{} : std::string{name_of(result.failure)},
-       static_cast<std::uint32_t>(result.took.count()), sent.by_hand || sent.hurried});
+       static_cast<std::uint32_t>(result.took.count()),
+       sent.by_hand || endpoint->queue.hurried(delivery.offset)});
   if (sent.by_hand) {
     if (result.delivered()) delivery.state = WebhookDelivery::State::delivered;
   } else {
-    settle(*endpoint, sent);
+    settle(*endpoint, delivery, result);
   }
   journal(sent.webhook, delivery);
   if (result.status == status_gone) disable(*endpoint);
 }
 
 // Moves the queue on by the outcome of a scheduled attempt.
-void WebhookDispatcher::settle(Endpoint& endpoint, Sent& sent) {
+void WebhookDispatcher::settle(Endpoint& endpoint, WebhookDelivery& delivery,
+                               const SendResult& result) {
   using State = WebhookDelivery::State;
-  WebhookDelivery& delivery = sent.delivery;
-  const SendResult& result = sent.result;
   const domain::Instant now = parts_.clock();
   if (result.status == status_gone) {
     endpoint.queue.untake(delivery.offset);
     delivery.next_attempt = now;  // once it is enabled again
     return;
   }
-  if (!result.delivered() && sent.hurried) {
+  if (!result.delivered() && endpoint.queue.hurried(delivery.offset)) {
     endpoint.queue.failed_by_hand(delivery.offset);  // which costs none of the schedule's attempts
     return;
   }

@@ -33,8 +33,6 @@ bool is_active(const Contact& contact) {
 
 // How many bytes the values of most contacts take.
 constexpr std::size_t values_bytes = 192;
-// How many contacts ahead of the one that is written the next ones are loaded.
-constexpr std::size_t finish_ahead = 8;
 
 // Whether it is active; of no contact: nothing.
 std::optional<bool> activity_of(const Contact* contact) {
@@ -325,11 +323,11 @@ void FoldBatch::write_held_back() {
   }
   const auto foreseeing = [&changed](const auto& visit) {
     for (std::size_t i = 0; i < changed.size(); ++i) {
-      if (i + 2 * finish_ahead < changed.size()) {
-        prefetch_view(changed[i + 2 * finish_ahead]->second.now.get());
+      if (i + 2 * prefetch_ahead < changed.size()) {
+        prefetch_view(changed[i + 2 * prefetch_ahead]->second.now.get());
       }
-      if (i + finish_ahead < changed.size()) {
-        prefetch_values(changed[i + finish_ahead]->second.now.get());
+      if (i + prefetch_ahead < changed.size()) {
+        prefetch_values(changed[i + prefetch_ahead]->second.now.get());
       }
       visit(changed[i]->first, changed[i]->second);
     }

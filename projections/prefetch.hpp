@@ -4,6 +4,9 @@
 
 namespace contactd::projections {
 
+// How many rows ahead of the one that is worked on the next ones are loaded.
+inline constexpr std::size_t prefetch_ahead = 8;
+
 // Begins to load the bytes into the processor's cache, and doesn't wait for them: for what is known
 // to be read soon and lies where no one could guess. A hint; whether it is worth it is measured
 // (bench/replay.cpp).

@@ -15,8 +15,8 @@ namespace {
 namespace json = boost::json;
 using domain::json_string;
 
-std::optional<Response> refuse_idempotency_key(const Call& call) {
-  return api::refuse_idempotency_key(call, "API keys", "/admin/v1/keys");
+std::optional<Response> refuse_key_idempotency(const Call& call) {
+  return refuse_idempotency_key(call, "API keys", "/admin/v1/keys");
 }
 
 struct KeyRequest {
@@ -228,7 +228,7 @@ std::variant<std::vector<domain::ApiKey>, std::string> read_and_list(const Call&
 
 Handled create_key(const Call& call) {
   if (auto refused = refuse_params(call)) return *std::move(refused);
-  if (auto refused = refuse_idempotency_key(call)) return *std::move(refused);
+  if (auto refused = refuse_key_idempotency(call)) return *std::move(refused);
   auto read = read_body(call, call.request.body, read_key_request);
   if (auto* refused = std::get_if<Response>(&read)) return std::move(*refused);
   const KeyRequest& request = std::get<KeyRequest>(read);
@@ -242,7 +242,7 @@ Handled create_key(const Call& call) {
 
 Handled rotate_key(const Call& call) {
   if (auto refused = refuse_params(call)) return *std::move(refused);
-  if (auto refused = refuse_idempotency_key(call)) return *std::move(refused);
+  if (auto refused = refuse_key_idempotency(call)) return *std::move(refused);
   const std::string_view body = call.request.body.empty() ? "{}" : call.request.body;
   auto read = read_body(call, body, read_rotate_request);
   if (auto* refused = std::get_if<Response>(&read)) return std::move(*refused);
@@ -281,7 +281,7 @@ Handled list_keys(const Call& call) {
 
 Handled revoke_key(const Call& call) {
   if (auto refused = refuse_params(call)) return *std::move(refused);
-  if (auto refused = refuse_idempotency_key(call)) return *std::move(refused);
+  if (auto refused = refuse_key_idempotency(call)) return *std::move(refused);
   const auto key = call.services.store.api_key(call.id);
   if (!key) return rejection_response(call.format, domain::ApiKeyNotFound{});
   Write write = write_for(call, key->organization, domain::RevokeApiKey{call.id});

@@ -88,12 +88,4 @@ std::optional<Response> refuse_params(const Call& call) {
                             "'; this endpoint takes none");
 }
 
-std::optional<Response> refuse_idempotency_key(const Call& call, std::string_view what,
-                                               std::string_view listing) {
-  if (!call.request.field("Idempotency-Key")) return std::nullopt;
-  return error_response(call.format, 400,
-                        std::string{what} + " take no Idempotency-Key; before you repeat, GET " +
-                            std::string{listing} + " tells what there is");
-}
-
 }  // namespace contactd::api

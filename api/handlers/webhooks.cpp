@@ -14,8 +14,8 @@ namespace {
 namespace json = boost::json;
 using domain::json_string;
 
-std::optional<Response> refuse_idempotency_key(const Call& call) {
-  return api::refuse_idempotency_key(call, "Webhooks", "/api/v1/webhooks");
+std::optional<Response> refuse_webhook_idempotency(const Call& call) {
+  return refuse_idempotency_key(call, "Webhooks", "/api/v1/webhooks");
 }
 
 std::variant<domain::UpdateWebhook, Response> read_body(const Call& call, bool creation) {
@@ -140,7 +140,7 @@ Response webhook_not_found(const Call& call) {
 
 Handled create_webhook(const Call& call) {
   if (auto refused = refuse_params(call)) return *std::move(refused);
-  if (auto refused = refuse_idempotency_key(call)) return *std::move(refused);
+  if (auto refused = refuse_webhook_idempotency(call)) return *std::move(refused);
   auto body = read_body(call, true);
   if (auto* refused = std::get_if<Response>(&body)) return std::move(*refused);
   auto& request = std::get<domain::UpdateWebhook>(body);
@@ -175,7 +175,7 @@ Handled get_webhook(const Call& call) {
 
 Handled update_webhook(const Call& call) {
   if (auto refused = refuse_params(call)) return *std::move(refused);
-  if (auto refused = refuse_idempotency_key(call)) return *std::move(refused);
+  if (auto refused = refuse_webhook_idempotency(call)) return *std::move(refused);
   auto body = read_body(call, false);
   if (auto* refused = std::get_if<Response>(&body)) return std::move(*refused);
   auto& command = std::get<domain::UpdateWebhook>(body);
@@ -185,13 +185,13 @@ Handled update_webhook(const Call& call) {
 
 Handled delete_webhook(const Call& call) {
   if (auto refused = refuse_params(call)) return *std::move(refused);
-  if (auto refused = refuse_idempotency_key(call)) return *std::move(refused);
+  if (auto refused = refuse_webhook_idempotency(call)) return *std::move(refused);
   return rendered_write(call, domain::DeleteWebhook{call.id}, {});
 }
 
 Handled rotate_webhook_secret(const Call& call) {
   if (auto refused = refuse_params(call)) return *std::move(refused);
-  if (auto refused = refuse_idempotency_key(call)) return *std::move(refused);
+  if (auto refused = refuse_webhook_idempotency(call)) return *std::move(refused);
   return rendered_write(call,
                         domain::RotateWebhookSecret{call.id, call.services.webhooks.secrets.mark()},
                         {200, true});
@@ -210,7 +210,7 @@ Handled list_deliveries(const Call& call) {
 // Sends an event once more, whatever became of it.
 Handled replay_delivery(const Call& call) {
   if (auto refused = refuse_params(call)) return *std::move(refused);
-  if (auto refused = refuse_idempotency_key(call)) return *std::move(refused);
+  if (auto refused = refuse_webhook_idempotency(call)) return *std::move(refused);
   const auto webhook = find_webhook(call);
   if (!webhook) return webhook_not_found(call);
   constexpr std::size_t id_length = 16;

@@ -23,4 +23,12 @@ Response no_success(ErrorFormat format, const infra::Outcome& outcome) {
   return unknown_outcome(format);
 }
 
+std::optional<Response> refuse_idempotency_key(const Call& call, std::string_view what,
+                                               std::string_view listing) {
+  if (!call.request.field("Idempotency-Key")) return std::nullopt;
+  return error_response(call.format, 400,
+                        std::string{what} + " take no Idempotency-Key; before you repeat, GET " +
+                            std::string{listing} + " tells what there is");
+}
+
 }  // namespace contactd::api
