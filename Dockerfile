@@ -6,16 +6,14 @@ WORKDIR /src
 COPY dev ./
 RUN ./dev setup build
 COPY . .
-RUN cmake --preset release -DCONTACTD_TESTS=OFF -DCONTACTD_BENCH=OFF \
- && cmake --build --preset release --target contactd \
- && strip build/release/contactd
+RUN ./dev build pgo contactd && strip build/pgo/contactd
 
 FROM debian:12-slim
 COPY dev /usr/local/share/contactd/dev
 RUN /usr/local/share/contactd/dev setup serve \
  && rm -rf /var/lib/apt/lists/* /usr/local/share/contactd \
  && useradd --system --uid 10001 --home-dir /var/lib/contactd --create-home contactd
-COPY --from=build /src/build/release/contactd /usr/local/bin/contactd
+COPY --from=build /src/build/pgo/contactd /usr/local/bin/contactd
 
 USER contactd
 WORKDIR /var/lib/contactd

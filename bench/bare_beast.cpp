@@ -13,6 +13,7 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/signal_set.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -25,6 +26,7 @@
 #include <boost/json/parser.hpp>
 #include <boost/json/value.hpp>
 #include <chrono>
+#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -206,6 +208,11 @@ void run(const std::string& listen, std::size_t threads, const std::string& cont
   Acceptor acceptor(*contexts.front(), endpoint_of(listen));
   std::cout << "bench_bare_beast ready http://" << acceptor.local_endpoint() << std::endl;
   asio::co_spawn(*contexts.front(), accept(std::move(acceptor), contexts, contact), asio::detached);
+  asio::signal_set signals(*contexts.front(), SIGINT, SIGTERM);
+  signals.async_wait([&contexts](const boost::system::error_code& error, int) {
+    if (error) return;
+    for (const auto& context : contexts) context->stop();
+  });
 
   std::vector<std::jthread> others;
   for (std::size_t i = 1; i < threads; ++i)
@@ -226,7 +233,7 @@ int main(int argc, char** argv) try {
   std::string listen = "127.0.0.1:0";
   std::string contact_file;
   std::size_t threads = 1;
-  CLI::App app("A bare Beast server: checks a PATCH, answers a constant. Runs until killed.");
+  CLI::App app("A bare Beast server: checks a PATCH, answers a constant. SIGTERM ends it.");
   app.add_option("--listen", listen, "ADDRESS:PORT; port 0 picks a free one");
   app.add_option("--threads", threads, "I/O threads")->check(CLI::Range(1, 64));
   app.add_option("--contact", contact_file, "file with the answer's body; without it, an example");

@@ -1,6 +1,6 @@
 """The benchmark: contactd beside its peers, interleaved, with the aims and what became of them.
 
-    python3 bench/run.py --build build/release [--only speed,get,history,rebuild,replay,...]
+    python3 bench/run.py --build build/pgo [--only speed,get,history,rebuild,replay,...]
 
 README.md says what is measured and how to read it.
 """
@@ -37,7 +37,7 @@ OLD_CONTACTS = 64  # as many as connections, so that no two changes of one conta
 def options_of(arguments):
     parser = argparse.ArgumentParser(description="Measures contactd beside its peers.")
     add = parser.add_argument
-    add("--build", default="build/release", type=pathlib.Path, help="where the programs are")
+    add("--build", default="build/pgo", type=pathlib.Path, help="where the programs are")
     add("--only", default=",".join(PARTS), help="parts, comma-separated (default: %(default)s)")
     add("--connections", default="1,16,64,256", help="of the speed part (default: %(default)s)")
     add("--rounds", default=3, type=int, help="of each measurement (default: %(default)s)")
@@ -402,7 +402,7 @@ def check_tools(options):
                                         ("bench_bare_beast", "bench_fdatasync", "bench_seed",
                                          "bench_replay"))):
         if not program.exists():
-            raise Failure(f"{program} is not there: ./dev build release")
+            raise Failure(f"{program} is not there: ./dev bench builds it")
 
 
 def main(arguments):

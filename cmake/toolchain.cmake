@@ -1,7 +1,9 @@
-# How every target here is compiled and linked: warnings, sanitizers, ccache, a quick linker.
+# How every target here is compiled and linked: warnings, sanitizers, profiles, ccache, a quick
+# linker.
 
+# ccache doesn't know which profile an object was compiled by.
 find_program(CONTACTD_CCACHE ccache)
-if(CONTACTD_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+if(CONTACTD_CCACHE AND NOT CONTACTD_PROFILE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CONTACTD_CCACHE})
   set(CMAKE_C_COMPILER_LAUNCHER ${CONTACTD_CCACHE})
 endif()
@@ -22,6 +24,27 @@ if(CONTACTD_SANITIZE)
   if(CONTACTD_SANITIZE STREQUAL "thread")
     # Asio has fences, which GCC's sanitizer can't follow; it warns of each.
     add_compile_options(-Wno-tsan)
+  endif()
+endif()
+
+# Profile-guided optimization (GCC's manual, "Options That Control Optimization"). The objects'
+# paths are kept relative, so that a profile that one build directory recorded serves another.
+if(CONTACTD_PROFILE)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    message(FATAL_ERROR "CONTACTD_PROFILE is for GCC; leave it empty for ${CMAKE_CXX_COMPILER_ID}")
+  endif()
+  set(profile_dir ${PROJECT_SOURCE_DIR}/build/profile)
+  add_compile_options(-fprofile-prefix-path=${CMAKE_BINARY_DIR})
+  if(CONTACTD_PROFILE STREQUAL "record")
+    add_compile_options(-fprofile-generate=${profile_dir} -fprofile-update=atomic)
+    add_link_options(-fprofile-generate)
+  elseif(CONTACTD_PROFILE STREQUAL "use")
+    # What bench/train.py doesn't come to is compiled as if there were no profile, not for size. So
+    # are functions of generated files, which lie elsewhere in another build directory: a mismatch.
+    add_compile_options(-fprofile-use=${profile_dir} -fprofile-partial-training
+                        -Wno-missing-profile -Wno-coverage-mismatch)
+  else()
+    message(FATAL_ERROR "CONTACTD_PROFILE is empty, record or use, not '${CONTACTD_PROFILE}'")
   endif()
 endif()
 
