@@ -247,8 +247,10 @@ void add_events(CommandLine& line) {
   app->add_flag("--follow", config->follow, "Go on with what is written from now on");
   app->add_option("--type", config->types, "Only of this type, such as contact.updated; repeatable")
       ->check(CLI::Validator(check_type, "TYPE"));
-  app->add_option("--organization", config->organization, "Only this organization's");
-  app->add_option("--contact", config->contact, "Only of the contact with this id");
+  app->add_option("--organization", config->organization, "Only this organization's")
+      ->check(CLI::Validator(check_organization, "ID"));
+  app->add_option("--contact", config->contact, "Only of the contact with this id")
+      ->check(CLI::Validator(check_contact_id, "ID"));
   const CLI::Validator place{check_log_place, "POSITION|TIME"};
   app->add_option("--from", config->from, "Begin with this offset, PARTITION:OFFSET or time")
       ->check(place);

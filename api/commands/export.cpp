@@ -121,10 +121,11 @@ void add_export(CommandLine& line) {
   add_server(*app, config->server);
   app->add_option("--format", config->format, "csv or jsonl; if not given, as --out ends, or jsonl")
       ->check(CLI::IsMember({"csv", "jsonl"}));
-  app->add_option("--out", config->out, "The file; without one, standard output");
+  app->add_option("--out", config->out, "The file; without one, or -, standard output");
   app->add_option("--at", config->at, "The contacts as they were at this time (ISO 8601)");
   app->callback([&line, config] {
     config->server.finish();
+    if (config->out == "-") config->out.clear();
     line.chosen = [config] { return export_contacts(*config); };
   });
 }

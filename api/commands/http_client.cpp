@@ -2,17 +2,22 @@
 
 #include <openssl/ssl.h>
 
+#include <algorithm>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/error.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
+#include <boost/json.hpp>
 #include <chrono>
 #include <limits>
+
+#include "api/commands/printable.hpp"
 
 namespace contactd::api {
 namespace {
@@ -20,15 +25,51 @@ namespace {
 namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = beast::http;
+namespace json = boost::json;
 
 // Past the server's own limit for an outcome.
 constexpr std::chrono::seconds request_wait_max{30};
 
+// What is wrong with a refused body, all of it; nothing if it isn't said in the server's way.
+std::string violations_of(const json::value& details) try {
+  std::string text;
+  for (const json::value& sentence : details.at("formErrors").as_array()) {
+    text += "; " + json::value_to<std::string>(sentence);
+  }
+  for (const auto& [field, sentences] : details.at("fieldErrors").as_object()) {
+    for (const json::value& sentence : sentences.as_array()) {
+      text += "; " + std::string{field} + ": " + json::value_to<std::string>(sentence);
+    }
+  }
+  return text.substr(std::min<std::size_t>(2, text.size()));
+} catch (const std::exception&) {
+  return {};
+}
+
+std::string advice_on(const boost::system::error_code& problem) {
+  if (problem.category() != asio::error::get_ssl_category()) return "is the server running there?";
+  return "does it serve https, with a certificate for that name that this system trusts, or the "
+         "authorities in --ca-file?";
+}
+
 }  // namespace
+
+std::string sentence_of(const Answer& refusal) {
+  boost::system::error_code ec;
+  const json::value body = json::parse(refusal.body, ec);
+  const auto* object = ec ? nullptr : body.if_object();
+  const auto* error = object == nullptr ? nullptr : object->if_contains("error");
+  if (error == nullptr || !error->is_string()) return refusal.body;
+  std::string sentence{error->as_string()};
+  const auto* details = object->if_contains("details");
+  const std::string violations = details == nullptr ? "" : violations_of(*details);
+  if (violations.empty()) return sentence;
+  return sentence.substr(0, sentence.find(": ")) + ": " + violations;  // it names the first few
+}
 
 ServerRefused::ServerRefused(const Answer& answer)
     : std::runtime_error("the server answered " + std::to_string(answer.status) + ": " +
-                         answer.body) {}
+                         printable(sentence_of(answer))) {}
 
 class HttpClient::Impl {
  public:
@@ -63,8 +104,8 @@ class HttpClient::Impl {
       return exchange(request);
     } catch (const boost::system::system_error& problem) {
       close();
-      throw ServerUnreachable("can't ask " + server_.url + ": " + problem.code().message() +
-                              "; is the server running there?");
+      throw ServerUnreachable("can't ask " + server_.url + ": " + problem.code().message() + "; " +
+                              advice_on(problem.code()));
     }
   }
 

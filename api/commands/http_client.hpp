@@ -17,6 +17,9 @@ struct Answer {
   bool retry_after = false;  // it says when to ask again
 };
 
+// What the server says of a refusal, in one line: the sentence, and what is wrong with each field.
+std::string sentence_of(const Answer& refusal);
+
 // The server can't be reached, or doesn't answer; a sentence.
 struct ServerUnreachable : std::runtime_error {
   using std::runtime_error::runtime_error;

@@ -113,20 +113,6 @@ class Reports {
       {"created", 0}, {"refused", 0}, {"unchanged", 0}, {"updated", 0}};
 };
 
-// What the server says of a refusal, in one line.
-std::string sentence_of(const Answer& answer) {
-  boost::system::error_code ec;
-  const json::value body = json::parse(answer.body, ec);
-  const auto* object = ec ? nullptr : body.if_object();
-  const auto* error = object == nullptr ? nullptr : object->if_contains("error");
-  if (error == nullptr || !error->is_string()) return answer.body;
-  std::string sentence{error->as_string()};
-  if (const auto* details = object->if_contains("details")) {
-    sentence += ' ' + json::serialize(*details);
-  }
-  return sentence;
-}
-
 std::string member_of(const Answer& answer, const char* pointer) {
   boost::system::error_code ec;
   const json::value body = json::parse(answer.body, ec);

@@ -101,7 +101,10 @@ int create(const KeysConfig& config) {
   json::object scopes;
   for (const std::string& scope : config.scopes) {
     const std::size_t equals = scope.find('=');
-    scopes[scope.substr(0, equals)] = scope.substr(equals + 1);
+    const std::string resource = scope.substr(0, equals);
+    if (!scopes.emplace(resource, scope.substr(equals + 1)).second) {
+      throw UsageError("--scope says twice what the key may do with " + resource + "; say it once");
+    }
   }
   json::object body{
       {"organization", config.organization}, {"name", config.name}, {"scopes", scopes}};

@@ -3,6 +3,7 @@
 #include <fstream>
 
 #include "api/commands/command_line.hpp"
+#include "domain/ids.hpp"
 
 namespace contactd::api {
 namespace {
@@ -64,6 +65,18 @@ std::string check_address(const std::string& text) {
   std::string port;
   if (split_address(text, host, port)) return {};
   return "'" + text + "' is no address; give HOST:PORT, such as 127.0.0.1:8080";
+}
+
+std::string check_contact_id(const std::string& text) {
+  if (domain::ContactId::parse(text)) return {};
+  return "'" + text + "' is no contact id, which has " + std::to_string(domain::ContactId::length) +
+         " letters and digits";
+}
+
+std::string check_organization(const std::string& text) {
+  if (domain::OrganizationId::parse(text)) return {};
+  return "'" + text + "' is no organization, which has 1 to " +
+         std::to_string(domain::OrganizationId::length_max) + " of A-Z, a-z, 0-9, _ and -";
 }
 
 void add_log(CLI::App& app, LogOptions& options) {

@@ -29,6 +29,8 @@ CLI::Option* flag(CLI::App& app, const std::string& name, Value& value, const st
 bool split_address(const std::string& text, std::string& host, std::string& port);
 // A sentence if it is none, else nothing.
 std::string check_address(const std::string& text);
+std::string check_contact_id(const std::string& text);
+std::string check_organization(const std::string& text);
 
 // Which log, for commands that read it without a server.
 struct LogOptions {

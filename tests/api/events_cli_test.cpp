@@ -131,6 +131,8 @@ TEST(EventsUsage, WhatCantBeIsASentence) {
   for (const auto& [flag, value, sentence] :
        {std::tuple{"--from", "soon", "'soon' is no place in the log"},
         std::tuple{"--until", "1:", "is no place"},
+        std::tuple{"--contact", "nope", "'nope' is no contact id"},
+        std::tuple{"--organization", "no spaces", "'no spaces' is no organization"},
         std::tuple{"--type", "contact.exploded", "there are contact.created, contact.updated"}}) {
     const Finished wrong = contactd({"events", flag, value});
     EXPECT_EQ(wrong.status, exited(2)) << value;

@@ -80,14 +80,27 @@ TEST_F(KeysCommand, ListShowsKeysWithoutTheirSecretsAndRevokeEndsThem) {
 }
 
 TEST_F(KeysCommand, WhatTheServerRefusesIsASentenceAndExitCode1) {
-  for (const std::vector<std::string>& arguments :
-       {std::vector<std::string>{"revoke", "nosuchkey0000000"},
-        std::vector<std::string>{"create", "--organization", "no spaces", "--name", "x"}}) {
+  const std::string said = "contactd: the server answered ";
+  const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
+      {{"revoke", "nosuchkey0000000"}, "404: API key not found\n"},
+      {{"create", "--organization", "no spaces", "--name", "x"},
+       "400: Invalid request body: organization: Expected 1 to 64 characters of A-Z, a-z, 0-9, _ "
+       "and -\n"},
+  };
+  for (const auto& [arguments, sentence] : cases) {
     const Finished refused = keys(arguments);
     EXPECT_EQ(refused.status, exited(1));
     EXPECT_EQ(refused.out, "");
-    EXPECT_TRUE(refused.err.starts_with("contactd: ")) << refused.err;
+    EXPECT_TRUE(refused.err.starts_with(said + sentence)) << refused.err;
   }
+}
+
+TEST_F(KeysCommand, AResourceHasOneScope) {
+  const Finished twice = keys({"create", "--organization", organization, "--name", "x", "--scope",
+                               "contacts=write", "--scope", "contacts=read"});
+  EXPECT_EQ(twice.status, exited(2));
+  EXPECT_NE(twice.err.find("twice what the key may do with contacts"), std::string::npos)
+      << twice.err;
 }
 
 TEST_F(KeysCommand, AWrongAdminKeyIsRefused) {

@@ -123,6 +123,7 @@ TEST_F(Tls, ClientsThatTrustAnotherAuthorityRefuseIt) {
                    other.certificate.string(), "--admin-key", "x"});
   EXPECT_EQ(refused.status, exited(1));
   EXPECT_NE(refused.err.find("certificate verify failed"), std::string::npos) << refused.err;
+  EXPECT_NE(refused.err.find("--ca-file"), std::string::npos) << refused.err;
   // The right authority, but a name that isn't in the certificate.
   const Finished name =
       run_program({contactd_binary(), "keys", "list", "--server",
