@@ -2,7 +2,6 @@
 
 #include <openssl/ssl.h>
 
-#include <algorithm>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -33,15 +32,16 @@ constexpr std::chrono::seconds request_wait_max{30};
 // What is wrong with a refused body, all of it; nothing if it isn't said in the server's way.
 std::string violations_of(const json::value& details) try {
   std::string text;
-  for (const json::value& sentence : details.at("formErrors").as_array()) {
-    text += "; " + json::value_to<std::string>(sentence);
-  }
+  const auto add = [&text](const std::string& of, const json::value& sentence) {
+    text += (text.empty() ? "" : "; ") + of + json::value_to<std::string>(sentence);
+  };
+  for (const json::value& sentence : details.at("formErrors").as_array()) add("", sentence);
   for (const auto& [field, sentences] : details.at("fieldErrors").as_object()) {
     for (const json::value& sentence : sentences.as_array()) {
-      text += "; " + std::string{field} + ": " + json::value_to<std::string>(sentence);
+      add(std::string{field} + ": ", sentence);
     }
   }
-  return text.substr(std::min<std::size_t>(2, text.size()));
+  return text;
 } catch (const std::exception&) {
   return {};
 }
