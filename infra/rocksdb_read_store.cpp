@@ -36,6 +36,8 @@ constexpr std::size_t block_cache_bytes = 64U << 20U;
 constexpr int sorted_runs_max = 12;
 // What rows that were replaced since may take on the disk, in percent of those that hold.
 constexpr unsigned replaced_rows_percent_max = 200;
+// How much of a file a merge reads at once. A block at a time takes a fourth more CPU.
+constexpr std::size_t compaction_read_bytes = 256U << 10U;
 constexpr double filter_bits_per_key = 10;
 // A hundred thousand contacts of the usual size. A look-up in RocksDB is ten times dearer.
 constexpr std::size_t cached_row_bytes_max = 96U << 20U;
@@ -48,6 +50,7 @@ rocksdb::DBOptions database_options(rocksdb::Env* env) {
   options.create_missing_column_families = true;
   options.paranoid_checks = true;
   options.max_background_jobs = 2;
+  options.compaction_readahead_size = compaction_read_bytes;
   return options;
 }
 
