@@ -20,17 +20,22 @@ bool is_servers(std::string_view member) {
   return member == "id" || member == "created_at" || member == "updated_at";
 }
 
-json::array split_tags(const std::string& text) {
+bool is_escaped_in_tags(char c) { return c == ';' || c == '\\'; }
+
+// Nothing if a backslash is no escape: what it stands for in another program's file, nobody knows.
+std::optional<json::array> split_tags(const std::string& text) {
   json::array tags;
   std::string tag;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == ';') {
       tags.emplace_back(tag);
       tag.clear();
-    } else {
-      if (text[i] == '\\' && i + 1 < text.size()) ++i;
-      tag += text[i];
+      continue;
     }
+    if (text[i] == '\\' && (++i == text.size() || !is_escaped_in_tags(text[i]))) {
+      return std::nullopt;
+    }
+    tag += text[i];
   }
   tags.emplace_back(tag);
   return tags;
@@ -41,7 +46,7 @@ std::string join_tags(const json::array& tags) {
   for (std::size_t i = 0; i < tags.size(); ++i) {
     if (i > 0) text += ';';
     for (const char c : tags[i].as_string()) {
-      if (c == ';' || c == '\\') text += '\\';
+      if (is_escaped_in_tags(c)) text += '\\';
       text += c;
     }
   }
@@ -103,7 +108,12 @@ class CsvContacts final : public ContactReader {
       const CsvField& field = row.fields[i];
       if (is_servers(columns_[i]) || (field.text.empty() && !field.quoted)) continue;
       if (columns_[i] == name_of(domain::Field::tags)) {
-        line.fields[columns_[i]] = split_tags(field.text);
+        auto tags = split_tags(field.text);
+        if (!tags) {
+          line.problem = R"(its tags have a backslash that is no escape; write \\ for one)";
+          return line;
+        }
+        line.fields[columns_[i]] = *std::move(tags);
       } else {
         line.fields[columns_[i]] = field.text;
       }

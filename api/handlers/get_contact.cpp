@@ -1,29 +1,46 @@
 #include "api/handlers/handlers.hpp"
 #include "api/past_query.hpp"
 #include "api/preconditions.hpp"
+#include "domain/contact/decide.hpp"
 #include "projections/contact_view.hpp"
 
 namespace contactd::api {
 namespace {
 
-using NoneMatch = std::optional<std::string>;  // what If-None-Match says
+// On which the contact is sent.
+struct Conditions {
+  std::optional<domain::Precondition> match;
+  std::optional<std::string> none_match;  // what If-None-Match says
+};
 
 // The headers of a contact in `version`: a 304 where the client has it already, else a 200 whose
 // body is to be filled in.
-Response contact_head(const NoneMatch& none_match, domain::Version version) {
+Response contact_head(const Conditions& conditions, domain::Version version) {
   Response response;
   response.with("ETag", etag_of(version));
-  if (none_match && none_match_hits(*none_match, version)) response.status = 304;
+  if (conditions.none_match && none_match_hits(*conditions.none_match, version)) {
+    response.status = 304;
+  }
   return response;
+}
+
+// The 412 where If-Match doesn't hold, which goes before If-None-Match (RFC 9110, section 13.2.2).
+std::optional<Response> refuse_mismatch(ErrorFormat format, const Conditions& conditions,
+                                        const domain::Contact& contact) {
+  if (!conditions.match) return std::nullopt;
+  const auto refusal = domain::refusal(*conditions.match, contact);
+  if (!refusal) return std::nullopt;
+  return rejection_response(format, *refusal);
 }
 
 // A contact's past, or the sentence that says why there is none.
 struct PastToResponse {
   ErrorFormat format;
-  const NoneMatch& none_match;
+  const Conditions& conditions;
 
   Response operator()(const domain::Contact& contact) const {
-    Response response = contact_head(none_match, contact.version);
+    if (auto refused = refuse_mismatch(format, conditions, contact)) return *std::move(refused);
+    Response response = contact_head(conditions, contact.version);
     if (response.status == 304) return response;
     response.body = R"({"data":)";
     projections::append_contact_json(response.body, contact);
@@ -58,21 +75,30 @@ Handled get_contact(const Call& call) {
   if (const auto* sentence = std::get_if<std::string>(&moment)) {
     return error_response(call.format, 400, *sentence);
   }
+  auto if_match = read_if_match(call);
+  if (auto* refused = std::get_if<Response>(&if_match)) return std::move(*refused);
   const auto id = domain::ContactId::parse(call.id);
   if (!id) return rejection_response(call.format, domain::ContactNotFound{});
   const domain::OrganizationId& organization = call.key->organization;
-  NoneMatch none_match = call.request.joined_field("If-None-Match");
+  Conditions conditions{std::get<0>(std::move(if_match)),
+                        call.request.joined_field("If-None-Match")};
   if (const auto& past = std::get<0>(moment)) {
     return SlowRead{[&store = call.services.store, format = call.format, organization, id = *id,
-                     moment = *past, none_match = std::move(none_match)] {
-      return std::visit(PastToResponse{format, none_match},
+                     moment = *past, conditions = std::move(conditions)] {
+      return std::visit(PastToResponse{format, conditions},
                         infra::read_past_contact(store, organization, id, moment));
     }};
   }
   const auto row = call.services.store.contact_row(organization, *id);
   if (!row) return rejection_response(call.format, domain::ContactNotFound{});
+  if (conditions.match) {
+    const auto view = projections::read_contact(*row);
+    if (auto refused = refuse_mismatch(call.format, conditions, view.contact)) {
+      return *std::move(refused);
+    }
+  }
   const auto document = projections::read_document(*row);
-  Response response = contact_head(none_match, document.version);
+  Response response = contact_head(conditions, document.version);
   if (response.status == 304) return response;
   response.body.reserve(document.json.size() + 16);
   response.body = R"({"data":)";

@@ -2,11 +2,13 @@
 
 #include <optional>
 #include <string>
+#include <variant>
 
 #include "api/http_message.hpp"
 #include "api/problem.hpp"
 #include "api/query.hpp"
 #include "api/services.hpp"
+#include "domain/commands.hpp"
 #include "domain/organization/api_key.hpp"
 
 // One function an endpoint. Each is called after the router has checked the method, the rate, the
@@ -65,6 +67,9 @@ Handled openapi(const Call& call);
 Handled healthz(const Call& call);
 Handled readyz(const Call& call);
 Handled metrics(const Call& call);
+
+// What If-Match says, nothing where there is none; or the 400 that refuses it.
+std::variant<std::optional<domain::Precondition>, Response> read_if_match(const Call& call);
 
 // A 400 that names the first query parameter, if there is one; for endpoints that take none.
 std::optional<Response> refuse_params(const Call& call);

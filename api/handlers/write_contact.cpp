@@ -64,17 +64,13 @@ std::variant<domain::Version, domain::ValidationErrors> read_revert(
 constexpr std::string_view no_if_none_match =
     "If-None-Match isn't taken with a change; send the version that you have read in If-Match";
 
-OrResponse<domain::Precondition> read_if_match(const Call& call) {
+OrResponse<domain::Precondition> read_condition(const Call& call) {
   if (call.request.field("If-None-Match")) {
     return error_response(call.format, 400, no_if_none_match);
   }
-  const auto value = call.request.joined_field("If-Match");
-  if (!value) return domain::Precondition{domain::AnyVersion{}};
-  auto parsed = parse_if_match(*value);
-  if (const auto* sentence = std::get_if<std::string>(&parsed)) {
-    return error_response(call.format, 400, *sentence);
-  }
-  return std::get<domain::Precondition>(std::move(parsed));
+  auto if_match = read_if_match(call);
+  if (auto* refused = std::get_if<Response>(&if_match)) return std::move(*refused);
+  return std::get<0>(std::move(if_match)).value_or(domain::AnyVersion{});
 }
 
 // The key as the client means it: `"abc"` and `abc` are the same.
@@ -177,7 +173,7 @@ Handled update_contact(const Call& call) {
   if (auto refused = refuse_params(call)) return *std::move(refused);
   auto patch = read_json(call, domain::read_patch);
   if (auto* refused = std::get_if<Response>(&patch)) return std::move(*refused);
-  auto if_match = read_if_match(call);
+  auto if_match = read_condition(call);
   if (auto* refused = std::get_if<Response>(&if_match)) return std::move(*refused);
   const auto id = ContactId::parse(call.id);
   if (!id) return rejection_response(call.format, domain::ContactNotFound{});
@@ -187,7 +183,7 @@ Handled update_contact(const Call& call) {
 
 Handled delete_contact(const Call& call) {
   if (auto refused = refuse_params(call)) return *std::move(refused);
-  auto if_match = read_if_match(call);
+  auto if_match = read_condition(call);
   if (auto* refused = std::get_if<Response>(&if_match)) return std::move(*refused);
   const auto id = ContactId::parse(call.id);
   if (!id) return rejection_response(call.format, domain::ContactNotFound{});
@@ -199,7 +195,7 @@ Handled revert_contact(const Call& call) {
   if (auto refused = refuse_params(call)) return *std::move(refused);
   auto version = read_json(call, read_revert);
   if (auto* refused = std::get_if<Response>(&version)) return std::move(*refused);
-  auto if_match = read_if_match(call);
+  auto if_match = read_condition(call);
   if (auto* refused = std::get_if<Response>(&if_match)) return std::move(*refused);
   const auto id = ContactId::parse(call.id);
   if (!id) return rejection_response(call.format, domain::ContactNotFound{});

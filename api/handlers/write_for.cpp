@@ -1,4 +1,5 @@
 #include "api/handlers/handlers.hpp"
+#include "api/preconditions.hpp"
 
 namespace contactd::api {
 
@@ -21,6 +22,16 @@ Response no_success(ErrorFormat format, const infra::Outcome& outcome) {
   }
   if (std::holds_alternative<infra::NotTaken>(outcome.answer)) return not_taken(format);
   return unknown_outcome(format);
+}
+
+std::variant<std::optional<domain::Precondition>, Response> read_if_match(const Call& call) {
+  const auto value = call.request.joined_field("If-Match");
+  if (!value) return std::nullopt;
+  auto parsed = parse_if_match(*value);
+  if (const auto* sentence = std::get_if<std::string>(&parsed)) {
+    return error_response(call.format, 400, *sentence);
+  }
+  return std::get<domain::Precondition>(std::move(parsed));
 }
 
 std::optional<Response> refuse_idempotency_key(const Call& call, std::string_view what,

@@ -24,24 +24,20 @@ std::vector<FieldChange> changes_of(const ContactPatch& patch, const FieldValues
   return changes;
 }
 
-std::optional<Rejection> refusal(const AnyVersion&, const Contact&) { return std::nullopt; }
+std::optional<Rejection> mismatch(const AnyVersion&, const Contact&) { return std::nullopt; }
 
-std::optional<Rejection> refusal(const OneOf& expected, const Contact& contact) {
+std::optional<Rejection> mismatch(const OneOf& expected, const Contact& contact) {
   const auto& versions = expected.versions;
   if (std::find(versions.begin(), versions.end(), contact.version) != versions.end()) {
     return std::nullopt;
   }
   const auto newest = std::max_element(versions.begin(), versions.end());
   const Version since = newest == versions.end() ? 0 : *newest;
-  VersionMismatch mismatch{contact.version, {}};
+  VersionMismatch found{contact.version, {}};
   for (const FieldSpec& spec : field_table) {
-    if (contact.changed_in[index_of(spec.field)] > since) mismatch.changed.push_back(spec.field);
+    if (contact.changed_in[index_of(spec.field)] > since) found.changed.push_back(spec.field);
   }
-  return mismatch;
-}
-
-std::optional<Rejection> refusal(const Precondition& if_match, const Contact& contact) {
-  return std::visit([&](const auto& expected) { return refusal(expected, contact); }, if_match);
+  return found;
 }
 
 void apply(Contact& contact, const std::vector<FieldChange>& changes) {
@@ -52,6 +48,10 @@ void apply(Contact& contact, const std::vector<FieldChange>& changes) {
 }
 
 }  // namespace
+
+std::optional<Rejection> refusal(const Precondition& if_match, const Contact& contact) {
+  return std::visit([&](const auto& expected) { return mismatch(expected, contact); }, if_match);
+}
 
 Decision decide(const CreateContact& command, const Contact*,
                 const std::optional<ContactId>& email_holder) {

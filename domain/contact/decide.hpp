@@ -42,6 +42,9 @@ Decision decide(const Command& command, const ContactState& state,
   return decide(command, std::get_if<Contact>(&state), email_holder);
 }
 
+// Why `if_match` doesn't hold for the contact: a VersionMismatch; nothing where it does.
+std::optional<Rejection> refusal(const Precondition& if_match, const Contact& contact);
+
 // What makes a contact's values those of `contact`: an entry a field.
 ContactPatch patch_to(const Contact& contact);
 

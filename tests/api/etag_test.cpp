@@ -83,6 +83,35 @@ TEST_F(ETag, IfMatchOnAContactThatIsNotThereIs404) {
   user.remove("AbCdEfGhIjKlMnOpQrSt", {{"If-Match", "\"1\""}}).then(404);
 }
 
+TEST_F(ETag, IfMatchHoldsForReadingToo) {
+  user.given_patched(ann.id, R"({"company": "A"})");
+
+  for (const std::string value : {"\"2\"", "\"1\", \"2\"", "*"}) {
+    user.read(ann.id, {{"If-Match", value}}).then(200).with_header("ETag", "\"2\"");
+  }
+  user.read(ann.id, {{"If-Match", "\"1\""}})
+      .then(412)
+      .with_member("version", 2)
+      .with_member("changed_fields", json::array{"company"})
+      .with_header("ETag", "\"2\"");
+  user.send("HEAD", contact_path(ann.id), {{"If-Match", "\"1\""}}).then(412);
+  user.read(ann.id, {{"If-Match", "1"}}).then(400).with_error_naming("If-Match");
+  user.read("AbCdEfGhIjKlMnOpQrSt", {{"If-Match", "*"}}).then(404);
+}
+
+TEST_F(ETag, IfMatchOnAPastVersionIsOfThatVersion) {
+  user.given_patched(ann.id, R"({"company": "A"})");
+  const std::string past = contact_path(ann.id) + "?version=1";
+
+  user.send("GET", past, {{"If-Match", "\"1\""}}).then(200).with_header("ETag", "\"1\"");
+  user.send("GET", past, {{"If-Match", "\"2\""}}).then(412).with_member("version", 1);
+}
+
+TEST_F(ETag, IfMatchIsAskedBeforeIfNoneMatch) {
+  user.read(ann.id, {{"If-Match", "\"7\""}, {"If-None-Match", "\"1\""}}).then(412);
+  user.read(ann.id, {{"If-Match", "\"1\""}, {"If-None-Match", "\"1\""}}).then(304);
+}
+
 TEST_F(ETag, IfNoneMatchOfTheCurrentVersionIs304) {
   for (const std::string value : {"\"1\"", "W/\"1\"", "\"7\", \"1\"", "*"}) {
     const Answer answer = user.read(ann.id, {{"If-None-Match", value}}).then(304);

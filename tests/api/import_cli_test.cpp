@@ -262,6 +262,8 @@ TEST_F(ImportCommand, RefusesWhatIsNoCsv) {
         std::pair{"email\n\"a\"b\n", "line 2: refused: a quoted field goes on behind"},
         std::pair{"email\na\"b\n", "line 2: refused: a field has a quote and isn't quoted"},
         std::pair{"email\na\rb\n", "line 2: refused: a field has a carriage return"},
+        std::pair{"email,tags\na@x.io,a\\b;c\n", "line 2: refused: its tags have a backslash"},
+        std::pair{"email,tags\na@x.io,a\\\n", "line 2: refused: its tags have a backslash"},
         std::pair{"email,company\na@x.io\n", "line 2: refused: it has 1 fields, the first row 2"},
         std::pair{"\xEF\xBB\xBF"
                   "email\n\nnone\n",
