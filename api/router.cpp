@@ -15,10 +15,12 @@ namespace {
 
 enum class Access { open, admin, read_contacts, write_contacts, read_webhooks, write_webhooks };
 
+enum class Body : std::uint8_t { none, optional, required };
+
 struct Endpoint {
   std::string_view method;
   Access access;
-  bool takes_body;
+  Body body;
   Handled (*handle)(const Call&);
 };
 
@@ -29,51 +31,53 @@ struct Route {
 };
 
 constexpr Endpoint contact_endpoints[] = {
-    {"GET", Access::read_contacts, false, get_contact},
-    {"PATCH", Access::write_contacts, true, update_contact},
-    {"DELETE", Access::write_contacts, false, delete_contact},
+    {"GET", Access::read_contacts, Body::none, get_contact},
+    {"PATCH", Access::write_contacts, Body::required, update_contact},
+    {"DELETE", Access::write_contacts, Body::none, delete_contact},
 };
-constexpr Endpoint history_endpoints[] = {{"GET", Access::read_contacts, false, get_history}};
-constexpr Endpoint revert_endpoints[] = {{"POST", Access::write_contacts, true, revert_contact}};
+constexpr Endpoint history_endpoints[] = {{"GET", Access::read_contacts, Body::none, get_history}};
+constexpr Endpoint revert_endpoints[] = {
+    {"POST", Access::write_contacts, Body::required, revert_contact}};
 constexpr Endpoint contacts_endpoints[] = {
-    {"GET", Access::read_contacts, false, list_contacts},
-    {"POST", Access::write_contacts, true, create_contact},
+    {"GET", Access::read_contacts, Body::none, list_contacts},
+    {"POST", Access::write_contacts, Body::required, create_contact},
 };
-constexpr Endpoint events_endpoints[] = {{"GET", Access::read_contacts, false, get_events}};
+constexpr Endpoint events_endpoints[] = {{"GET", Access::read_contacts, Body::none, get_events}};
 constexpr Endpoint webhooks_endpoints[] = {
-    {"GET", Access::read_webhooks, false, list_webhooks},
-    {"POST", Access::write_webhooks, true, create_webhook},
+    {"GET", Access::read_webhooks, Body::none, list_webhooks},
+    {"POST", Access::write_webhooks, Body::required, create_webhook},
 };
 constexpr Endpoint webhook_endpoints[] = {
-    {"GET", Access::read_webhooks, false, get_webhook},
-    {"PATCH", Access::write_webhooks, true, update_webhook},
-    {"DELETE", Access::write_webhooks, false, delete_webhook},
+    {"GET", Access::read_webhooks, Body::none, get_webhook},
+    {"PATCH", Access::write_webhooks, Body::required, update_webhook},
+    {"DELETE", Access::write_webhooks, Body::none, delete_webhook},
 };
 constexpr Endpoint rotate_secret_endpoints[] = {
-    {"POST", Access::write_webhooks, false, rotate_webhook_secret}};
+    {"POST", Access::write_webhooks, Body::none, rotate_webhook_secret}};
 constexpr Endpoint deliveries_endpoints[] = {
-    {"GET", Access::read_webhooks, false, list_deliveries}};
-constexpr Endpoint replay_endpoints[] = {{"POST", Access::write_webhooks, false, replay_delivery}};
+    {"GET", Access::read_webhooks, Body::none, list_deliveries}};
+constexpr Endpoint replay_endpoints[] = {
+    {"POST", Access::write_webhooks, Body::none, replay_delivery}};
 constexpr Endpoint keys_endpoints[] = {
-    {"GET", Access::admin, false, list_keys},
-    {"POST", Access::admin, true, create_key},
+    {"GET", Access::admin, Body::none, list_keys},
+    {"POST", Access::admin, Body::required, create_key},
 };
-constexpr Endpoint key_endpoints[] = {{"DELETE", Access::admin, false, revoke_key}};
+constexpr Endpoint key_endpoints[] = {{"DELETE", Access::admin, Body::none, revoke_key}};
 constexpr Endpoint backups_endpoints[] = {
-    {"GET", Access::admin, false, backup_status},
-    {"POST", Access::admin, true, start_backup},
+    {"GET", Access::admin, Body::none, backup_status},
+    {"POST", Access::admin, Body::required, start_backup},
 };
 constexpr Endpoint rebuild_endpoints[] = {
-    {"GET", Access::admin, false, rebuild_status},
-    {"POST", Access::admin, false, start_rebuild},
+    {"GET", Access::admin, Body::none, rebuild_status},
+    {"POST", Access::admin, Body::none, start_rebuild},
 };
-constexpr Endpoint rotate_key_endpoints[] = {{"POST", Access::admin, false, rotate_key}};
-constexpr Endpoint schema_endpoints[] = {{"GET", Access::open, false, get_schema}};
-constexpr Endpoint schemas_endpoints[] = {{"GET", Access::open, false, list_schemas}};
-constexpr Endpoint openapi_endpoints[] = {{"GET", Access::open, false, openapi}};
-constexpr Endpoint healthz_endpoints[] = {{"GET", Access::open, false, healthz}};
-constexpr Endpoint readyz_endpoints[] = {{"GET", Access::open, false, readyz}};
-constexpr Endpoint metrics_endpoints[] = {{"GET", Access::open, false, metrics}};
+constexpr Endpoint rotate_key_endpoints[] = {{"POST", Access::admin, Body::optional, rotate_key}};
+constexpr Endpoint schema_endpoints[] = {{"GET", Access::open, Body::none, get_schema}};
+constexpr Endpoint schemas_endpoints[] = {{"GET", Access::open, Body::none, list_schemas}};
+constexpr Endpoint openapi_endpoints[] = {{"GET", Access::open, Body::none, openapi}};
+constexpr Endpoint healthz_endpoints[] = {{"GET", Access::open, Body::none, healthz}};
+constexpr Endpoint readyz_endpoints[] = {{"GET", Access::open, Body::none, readyz}};
+constexpr Endpoint metrics_endpoints[] = {{"GET", Access::open, Body::none, metrics}};
 
 constexpr std::array routes = {
     Route{"contact", {"api", "v1", "contacts", "{id}"}, contact_endpoints},
@@ -247,8 +251,18 @@ std::optional<Response> refuse_change(const Call& call, const Endpoint& endpoint
                         "This server is read-only; nothing was changed. Ask the one that writes");
 }
 
+// A body that says what nobody would read. Of GET and DELETE it has no meaning (RFC 9110, section
+// 9.3), and some clients send one with anything.
+std::optional<Response> refuse_needless_body(const Call& call, const Endpoint& endpoint) {
+  const std::string_view body = call.request.body;
+  if (endpoint.method != "POST" || body.empty() || body == "{}") return std::nullopt;
+  return error_response(call.format, 400,
+                        "Invalid request body: this endpoint takes none; send the request without");
+}
+
 std::optional<Response> refuse_body(const Call& call, const Endpoint& endpoint) {
-  if (!endpoint.takes_body) return std::nullopt;
+  if (endpoint.body == Body::none) return refuse_needless_body(call, endpoint);
+  if (endpoint.body == Body::optional && call.request.body.empty()) return std::nullopt;
   if (!call.request.has_body) {
     return error_response(call.format, 411,
                           "Send the body's length in Content-Length, or the body in chunks");

@@ -149,6 +149,14 @@ TEST_F(KeyLife, ARotationIsRefusedForAKeyThatEndedAndForABadRequest) {
   rotate(id_in(made)).then(404);
 }
 
+TEST_F(KeyLife, ARotationsBodyIsJson) {
+  const std::string id = id_in(make({}).then(201));
+  const std::string path = "/admin/v1/keys/" + id + "/rotate";
+
+  admin.send("POST", path, {{"Content-Type", "text/plain"}}, "{}").then(415);
+  EXPECT_TRUE(listed(id).at("expires_at").is_null());
+}
+
 TEST_F(KeyLife, RotationsHoldAfterARestart) {
   ServerProcess server;
   ApiUser old = given_user(server);

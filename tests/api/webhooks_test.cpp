@@ -101,6 +101,20 @@ TEST_F(Webhooks, GetANewSecret) {
   EXPECT_TRUE(rotated.data().at("secret_rotated_at").is_string());
 }
 
+TEST_F(Webhooks, RefuseABodyThatNobodyWouldRead) {
+  const std::string path = path_of(json::value_to<std::string>(
+      make(R"({"url": "https://example.com/h", "enabled": false})").then(201).data().at("id")));
+  const auto before = user.send("GET", path).then(200).data().at("secret_rotated_at");
+
+  for (const std::string body : {R"({"grace_seconds": 60})", "[]", "nonsense"}) {
+    user.send("POST", path + "/rotate-secret", {}, body)
+        .then(400)
+        .with_error_naming("this endpoint takes none");
+  }
+  EXPECT_EQ(user.send("GET", path).then(200).data().at("secret_rotated_at"), before);
+  user.send("POST", path + "/rotate-secret", {}, "{}").then(200);
+}
+
 TEST_F(Webhooks, AreRefusedWithAllThatIsWrong) {
   make(R"({"url": 7, "description": null, "types": ["contactd.writer.claimed.v1"],
            "enabled": "yes", "secret": "x"})")
