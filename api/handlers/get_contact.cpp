@@ -9,8 +9,8 @@ namespace {
 
 // On which the contact is sent.
 struct Conditions {
-  std::optional<domain::Precondition> match;
-  std::optional<std::string> none_match;  // what If-None-Match says
+  std::optional<domain::Precondition> match;  // what If-Match says
+  std::optional<std::string> none_match;      // what If-None-Match says
 };
 
 // The headers of a contact in `version`: a 304 where the client has it already, else a 200 whose

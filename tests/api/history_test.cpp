@@ -206,7 +206,7 @@ TEST_F(History, IsTheSameAfterARestartAndARebuild) {
 
 TEST_F(History, NaughtyStringsAreToldToTheByte) {
   const auto suite = find_suite("naughty_strings/strings.json");
-  if (suite.empty()) GTEST_SKIP() << "the suite isn't there";
+  CONTACTD_NEEDS_SUITE(suite);
   const Contact ann = user.given_contact(R"({"last_name": "none"})");
   json::value before = "none";
   std::size_t told = 0;

@@ -53,7 +53,7 @@ void judge(Case& test) {
 
 TEST(SuitesHttp, RawRequests) {
   const fs::path suite = find_suite("http_raw");
-  if (suite.empty()) GTEST_SKIP() << "the suite isn't there";
+  CONTACTD_NEEDS_SUITE(suite);
   // Short, since many of these requests never end.
   ServerProcess server{
       {{"--header-timeout-ms", "300", "--request-timeout-ms", "300", "--idle-timeout-ms", "300"},

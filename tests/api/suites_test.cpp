@@ -33,7 +33,7 @@ std::size_t characters_in(std::string_view utf8) {
 
 TEST_F(Suites, JsonParsing) {
   const fs::path suite = find_suite("json/test_parsing");
-  if (suite.empty()) GTEST_SKIP() << "the suite isn't there";
+  CONTACTD_NEEDS_SUITE(suite);
   const Contact ann = user.given_contact(R"({"first_name": "Ann"})");
   std::size_t sent = 0;
   for (const fs::path& file : files_in(suite)) {
@@ -53,7 +53,7 @@ TEST_F(Suites, JsonParsing) {
 
 TEST_F(Suites, JsonTransform) {
   const fs::path suite = find_suite("json/test_transform");
-  if (suite.empty()) GTEST_SKIP() << "the suite isn't there";
+  CONTACTD_NEEDS_SUITE(suite);
   const Contact ann = user.given_contact();
   for (const fs::path& file : files_in(suite)) {
     const std::string name = file.filename().string();
@@ -66,7 +66,7 @@ TEST_F(Suites, JsonTransform) {
 
 TEST_F(Suites, NaughtyStringsReadBackToTheByte) {
   const fs::path suite = find_suite("naughty_strings/strings.json");
-  if (suite.empty()) GTEST_SKIP() << "the suite isn't there";
+  CONTACTD_NEEDS_SUITE(suite);
   const Contact ann = user.given_contact();
   const json::value strings = json::parse(read_whole_file(suite));
   for (const json::value& string : strings.as_array()) {
@@ -91,7 +91,7 @@ TEST_F(Suites, NaughtyStringsReadBackToTheByte) {
 
 TEST_F(Suites, NaughtyStringsAreFoundAsTags) {
   const fs::path suite = find_suite("naughty_strings/strings.json");
-  if (suite.empty()) GTEST_SKIP() << "the suite isn't there";
+  CONTACTD_NEEDS_SUITE(suite);
   const Contact ann = user.given_contact();
   const json::value strings = json::parse(read_whole_file(suite));
   for (const json::value& string : strings.as_array()) {
@@ -108,7 +108,7 @@ TEST_F(Suites, NaughtyStringsAreFoundAsTags) {
 
 TEST_F(Suites, EmailConsensus) {
   const fs::path suite = find_suite("email/consensus.json");
-  if (suite.empty()) GTEST_SKIP() << "the suite isn't there";
+  CONTACTD_NEEDS_SUITE(suite);
   constexpr std::size_t octets_max = 254;
   const json::value entries = json::parse(read_whole_file(suite));
   for (const json::value& entry : entries.as_array()) {
@@ -146,7 +146,7 @@ std::optional<json::object> as_contact(const json::value& document) {
 
 TEST_F(Suites, MergePatchVectorsThatFitAFlatObject) {
   const fs::path suite = find_suite("merge_patch/rfc7396.json");
-  if (suite.empty()) GTEST_SKIP() << "the suite isn't there";
+  CONTACTD_NEEDS_SUITE(suite);
   std::size_t sent = 0;
   const json::value vectors = json::parse(read_whole_file(suite));
   for (const json::value& vector : vectors.as_array()) {
