@@ -213,6 +213,8 @@ class App {
     if (config_.log == "embedded") require_log_that_folds();
     return partitions_.caught_up();
   }
+  // To be called once it is ready.
+  void warm_up() { store_->warm_up(); }
   std::string url() const { return server_.url(); }
 
   // A second signal cuts the drain short.
@@ -455,6 +457,7 @@ void run(const ServeConfig& config, const Signals& signals) {
   if (!stopping) {
     std::printf("contactd ready %s\n", app.url().c_str());
     std::fflush(stdout);
+    app.warm_up();
     while (signals.wait() == SIGHUP) app.reload_tls();
   }
   spdlog::info("stopping");

@@ -11,6 +11,7 @@ find_package(spdlog CONFIG REQUIRED)
 find_package(prometheus-cpp CONFIG REQUIRED COMPONENTS core)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(rdkafka REQUIRED IMPORTED_TARGET rdkafka>=2.0.2)
+pkg_check_modules(liblz4 REQUIRED IMPORTED_TARGET liblz4>=1.9)
 
 # Asio and Beast are compiled once, into this library, and not again in each file that uses them.
 add_library(contactd_asio STATIC cmake/asio.cpp cmake/asio_ssl.cpp cmake/beast.cpp)

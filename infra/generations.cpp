@@ -1,11 +1,8 @@
 #include "infra/generations.hpp"
 
-#include <pthread.h>
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <algorithm>
 
+#include "infra/background_thread.hpp"
 #include "infra/errors.hpp"
 #include "infra/log.hpp"
 #include "infra/sorted_files.hpp"
@@ -22,7 +19,6 @@ constexpr std::size_t generation_bytes = 40U << 20U;
 // What the active one may grow to while the one before it is being written out.
 constexpr std::size_t generation_bytes_max = 2 * generation_bytes;
 constexpr std::chrono::milliseconds retry_pause{500};
-constexpr int flusher_nice = 10;
 // Sorted rows lie all over the memory: each is loaded in two steps while those before it are
 // written, first what says where it is.
 void prefetch_after(const std::vector<Generation::Entry>& entries, std::size_t at) {
@@ -60,9 +56,7 @@ bool Overlay::hides(std::string_view key) const {
 Generations::Generations(const RocksDb& db, OnFlushed on_flushed)
     : db_(db), on_flushed_(std::move(on_flushed)) {
   flusher_ = std::jthread{[this](std::stop_token stop) {
-    pthread_setname_np(pthread_self(), "flusher");  // for top, perf and gdb
-    // Requests go first. Of this thread alone; without the right to, it stays as it is.
-    setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), flusher_nice);
+    become_background_thread("flusher");
     write_out(std::move(stop));
   }};
 }

@@ -32,11 +32,8 @@ std::uint64_t window_of(std::string_view key, std::size_t from) {
 
 }  // namespace
 
-LargeBatch::LargeBatch(const RocksDb& db, OnContact on_contact, OnCommitted on_committed)
-    : db_(db),
-      on_contact_(std::move(on_contact)),
-      on_committed_(std::move(on_committed)),
-      files_(db) {}
+LargeBatch::LargeBatch(const RocksDb& db, OnCommitted on_committed)
+    : db_(db), on_committed_(std::move(on_committed)), files_(db) {}
 
 LargeBatch::~LargeBatch() {
   if (writing_.valid()) writing_.wait();
@@ -54,7 +51,6 @@ void LargeBatch::remove_range(Table table, std::string begin, std::string end) {
 }
 
 void LargeBatch::add(Table table, std::string_view key, std::optional<std::string_view> row) {
-  if (table == Table::contacts) on_contact_(key);
   bytes_ += key.size() + (row ? row->size() : 0) + entry_bytes;
   tables_[static_cast<std::size_t>(table)].add(key, row);
   if (bytes_ >= rows_bytes_max) write_out();

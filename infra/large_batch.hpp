@@ -22,12 +22,11 @@ namespace contactd::infra {
 // Threads: as ReadStore::Batch's.
 class LargeBatch final : public ReadStore::Batch {
  public:
-  using OnContact = std::function<void(std::string_view key)>;
   using OnCommitted = std::function<void()>;
 
-  // Calls `on_contact` with the key of each row of table `contacts` that it is given, at once.
+  // commit() calls `on_committed` once all is to be read.
   // REQUIRES: `db` outlives this, and has all that was committed before of the keys of this batch.
-  LargeBatch(const RocksDb& db, OnContact on_contact, OnCommitted on_committed);
+  LargeBatch(const RocksDb& db, OnCommitted on_committed);
   ~LargeBatch() override;
   LargeBatch(const LargeBatch&) = delete;
   LargeBatch& operator=(const LargeBatch&) = delete;
@@ -81,7 +80,6 @@ class LargeBatch final : public ReadStore::Batch {
   void write_full();
 
   const RocksDb& db_;
-  const OnContact on_contact_;
   const OnCommitted on_committed_;
   Tables tables_;
   std::size_t bytes_ = 0;  // of tables_, about

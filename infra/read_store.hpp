@@ -111,6 +111,10 @@ class ReadStore : public projections::StateReader {
   using Visitor = std::function<void(projections::Table, std::string_view, std::string_view)>;
   virtual void visit_all(const Visitor& visit) const = 0;
 
+  // From now on, rows that are read stay in memory, as long as there is room; and others are loaded
+  // while nothing else is to be done. To be called once what was folded long ago is.
+  virtual void warm_up() {}
+
   // Makes all that was committed durable, so that the next start needs to fold nothing again.
   virtual void flush() = 0;
 

@@ -116,6 +116,7 @@ bool rebuild_projections(LogReader& log, std::span<Writer* const> writers,
       throw;
     }
     remove_old(store, std::move(old), old_directory);
+    store.warm_up();
     return true;
   } catch (...) {
     std::error_code ignored;

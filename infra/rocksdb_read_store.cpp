@@ -3,6 +3,7 @@
 #include <rocksdb/table.h>
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 #include <shared_mutex>
 #include <unordered_map>
@@ -18,6 +19,7 @@
 #include "infra/rocksdb_list.hpp"
 #include "infra/rocksdb_open.hpp"
 #include "infra/row_cache.hpp"
+#include "infra/row_loader.hpp"
 #include "infra/sorted_files.hpp"
 #include "projections/api_key_record.hpp"
 #include "projections/binary.hpp"
@@ -39,8 +41,8 @@ constexpr unsigned replaced_rows_percent_max = 200;
 // How much of a file a merge reads at once. A block at a time takes a fourth more CPU.
 constexpr std::size_t compaction_read_bytes = 256U << 10U;
 constexpr double filter_bits_per_key = 10;
-// A hundred thousand contacts of the usual size. A look-up in RocksDB is ten times dearer.
-constexpr std::size_t cached_row_bytes_max = 96U << 20U;
+// A million contacts that are alike, half a million of which each is its own.
+constexpr std::size_t cached_row_bytes_max = 192U << 20U;
 constexpr std::size_t cached_api_keys_max = 16'384;
 
 rocksdb::DBOptions database_options(rocksdb::Env* env) {
@@ -299,6 +301,11 @@ class RocksDbReadStore final : public ReadStore {
     }
   }
 
+  void warm_up() override {
+    remembers_ = true;
+    loader_.emplace(db_, rows_);
+  }
+
   void flush() override { generations_.flush(); }
 
   void copy_to(const std::filesystem::path& directory) override {
@@ -310,9 +317,11 @@ class RocksDbReadStore final : public ReadStore {
 
   std::unique_ptr<Batch> begin_large() override {
     flush();  // what generations say goes before what is in files
-    return std::make_unique<LargeBatch>(
-        db_, [this](std::string_view key) { rows_.erase(key); },
-        [this] { api_keys_.forget_all(); });
+    return std::make_unique<LargeBatch>(db_, [this] {
+      rows_.replacing();
+      rows_.clear();
+      api_keys_.forget_all();
+    });
   }
 
  private:
@@ -363,13 +372,17 @@ class RocksDbReadStore final : public ReadStore {
   }
 
   std::optional<std::string> cached_row(const std::string& key) const {
+    const std::uint64_t age = rows_.age();
     if (auto row = generations_.find(Table::contacts, key)) return *std::move(row);
     if (auto row = rows_.find(key)) return row;
-    return stored(Table::contacts, key);
+    auto row = stored(Table::contacts, key);
+    if (row && remembers_) rows_.remember(age, key, *row);
+    return row;
   }
 
   // The rows of a generation that leaves memory are those that were used last.
   void remember(const Generation& flushed) {
+    rows_.replacing();
     flushed.visit_contacts([this](std::string_view key, const Generation::Row& row) {
       if (row) {
         rows_.put(key, *row);
@@ -392,10 +405,11 @@ class RocksDbReadStore final : public ReadStore {
   const std::optional<ReadLock> lock_;  // if it is open for reading alone
   RocksDb db_;
   ApiKeyCache api_keys_;
-  // Rows of the last generations that were flushed. What a newer generation says of a contact goes
-  // before it. Readers put nothing in: what one has read may have been replaced since.
+  // Rows as they are on the disk. What a generation says of a contact goes before it.
   mutable SharedRowCache rows_{cached_row_bytes_max};
-  Generations generations_;  // last: its thread touches the above
+  std::atomic<bool> remembers_ = false;  // what is read
+  Generations generations_;              // its thread touches the above
+  std::optional<RowLoader> loader_;      // so does its
 };
 
 void remove_database(const std::filesystem::path& directory, rocksdb::Env* env) {

@@ -96,6 +96,7 @@ class SwappableReadStore final : public ReadStore {
     here()->visit_range(table, begin, end, visit);
   }
   void visit_all(const Visitor& visit) const override { here()->visit_all(visit); }
+  void warm_up() override { here()->warm_up(); }
   void flush() override { here()->flush(); }
   void copy_to(const std::filesystem::path& directory) override { here()->copy_to(directory); }
 

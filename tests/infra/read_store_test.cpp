@@ -62,6 +62,32 @@ TEST_F(ReadStoreTest, ShowsABatchWholeOrNotAtAll) {
   EXPECT_EQ(store_->get(Table::tags, "a"), "1");
 }
 
+// From memory or from the disk, as it is by then: however it was replaced, and whoever had read it.
+TEST_F(ReadStoreTest, ShowsAContactAsItWasWrittenLast) {
+  const std::string key = keys::contact(org("a"), ann);
+  const auto expect_row = [&](const std::optional<std::string>& row) {
+    for (int i = 0; i < 2; ++i) EXPECT_EQ(store_->contact_row(org("a"), ann), row);
+  };
+  for (const bool large : {false, true}) {
+    for (const char* row : {"first", "second"}) {
+      const auto batch = large ? store_->begin_large() : store_->begin();
+      batch->put(Table::contacts, key, row);
+      batch->commit();
+      expect_row(row);
+      store_->flush();
+      expect_row(row);
+      reopen();
+      expect_row(row);
+    }
+    const auto batch = large ? store_->begin_large() : store_->begin();
+    batch->remove(Table::contacts, key);
+    batch->commit();
+    expect_row(std::nullopt);
+    store_->flush();
+    expect_row(std::nullopt);
+  }
+}
+
 TEST_F(ReadStoreTest, RemovesKeysAndRanges) {
   const auto batch = store_->begin();
   for (const char* key : {"a", "b", "c", "d", "e"}) batch->put(Table::tags, key, "x");
@@ -72,7 +98,6 @@ TEST_F(ReadStoreTest, RemovesKeysAndRanges) {
   EXPECT_THAT(lines_of(*store_), ElementsAre("tags: e = x"));
 }
 
-// The database after a random log is the plain maps after it, key by key.
 TEST_F(ReadStoreTest, ShowsALargeBatchWholeOrNotAtAll) {
   const auto earlier = store_->begin();
   earlier->put(Table::tags, "a", "old");
@@ -160,6 +185,7 @@ TEST_F(ReadStoreTest, LeavesNoFilesOfALargeBatchThatWasDropped) {
   EXPECT_THAT(lines_of(*store_), IsEmpty());
 }
 
+// The database after a random log is the plain maps after it, key by key.
 TEST_F(ReadStoreTest, HoldsWhatTheFoldWrites) {
   const std::uint64_t seed = test_seed();
   SCOPED_TRACE(seed_note(seed));

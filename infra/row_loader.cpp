@@ -1,0 +1,55 @@
+#include "infra/row_loader.hpp"
+
+#include <memory>
+#include <string>
+
+#include "infra/background_thread.hpp"
+#include "infra/log.hpp"
+#include "projections/key_layout.hpp"
+
+namespace contactd::infra {
+namespace {
+
+// How much of a file is read at once.
+constexpr std::size_t read_ahead_bytes = 256U << 10U;
+// How often it is looked whether to go on, in rows.
+constexpr std::size_t rows_between_looks = 256;
+
+}  // namespace
+
+RowLoader::RowLoader(const RocksDb& db, SharedRowCache& rows) : db_(db), rows_(rows) {
+  thread_ = std::jthread{[this](const std::stop_token& stop) {
+    become_background_thread("row-loader");
+    load(stop);
+  }};
+}
+
+RowLoader::~RowLoader() = default;
+
+void RowLoader::load(const std::stop_token& stop) {
+  rocksdb::ReadOptions options;
+  options.fill_cache = false;  // which the blocks that are asked for need
+  options.readahead_size = read_ahead_bytes;
+  auto* const contacts = db_.family(static_cast<std::size_t>(projections::Table::contacts));
+  std::string next;
+  for (bool more = true; more;) {
+    // An iterator shows the rows of when it was made: once one was replaced, there must be another.
+    const std::uint64_t age = rows_.age();
+    const std::unique_ptr<rocksdb::Iterator> at{db_->NewIterator(options, contacts)};
+    at->Seek(slice(next));
+    std::size_t rows = 0;
+    while (at->Valid() && rows_.remember(age, view(at->key()), view(at->value()))) {
+      if (++rows % rows_between_looks == 0 && (stop.stop_requested() || rows_.full())) return;
+      at->Next();
+    }
+    more = at->Valid();
+    if (more) next = at->key().ToString();
+    if (!at->status().ok()) {
+      // Whoever asks for what can't be read is told.
+      spdlog::warn("projections: rows can't be loaded ahead: {}", at->status().ToString());
+      return;
+    }
+  }
+}
+
+}  // namespace contactd::infra
