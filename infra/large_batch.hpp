@@ -24,7 +24,7 @@ class LargeBatch final : public ReadStore::Batch {
  public:
   using OnCommitted = std::function<void()>;
 
-  // commit() calls `on_committed` once all is to be read.
+  // commit() calls `on_committed` once all of it can be read.
   // REQUIRES: `db` outlives this, and has all that was committed before of the keys of this batch.
   LargeBatch(const RocksDb& db, OnCommitted on_committed);
   ~LargeBatch() override;

@@ -64,7 +64,8 @@ class ReadStore : public projections::StateReader {
   virtual std::unique_ptr<Batch> begin() = 0;
   // The same for very many events: takes no more memory for more rows, and is durable once commit()
   // has returned. Costs more than begin() where there are few. Throws StoreUnavailable, as do the
-  // batch's own functions.
+  // batch's own functions. REQUIRES: while commit() runs, nobody reads the
+  // contacts that it changes.
   virtual std::unique_ptr<Batch> begin_large() { return begin(); }
 
   virtual projections::Checkpoint checkpoint(std::uint32_t partition) const = 0;
@@ -111,8 +112,8 @@ class ReadStore : public projections::StateReader {
   using Visitor = std::function<void(projections::Table, std::string_view, std::string_view)>;
   virtual void visit_all(const Visitor& visit) const = 0;
 
-  // From now on, rows that are read stay in memory, as long as there is room; and others are loaded
-  // while nothing else is to be done. To be called once what was folded long ago is.
+  // From now on rows that are read stay in memory, and a thread of its own loads others until there
+  // is no more room. To be called once the store has caught up with the log; again changes nothing.
   virtual void warm_up() {}
 
   // Makes all that was committed durable, so that the next start needs to fold nothing again.

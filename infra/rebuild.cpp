@@ -113,10 +113,11 @@ bool rebuild_projections(LogReader& log, std::span<Writer* const> writers,
       hold_projections_dir(data_dir, directory);
     } catch (...) {
       store.wait_until_left();  // both directories stay; the next start takes the old one
+      store.warm_up();
       throw;
     }
     remove_old(store, std::move(old), old_directory);
-    store.warm_up();
+    store.warm_up();  // now that there is only one that takes memory
     return true;
   } catch (...) {
     std::error_code ignored;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <limits>
+#include <mutex>
 #include <shared_mutex>
 #include <unordered_map>
 
@@ -302,8 +303,10 @@ class RocksDbReadStore final : public ReadStore {
   }
 
   void warm_up() override {
-    remembers_ = true;
-    loader_.emplace(db_, rows_);
+    std::call_once(warming_up_, [this] {
+      remembers_ = true;
+      loader_.emplace(db_, rows_);
+    });
   }
 
   void flush() override { generations_.flush(); }
@@ -318,7 +321,7 @@ class RocksDbReadStore final : public ReadStore {
   std::unique_ptr<Batch> begin_large() override {
     flush();  // what generations say goes before what is in files
     return std::make_unique<LargeBatch>(db_, [this] {
-      rows_.replacing();
+      rows_.replaced();
       rows_.clear();
       api_keys_.forget_all();
     });
@@ -382,7 +385,7 @@ class RocksDbReadStore final : public ReadStore {
 
   // The rows of a generation that leaves memory are those that were used last.
   void remember(const Generation& flushed) {
-    rows_.replacing();
+    rows_.replaced();
     flushed.visit_contacts([this](std::string_view key, const Generation::Row& row) {
       if (row) {
         rows_.put(key, *row);
@@ -408,8 +411,9 @@ class RocksDbReadStore final : public ReadStore {
   // Rows as they are on the disk. What a generation says of a contact goes before it.
   mutable SharedRowCache rows_{cached_row_bytes_max};
   std::atomic<bool> remembers_ = false;  // what is read
-  Generations generations_;              // its thread touches the above
-  std::optional<RowLoader> loader_;      // so does its
+  std::once_flag warming_up_;
+  Generations generations_;          // its thread touches the above
+  std::optional<RowLoader> loader_;  // so does its
 };
 
 void remove_database(const std::filesystem::path& directory, rocksdb::Env* env) {

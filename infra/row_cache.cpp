@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "projections/key_hash.hpp"
 
@@ -13,55 +14,78 @@ namespace {
 
 // An entry, its place in the index, and what the allocator adds, come to about this much.
 constexpr std::size_t overhead_bytes = 56;
-// Of the dictionary: more would take longer to learn than it saves.
+// A shorter row would teach too little; of a longer one, more would take longer to load than it
+// saves.
+constexpr std::size_t dictionary_bytes_min = 256;
 constexpr std::size_t dictionary_bytes_max = 1024;
 
 }  // namespace
+
+void RowPacker::learn(std::string_view row) {
+  if (learned_.load(std::memory_order_acquire) || row.size() < dictionary_bytes_min) return;
+  std::call_once(learning_, [&] {
+    dictionary_ = row.substr(0, dictionary_bytes_max);
+    learned_.store(true, std::memory_order_release);
+  });
+}
+
+std::string_view RowPacker::dictionary() const {
+  return learned_.load(std::memory_order_acquire) ? std::string_view{dictionary_} : "";
+}
+
+PackedRow RowPacker::pack(std::string_view key, std::string_view row) {
+  learn(row);
+  const std::string_view like = dictionary();
+  std::string text;
+  text.reserve(row.size() + key.size());
+  text += row;
+  text += key;
+  LZ4_stream_t stream;  // loading a dictionary initializes it
+  LZ4_loadDict(&stream, like.data(), static_cast<int>(like.size()));
+  const int text_bytes = static_cast<int>(text.size());
+  std::string packed(static_cast<std::size_t>(LZ4_compressBound(text_bytes)), '\0');
+  const int packed_bytes =
+      LZ4_compress_fast_continue(&stream, text.data(), packed.data(), text_bytes,
+                                 static_cast<int>(packed.size()), /*acceleration=*/1);
+  if (packed_bytes <= 0) std::abort();  // LZ4 promises that the bound is enough
+  packed.resize(static_cast<std::size_t>(packed_bytes));
+  PackedRow made{std::make_unique_for_overwrite<char[]>(packed.size()),
+                 static_cast<std::uint32_t>(packed.size()),
+                 static_cast<std::uint32_t>(text.size())};
+  std::memcpy(made.packed.get(), packed.data(), packed.size());
+  return made;
+}
+
+std::optional<std::string> RowPacker::unpack(const PackedRow& row, std::string_view key) const {
+  const std::string_view like = dictionary();
+  std::optional<std::string> text{std::in_place, row.text_bytes, '\0'};
+  const int unpacked = LZ4_decompress_safe_usingDict(
+      row.packed.get(), text->data(), static_cast<int>(row.packed_bytes),
+      static_cast<int>(text->size()), like.data(), static_cast<int>(like.size()));
+  if (unpacked != static_cast<int>(text->size())) std::abort();
+  if (!text->ends_with(key)) return std::nullopt;
+  text->resize(text->size() - key.size());
+  return text;
+}
 
 RowCache::RowCache(std::size_t bytes_max)
     : bytes_max_(bytes_max), by_hash_(0, Hash{&entries_}, Equal{&entries_}) {}
 
 std::uint64_t RowCache::hash_of(std::string_view key) { return projections::KeyHash{}(key); }
 
-std::optional<std::string> RowCache::find(std::string_view key) {
+const PackedRow* RowCache::find(std::string_view key) {
   const auto found = by_hash_.find(hash_of(key));
-  if (found == by_hash_.end()) return std::nullopt;
+  if (found == by_hash_.end()) return nullptr;
   Entry& entry = entries_[*found];
-  std::optional<std::string> text{std::in_place, entry.text_bytes, '\0'};
-  const int unpacked = LZ4_decompress_safe_usingDict(
-      entry.packed.get(), text->data(), static_cast<int>(entry.packed_bytes),
-      static_cast<int>(text->size()), dictionary_.data(), static_cast<int>(dictionary_.size()));
-  if (unpacked != static_cast<int>(text->size())) std::abort();
-  if (!text->ends_with(key)) return std::nullopt;
   entry.used = true;
-  text->resize(text->size() - key.size());
-  return text;
+  return &entry.row;
 }
 
-void RowCache::put(std::string_view key, std::string_view row) {
-  const std::size_t text_bytes = row.size() + key.size();
-  if (text_bytes > std::min<std::size_t>(bytes_max_, LZ4_MAX_INPUT_SIZE)) return erase(key);
-  if (dictionary_.empty()) dictionary_ = row.substr(0, dictionary_bytes_max);
-  std::string text;
-  text.reserve(text_bytes);
-  text += row;
-  text += key;
-  LZ4_stream_t stream;  // loading a dictionary initializes it
-  LZ4_loadDict(&stream, dictionary_.data(), static_cast<int>(dictionary_.size()));
-  std::string packed(static_cast<std::size_t>(LZ4_compressBound(static_cast<int>(text_bytes))),
-                     '\0');
-  const int packed_bytes =
-      LZ4_compress_fast_continue(&stream, text.data(), packed.data(), static_cast<int>(text_bytes),
-                                 static_cast<int>(packed.size()), /*acceleration=*/1);
-  if (packed_bytes <= 0) std::abort();  // LZ4 promises that the bound is enough
-  packed.resize(static_cast<std::size_t>(packed_bytes));
-
+void RowCache::put(std::string_view key, PackedRow row) {
+  if (row.packed_bytes + overhead_bytes > bytes_max_) return erase(key);
   Entry& entry = entries_[place_for(hash_of(key))];
-  if (entry.packed) bytes_ -= size_of(entry);
-  entry.packed = std::make_unique_for_overwrite<char[]>(packed.size());
-  std::memcpy(entry.packed.get(), packed.data(), packed.size());
-  entry.packed_bytes = static_cast<std::uint32_t>(packed.size());
-  entry.text_bytes = static_cast<std::uint32_t>(text_bytes);
+  if (entry.row.packed) bytes_ -= size_of(entry);
+  entry.row = std::move(row);
   bytes_ += size_of(entry);
   make_room();
 }
@@ -74,26 +98,26 @@ void RowCache::clear() {
   by_hash_.clear();
   entries_.clear();
   free_.clear();
-  dictionary_.clear();
   hand_ = 0;
   bytes_ = 0;
 }
 
-std::size_t RowCache::size_of(const Entry& entry) { return entry.packed_bytes + overhead_bytes; }
+std::size_t RowCache::size_of(const Entry& entry) {
+  return entry.row.packed_bytes + overhead_bytes;
+}
 
-// The entry with that hash, or else a new one, whose `packed` is null.
+// The entry with that hash, or else a free one that is found by it now.
 RowCache::Place RowCache::place_for(std::uint64_t hash) {
   if (const auto found = by_hash_.find(hash); found != by_hash_.end()) return *found;
-  Place place = 0;
   if (free_.empty()) {
-    place = static_cast<Place>(entries_.size());
     entries_.emplace_back();
-  } else {
-    place = free_.back();
-    free_.pop_back();
+    free_.reserve(entries_.capacity());
+    free_.push_back(static_cast<Place>(entries_.size() - 1));
   }
+  const Place place = free_.back();
   entries_[place].hash = hash;
   by_hash_.insert(place);
+  free_.pop_back();
   return place;
 }
 
@@ -110,7 +134,7 @@ void RowCache::make_room() {
     Entry& entry = entries_[hand_];
     if (entry.used) {
       entry.used = false;
-    } else if (entry.packed) {
+    } else if (entry.row.packed) {
       drop(hand_);
     }
   }
@@ -126,13 +150,15 @@ SharedRowCache::SharedRowCache(std::size_t bytes_max)
 std::optional<std::string> SharedRowCache::find(std::string_view key) {
   Shard& shard = shard_of(key);
   const std::lock_guard lock{shard.mutex};
-  return shard.rows.find(key);
+  const PackedRow* row = shard.rows.find(key);
+  return row == nullptr ? std::nullopt : packer_.unpack(*row, key);
 }
 
 void SharedRowCache::put(std::string_view key, std::string_view row) {
+  PackedRow packed = packer_.pack(key, row);  // takes longer than what the lock is for
   Shard& shard = shard_of(key);
   const std::lock_guard lock{shard.mutex};
-  shard.rows.put(key, row);
+  shard.rows.put(key, std::move(packed));
 }
 
 void SharedRowCache::erase(std::string_view key) {
@@ -150,11 +176,17 @@ void SharedRowCache::clear() {
 
 bool SharedRowCache::remember(std::uint64_t age, std::string_view key, std::string_view row) {
   Shard& shard = shard_of(key);
+  {
+    const std::lock_guard lock{shard.mutex};
+    if (age != age_) return false;
+    if (shard.rows.contains(key)) return true;
+  }
+  PackedRow packed = packer_.pack(key, row);
   const std::lock_guard lock{shard.mutex};
-  // Who replaces rows says so first and comes here then: either that is seen, or what it puts
+  // Whoever has replaced rows says so before coming here: either that is seen, or what it puts
   // comes after this.
   if (age != age_) return false;
-  if (!shard.rows.contains(key)) shard.rows.put(key, row);
+  shard.rows.put(key, std::move(packed));
   return true;
 }
 

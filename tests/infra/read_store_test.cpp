@@ -62,29 +62,41 @@ TEST_F(ReadStoreTest, ShowsABatchWholeOrNotAtAll) {
   EXPECT_EQ(store_->get(Table::tags, "a"), "1");
 }
 
-// From memory or from the disk, as it is by then: however it was replaced, and whoever had read it.
+// However it was replaced, and whoever had read it before.
 TEST_F(ReadStoreTest, ShowsAContactAsItWasWrittenLast) {
   const std::string key = keys::contact(org("a"), ann);
+  const auto write = [&](const std::optional<std::string>& row, bool large) {
+    const auto batch = large ? store_->begin_large() : store_->begin();
+    if (row) {
+      batch->put(Table::contacts, key, *row);
+    } else {
+      batch->remove(Table::contacts, key);
+    }
+    batch->commit();
+  };
   const auto expect_row = [&](const std::optional<std::string>& row) {
     for (int i = 0; i < 2; ++i) EXPECT_EQ(store_->contact_row(org("a"), ann), row);
   };
   for (const bool large : {false, true}) {
-    for (const char* row : {"first", "second"}) {
-      const auto batch = large ? store_->begin_large() : store_->begin();
-      batch->put(Table::contacts, key, row);
-      batch->commit();
-      expect_row(row);
-      store_->flush();
-      expect_row(row);
-      reopen();
-      expect_row(row);
+    for (const bool opened_anew : {false, true}) {
+      for (const bool warm : {false, true}) {
+        SCOPED_TRACE(testing::Message()
+                     << "large " << large << ", opened anew " << opened_anew << ", warm " << warm);
+        reopen();
+        if (warm) store_->warm_up();
+        for (const std::optional<std::string>& row :
+             std::vector<std::optional<std::string>>{"1", "2", std::nullopt, "3", std::nullopt}) {
+          write(row, large);
+          expect_row(row);
+          store_->flush();
+          expect_row(row);
+          if (!opened_anew) continue;
+          reopen();
+          if (warm) store_->warm_up();
+          expect_row(row);
+        }
+      }
     }
-    const auto batch = large ? store_->begin_large() : store_->begin();
-    batch->remove(Table::contacts, key);
-    batch->commit();
-    expect_row(std::nullopt);
-    store_->flush();
-    expect_row(std::nullopt);
   }
 }
 
