@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstdio>
@@ -196,6 +197,10 @@ class App {
   }
   // For connections from now on; what can't be used changes nothing.
   void reload_tls() {
+    if (tls_ == nullptr) {
+      spdlog::info("there is no TLS certificate to be read again");
+      return;
+    }
     try {
       tls_->reload();
       spdlog::info("the TLS certificate was read again");
@@ -469,7 +474,8 @@ void run(const ServeConfig& config, const Signals& signals) {
 int serve(const ServeConfig& config) {
   if (!config.core_dumps) forbid_core_dumps();
   infra::configure_log(config.log_level, config.log_format);
-  const Signals signals{!config.tls_certificate.empty()};
+  // A terminal that is closed ends what runs in it.
+  const Signals signals{!config.tls_certificate.empty() || isatty(STDIN_FILENO) == 0};
   allow_many_descriptors();
   try {
     run(config, signals);

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace contactd::api {
 namespace {
@@ -43,6 +44,18 @@ std::optional<std::string> unknown_command(const CLI::App& app, int argc, const 
   return "there is no command '" + std::string{argv[1]} + "'; there are " + names;
 }
 
+// The first `--flag=` that has nothing behind the sign, such as an unset variable: CLI11 would take
+// the next argument for its value.
+std::optional<std::string> flag_without_value(int argc, const char* const* argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view argument{argv[i]};
+    if (argument.starts_with("--") && argument.find('=') == argument.size() - 1) {
+      return std::string{argument};
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::variant<Run, ExitNow> read_config(int argc, const char* const* argv) {
@@ -51,6 +64,9 @@ std::variant<Run, ExitNow> read_config(int argc, const char* const* argv) {
   app.require_subcommand(1);
   CommandLine line{app, {}};
   for (const auto add : commands) add(line);
+  if (const auto flag = flag_without_value(argc, argv)) {
+    return ExitNow{exit_usage, "contactd: " + *flag + " has no value; give one, or leave it out\n"};
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& done) {

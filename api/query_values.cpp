@@ -1,5 +1,6 @@
 #include "api/query_values.hpp"
 
+#include <algorithm>
 #include <charconv>
 
 namespace contactd::api {
@@ -23,8 +24,14 @@ void append_hex(std::string& out, std::uint64_t value, int digits) {
 }
 
 std::optional<domain::Instant> time_value(std::string_view text) {
-  const auto time = domain::parse_iso8601(text);
-  return time && time->unix_ms >= 0 ? time : std::nullopt;
+  // RFC 3339 takes both cases.
+  std::string upper{text};
+  for (char& byte : upper) {
+    if (byte == 't' || byte == 'z') byte = static_cast<char>(byte - 'a' + 'A');
+  }
+  auto time = domain::parse_iso8601(upper);
+  if (time) time->unix_ms = std::max<std::int64_t>(time->unix_ms, 0);  // before it nothing happened
+  return time;
 }
 
 std::string invalid_time(const std::string& name) {

@@ -7,6 +7,7 @@
 
 #include "api/handlers/handlers.hpp"
 #include "api/limits.hpp"
+#include "domain/json_text.hpp"
 #include "infra/errors.hpp"
 #include "infra/log.hpp"
 
@@ -333,11 +334,23 @@ Handled limited_dispatch(Call& call, const Route& route, std::string_view method
   return handled;
 }
 
+// A name is repeated to who asks, in JSON; a value may be looked for among strings.
+std::optional<std::string> not_utf8(const Target& target) {
+  for (const auto& [name, value] : target.params) {
+    if (!domain::is_utf8(name)) return "The name of a query parameter isn't UTF-8";
+    if (!domain::is_utf8(value)) return "Invalid query parameter '" + name + "': it isn't UTF-8";
+  }
+  return std::nullopt;
+}
+
 Routed route_or_throw(const Services& services, const Request& request) {
   const ErrorFormat format = error_format(request);
   const auto target = parse_target(request.target);
   if (!target) {
     return {error_response(format, 400, "The request target is no valid path and query"), "none"};
+  }
+  if (const auto sentence = not_utf8(*target)) {
+    return {error_response(format, 400, *sentence), "none"};
   }
   std::array<std::string, 2> ids;
   const Route* found = find_route(*target, ids);

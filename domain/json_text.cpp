@@ -110,6 +110,16 @@ std::size_t character_length(std::string_view text) {
 
 }  // namespace
 
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const bool ascii = static_cast<unsigned char>(text.front()) < 0x80U;
+    const std::size_t length = ascii ? 1 : character_length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
 bool is_utf8_without_controls(std::string_view text) {
   for (;;) {
     text.remove_prefix(ascii_length(text));

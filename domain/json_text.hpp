@@ -16,7 +16,9 @@ namespace contactd::domain {
 void append_json_string(std::string& out, std::string_view text);
 std::string json_string(std::string_view text);
 
-// Whether `text` is valid UTF-8 (RFC 3629) without control characters (U+0000 to U+001F).
+// Whether `text` is valid UTF-8 (RFC 3629).
+bool is_utf8(std::string_view text);
+// The same, and without control characters (U+0000 to U+001F).
 bool is_utf8_without_controls(std::string_view text);
 
 // The length of the JSON value that `json` starts with, if that is null, a string or an array of

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <deque>
 #include <filesystem>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <system_error>
@@ -310,7 +311,8 @@ void add_import(CommandLine& line) {
   app->add_option("--run", config->run,
                   "A line that was sent within the last 24 hours is answered as it was then; a run "
                   "of another name sends it anew");
-  app->add_option("--from-line", config->from_line, "Pass over the lines before this one");
+  app->add_option("--from-line", config->from_line, "Pass over the lines before this one")
+      ->check(CLI::Range(std::int64_t{1}, std::numeric_limits<std::int64_t>::max()));
   app->add_option("--connections", config->connections, "How many lines are under way at once")
       ->capture_default_str()
       ->check(CLI::Range(1U, connections_max));

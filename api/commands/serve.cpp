@@ -8,6 +8,7 @@
 #include "api/commands/options.hpp"
 #include "api/config.hpp"
 #include "api/limits.hpp"
+#include "infra/webhook_secrets.hpp"
 
 // `contactd serve`: its flags, each of which is a variable and a line of the config file too.
 namespace contactd::api {
@@ -56,6 +57,14 @@ void require_long_admin_key(const std::string& key) {
   throw CLI::ValidationError("--admin-key", "the admin key is too short; give " +
                                                 std::to_string(limits::admin_key_length_min) +
                                                 " characters or more, random ones");
+}
+
+void require_long_webhook_secret(const std::string& secret) {
+  if (secret.empty() || secret.size() >= infra::WebhookSecrets::master_bytes_min) return;
+  throw CLI::ValidationError("--webhook-secret",
+                             "it is too short; give at least " +
+                                 std::to_string(infra::WebhookSecrets::master_bytes_min) +
+                                 " characters that nobody can guess");
 }
 
 void add_security(CLI::App& app, ServeConfig& serve) {
@@ -190,11 +199,16 @@ void apply_file(CLI::App& serve, const std::string& path) {
   const std::string text = read_file(path);
   std::istringstream stream{text};
   for (const CLI::ConfigItem& item : CLI::ConfigTOML{}.from_config(stream)) {
+    if (!item.parents.empty()) {
+      const std::string section = item.parents.front();
+      throw UsageError(path + ", line " + std::to_string(line_of(text, '[' + section)) +
+                       ": there are no sections, such as '" + section +
+                       "'; give each flag by its name alone");
+    }
     const std::string where = path + ", line " + std::to_string(line_of(text, item.name)) + ": ";
-    CLI::Option* flag =
-        item.parents.empty() ? serve.get_option_no_throw("--" + item.name) : nullptr;
+    CLI::Option* flag = serve.get_option_no_throw("--" + item.name);
     if (flag == nullptr || item.name == "config" || item.name == "help") {
-      throw UsageError(where + "there is no flag '" + item.fullname() + "'; there are " +
+      throw UsageError(where + "there is no flag '" + item.name + "'; there are " +
                        flags_of(serve));
     }
     if (flag->count() > 0) continue;
@@ -211,6 +225,7 @@ ServeConfig finish(Raw& raw) {
   using std::chrono::milliseconds;
   ServeConfig serve = raw.serve;
   require_long_admin_key(serve.admin_key);
+  require_long_webhook_secret(serve.webhooks.secret);
   std::string port;
   split_address(raw.listen, serve.host, port);
   serve.port = static_cast<std::uint16_t>(std::stoul(port));

@@ -57,7 +57,10 @@ Handled start_backup(const Call& call) {
   const std::string& name = std::get<std::string>(read);
   const Operations& operations = call.services.operations;
   if (operations.has_backup(name)) {
-    return error_response(call.format, 409, "There is a backup of this name; give another one");
+    return error_response(
+        call.format, 409,
+        "There is a directory of this name among the backups; give another name, or "
+        "remove it, if a crash left it unfinished: without a manifest.json");
   }
   if (!operations.start_backup(name)) {
     return error_response(call.format, 409, "A backup is under way; wait for its end");

@@ -137,6 +137,9 @@ TEST_F(List, OtherParametersThatAreWrongAre400WithTheirName) {
       {"status=active&status=inactive", "status"},
       {"tag=a&tag=b", "tag"},
       {"=x", "''"},
+      {"tag=%ff", "tag"},
+      {"tag=%ed%a0%80", "tag"},
+      {"%ff=1", "isn't UTF-8"},
   };
   for (const auto& [query, name] : rows) user.list(query).then(400).with_error_naming(name);
 }
@@ -216,7 +219,8 @@ TEST_F(List, ByTimeOfUpdateWithBothEndsIncluded) {
 TEST_F(List, TimesMayBeWrittenInTheWaysOfIso8601) {
   const auto contacts = given_contacts(2);
   for (const std::string from : {"2020-01-01", "2020-01-01T00:00:00Z", "2020-01-01T00:00:00.5Z",
-                                 "2020-01-01T02:00:00%2B02:00", "2020-01-01T00:00:00.123456Z"}) {
+                                 "2020-01-01T02:00:00%2B02:00", "2020-01-01T00:00:00.123456Z",
+                                 "2020-01-01t00:00:00z", "1960-01-01", "0001-01-01T00:00:00Z"}) {
     EXPECT_EQ(ids_in(user.list("updated_from=" + from).then(200)), ids_of(contacts)) << from;
     EXPECT_TRUE(ids_in(user.list("updated_to=" + from).then(200)).empty()) << from;
   }

@@ -171,7 +171,7 @@ TEST_F(MaintenanceTest, BackupNamesAreNewAndPlain) {
   ApiUser admin = admin_of(server);
   admin.send("POST", "/admin/v1/backups", {}, R"({"name":"one"})")
       .then(409)
-      .with_error_naming("backup of this name");
+      .with_error_naming("directory of this name among the backups");
   admin.send("POST", "/admin/v1/backups", {}, R"({"name":"two","to":"/"})")
       .then(400)
       .with_field_error("to", "Unrecognized key");

@@ -11,6 +11,7 @@
 
 #include "tests/support/api_fixture.hpp"
 #include "tests/support/canaries.hpp"
+#include "tests/support/eventually.hpp"
 
 // Operating the server: its start and end, its settings, its logs, its metrics.
 namespace contactd::test {
@@ -166,6 +167,11 @@ TEST(Operations, ABadFlagIsOneSentenceAndExitCode2) {
       {"serve", "--log-format", "xml"},
       {"serve", "--config", "/no/such/file"},
       {"serve", "extra"},
+      {"serve", "--admin-key", "short"},
+      {"serve", "--webhook-secret", "short"},
+      {"serve", "--admin-key=", "--webhook-allow-http"},
+      {"import", "a.csv", "--key", "k", "--from-line", "-1"},
+      {"import", "a.csv", "--key", "k", "--from-line", "0"},
       {"dance"},
       {},
       {"keys"},
@@ -214,6 +220,20 @@ TEST(Operations, ABadVariableOrConfigLineIsNamedToo) {
   const Finished value = serve({}, {"--config", "config"});
   EXPECT_EQ(value.status, exited(2)) << value.err;
   EXPECT_NE(value.err.find("config, line 2: "), std::string::npos) << value.err;
+  std::ofstream{directory.path() / "config"} << "queue-max = 9\n[serve]\nrate-limit = 5\n";
+  const Finished section = serve({}, {"--config", "config"});
+  EXPECT_EQ(section.status, exited(2)) << section.err;
+  EXPECT_NE(section.err.find("config, line 2: there are no sections"), std::string::npos)
+      << section.err;
+}
+
+TEST(Operations, SighupWithoutTlsChangesNothing) {
+  ServerProcess server;
+  server.send_signal(SIGHUP);
+  const auto told = [&] { return server.log().find("no TLS certificate") != std::string::npos; };
+  EXPECT_TRUE(eventually(told, std::chrono::seconds{10}));
+  ApiUser{server.port(), ""}.send("GET", "/healthz", {}, "").then(200);
+  EXPECT_EQ(server.stop(), exited(0)) << server.log();
 }
 
 TEST(Operations, HelpShowsEveryFlagWithItsDefault) {

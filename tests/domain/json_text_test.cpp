@@ -63,10 +63,15 @@ TEST(JsonText, KnowsWhatMayStandUnescaped) {
       boost::json::error_code ec;
       boost::json::parse('"' + text + '"', ec);
       EXPECT_EQ(is_utf8_without_controls(text), !ec) << first << ' ' << second;
+      const bool control = first < 0x20 || second < 0x20;
+      if (!control) {
+        EXPECT_EQ(is_utf8(text), !ec) << first << ' ' << second;
+      }
     }
   }
   for (const char* text : {"", "Jane", "é漢😀\u2028", "\x7f", "\xf4\x8f\xbf\xbf", "\xed\x9f\xbf"}) {
     EXPECT_TRUE(is_utf8_without_controls(text)) << text;
+    EXPECT_TRUE(is_utf8(text + std::string{"\n\0", 2})) << text;
   }
   for (const char* text : {"a\n", "\x1f", "\xf4\x90\x80\x80", "\xed\xa0\x80", "\xe0\x9f\xbf",
                            "\xf0\x8f\xbf\xbf", "12345678\xc3", "\xc0\x80"}) {
