@@ -53,6 +53,7 @@ TEST(RowPacker, UnpacksWhatItPackedAndForThatKeyAlone) {
   rows.push_back(rows[1] + rows[3]);
   rows.push_back(std::string(100'000, 'x') + rows[1]);
   std::vector<PackedRow> packed;
+  packed.reserve(rows.size());
   for (const std::string& row : rows) packed.push_back(packer.pack("key", row));
   for (std::size_t i = 0; i < rows.size(); ++i) {
     EXPECT_EQ(packer.unpack(packed[i], "key"), rows[i]) << i;
@@ -200,8 +201,10 @@ TEST(SharedRowCache, IsNeverLeftWithARowThatWasReplaced) {
   std::array<std::atomic<std::size_t>, keys> table{};
   SharedRowCache cache{1'000'000};
   std::atomic<bool> done = false;
+  constexpr std::size_t readers_count = 2;
   std::vector<std::thread> readers;
-  for (std::size_t thread = 0; thread < 2; ++thread) {
+  readers.reserve(readers_count);
+  for (std::size_t thread = 0; thread < readers_count; ++thread) {
     readers.emplace_back([&, thread] {
       for (std::size_t i = thread; !done; ++i) {
         const std::string key = key_of(i % keys);
