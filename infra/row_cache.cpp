@@ -18,6 +18,8 @@ constexpr std::size_t overhead_bytes = 56;
 // saves.
 constexpr std::size_t dictionary_bytes_min = 256;
 constexpr std::size_t dictionary_bytes_max = 1024;
+// The shards don't fill alike: one begins to drop rows while this part of the whole is still free.
+constexpr std::size_t free_part_when_full = 16;
 
 }  // namespace
 
@@ -196,7 +198,7 @@ bool SharedRowCache::full() {
     const std::lock_guard lock{shard.mutex};
     bytes += shard.rows.bytes();
   }
-  return bytes >= bytes_max_ - bytes_max_ / 16;
+  return bytes >= bytes_max_ - bytes_max_ / free_part_when_full;
 }
 
 SharedRowCache::Shard& SharedRowCache::shard_of(std::string_view key) {

@@ -127,7 +127,8 @@ TEST_F(TimeTravel, RefusesParametersThatAreWrongByName) {
                                   "version=18446744073709551616", "version=%201"}) {
     as_of(ann.id, query).then(400).with_error_naming("'version'");
   }
-  for (const std::string query : {"at=", "at=x", "at=2025-13-01", "at=2025-07-15T10:30:00"}) {
+  for (const std::string query :
+       {"at=", "at=x", "at=2025-13-01", "at=2025-07-15T10:30:00", "at=2025-07-15T10:30:00+00:00"}) {
     as_of(ann.id, query).then(400).with_error_naming("'at'");
     user.list(query).then(400).with_error_naming("'at'");
   }

@@ -65,7 +65,6 @@ TEST_F(RowLoaderTest, LoadsAllForWhichThereIsRoom) {
 TEST_F(RowLoaderTest, GoesOnWhereRowsWereReplaced) {
   const RocksDb db{directory_.path() / "projections", {{"default", {}}, {"contacts", {}}}};
   SharedRowCache rows{8U << 20U};
-  const std::uint64_t before = rows.age();
   const RowLoader loader{db, rows};
   EXPECT_TRUE(eventually(
       [&] {
@@ -73,19 +72,21 @@ TEST_F(RowLoaderTest, GoesOnWhereRowsWereReplaced) {
         return loaded(rows) == contacts;
       },
       patience));
-  EXPECT_GT(rows.age(), before);
 }
 
+// One that went on to the end would have loaded all of them each time.
 TEST_F(RowLoaderTest, StopsWhileItLoads) {
   const RocksDb db{directory_.path() / "projections", {{"default", {}}, {"contacts", {}}}};
-  for (int i = 0; i < 20; ++i) {
+  constexpr std::size_t rounds = 20;
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < rounds; ++i) {
     SharedRowCache rows{8U << 20U};
     {
       const RowLoader loader{db, rows};
     }
-    const std::size_t count = loaded(rows);
-    EXPECT_LE(count, contacts);
+    count += loaded(rows);
   }
+  EXPECT_LT(count, rounds * contacts);
 }
 
 }  // namespace
