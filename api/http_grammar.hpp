@@ -29,4 +29,11 @@ constexpr bool is_field_value(std::string_view text) {
   return std::all_of(text.begin(), text.end(), is_field_value_character);
 }
 
+// Without the optional white space around it (OWS).
+constexpr std::string_view trimmed(std::string_view text) {
+  while (text.starts_with(' ') || text.starts_with('\t')) text.remove_prefix(1);
+  while (text.ends_with(' ') || text.ends_with('\t')) text.remove_suffix(1);
+  return text;
+}
+
 }  // namespace contactd::api

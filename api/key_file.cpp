@@ -33,9 +33,8 @@ std::string make_key(const std::filesystem::path& file, std::string_view what, s
 }  // namespace
 
 std::string read_key(const std::filesystem::path& file, std::string_view what) {
-  std::ifstream stream{file};
-  std::string key;
-  if (!std::getline(stream, key) || key.empty()) {
+  std::string key = first_line_of(file);
+  if (key.empty()) {
     throw infra::Unavailable("can't read " + std::string{what} + " from the first line of " +
                              file.string());
   }
@@ -47,6 +46,14 @@ std::string read_or_make_key(const std::filesystem::path& file, std::string_view
                              std::size_t length) {
   if (!std::filesystem::exists(file)) return make_key(file, what, length);
   return read_key(file, what);
+}
+
+std::string first_line_of(const std::filesystem::path& file) {
+  std::ifstream stream{file};
+  std::string line;
+  std::getline(stream, line);
+  if (line.ends_with('\r')) line.pop_back();  // an editor's that ends lines with two characters
+  return line;
 }
 
 void warn_of_readable(const std::filesystem::path& file, std::string_view what) {

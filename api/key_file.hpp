@@ -16,6 +16,9 @@ std::string read_or_make_key(const std::filesystem::path& file, std::string_view
 // Throws infra::Unavailable.
 std::string read_key(const std::filesystem::path& file, std::string_view what);
 
+// The first line of `file`, without its end; empty if there is none or it can't be read.
+std::string first_line_of(const std::filesystem::path& file);
+
 // Warns in the log if others than its owner can read `file`, which is `what`.
 void warn_of_readable(const std::filesystem::path& file, std::string_view what);
 

@@ -1,5 +1,6 @@
 #include "api/problem.hpp"
 
+#include "api/accept.hpp"
 #include "api/limits.hpp"
 #include "domain/json_text.hpp"
 #include "domain/organization/webhook.hpp"
@@ -46,21 +47,6 @@ std::string summary(const domain::ValidationErrors& errors) {
     if (named++ < named_max) text += (named == 1 ? ": " : "; ") + name + ": " + sentence;
   }
   return text;
-}
-
-// The weight that an item of Accept has (RFC 9110, section 12.4.2); nothing if it names none.
-std::string_view weight_of(std::string_view item) {
-  for (std::size_t at = item.find(';'); at != std::string_view::npos; at = item.find(';')) {
-    item.remove_prefix(at + 1);
-    while (!item.empty() && (item.front() == ' ' || item.front() == '\t')) item.remove_prefix(1);
-    if (item.size() > 2 && (item[0] == 'q' || item[0] == 'Q') && item[1] == '=') {
-      return item.substr(2, item.find_first_of("; \t") - 2);
-    }
-  }
-  return {};
-}
-bool is_zero(std::string_view weight) {
-  return weight.starts_with('0') && weight.find_first_not_of("0.") == std::string_view::npos;
 }
 
 struct RejectionToResponse {
@@ -111,20 +97,7 @@ struct RejectionToResponse {
 }  // namespace
 
 ErrorFormat error_format(const Request& request) {
-  const auto accept = request.joined_field("Accept");
-  if (!accept) return ErrorFormat::plain;
-  std::string_view rest = *accept;
-  while (!rest.empty()) {
-    const std::size_t comma = rest.find(',');
-    std::string_view item = rest.substr(0, comma);
-    rest.remove_prefix(comma == std::string_view::npos ? rest.size() : comma + 1);
-    const std::string_view weight = weight_of(item);
-    item = item.substr(0, item.find(';'));
-    while (!item.empty() && (item.front() == ' ' || item.front() == '\t')) item.remove_prefix(1);
-    while (!item.empty() && (item.back() == ' ' || item.back() == '\t')) item.remove_suffix(1);
-    if (equal_ignoring_case(item, problem_type) && !is_zero(weight)) return ErrorFormat::problem;
-  }
-  return ErrorFormat::plain;
+  return named_weight(request, problem_type) > 0 ? ErrorFormat::problem : ErrorFormat::plain;
 }
 
 Response error_response(ErrorFormat format, int status, std::string_view error,

@@ -56,12 +56,6 @@ bool is_host(std::string_view text) {
   return good_rest && (brackets ? is_address(host) : is_name(host));
 }
 
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
 // How often each field came that may come once, and what the framing ones said.
 class FieldGuard {
  public:

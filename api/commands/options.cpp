@@ -1,8 +1,7 @@
 #include "api/commands/options.hpp"
 
-#include <fstream>
-
 #include "api/commands/command_line.hpp"
+#include "api/key_file.hpp"
 #include "domain/ids.hpp"
 
 namespace contactd::api {
@@ -137,8 +136,8 @@ void ServerOptions::finish() {
   tls = url.starts_with(https_scheme);
   split_address(url.substr((tls ? https_scheme : http_scheme).size()), host, port);
   if (!key_file.empty()) {
-    std::ifstream file{key_file};
-    if (!std::getline(file, key)) throw UsageError("can't read the key from " + key_file);
+    key = first_line_of(key_file);
+    if (key.empty()) throw UsageError("can't read a key from the first line of " + key_file);
   }
   if (key.empty()) throw UsageError("give " + key_flag);
 }

@@ -56,12 +56,14 @@ struct Found {
   }
 };
 
-// The folded rows of the fresh replay; go with this object.
+// The folded rows of the fresh replay; go with this object, and so does the place that was named
+// for them if it was made for that.
 class Scratch {
  public:
   explicit Scratch(std::filesystem::path directory) : directory_(std::move(directory)) {
     remove();
     std::error_code ec;
+    made_place_ = !std::filesystem::exists(directory_.parent_path(), ec);
     std::filesystem::create_directories(directory_, ec);
     if (!ec) return;
     throw UsageError("can't make " + directory_.string() + ": " + ec.message() +
@@ -77,9 +79,11 @@ class Scratch {
   void remove() {
     std::error_code ignored;  // what can't be removed, the next use says better
     std::filesystem::remove_all(directory_, ignored);
+    if (made_place_) std::filesystem::remove(directory_.parent_path(), ignored);
   }
 
   const std::filesystem::path directory_;
+  bool made_place_ = false;
 };
 
 std::vector<infra::KeptHead> kept_heads(const VerifyConfig& config, std::uint32_t partitions) {

@@ -1,41 +1,17 @@
-#include <algorithm>
-
+#include "api/accept.hpp"
 #include "api/handlers/handlers.hpp"
 
 namespace contactd::api {
 namespace {
 
-constexpr std::string_view event_stream = "text/event-stream";
 // Events that a stream which is behind reads at once: a thousand may be, after a restart, and each
 // holds these in memory until they are sent.
 constexpr std::size_t stream_read_events_max = 16;
 
-std::string_view trimmed(std::string_view text) {
-  while (text.starts_with(' ') || text.starts_with('\t')) text.remove_prefix(1);
-  while (text.ends_with(' ') || text.ends_with('\t')) text.remove_suffix(1);
-  return text;
-}
-
-// `q=0`, `q=0.0` and the like: not that one.
-bool declined(std::string_view parameters) {
-  const std::size_t at = parameters.find("q=0");
-  return at != std::string_view::npos &&
-         trimmed(parameters.substr(at + 3)).find_first_not_of(".0") == std::string_view::npos;
-}
-
-// Whether the Accept field names Server-Sent Events.
+// Whether Accept names Server-Sent Events, and JSON not with more weight.
 bool wants_stream(const Request& request) {
-  const std::string accept = request.joined_field("Accept").value_or("");
-  std::string_view rest = accept;
-  while (!rest.empty()) {
-    const std::string_view item = rest.substr(0, rest.find(','));
-    rest.remove_prefix(std::min(rest.size(), item.size() + 1));
-    const std::size_t semicolon = std::min(item.find(';'), item.size());
-    if (equal_ignoring_case(trimmed(item.substr(0, semicolon)), event_stream)) {
-      return !declined(item.substr(semicolon));
-    }
-  }
-  return false;
+  const int weight = named_weight(request, "text/event-stream");
+  return weight > 0 && weight >= named_weight(request, "application/json");
 }
 
 }  // namespace

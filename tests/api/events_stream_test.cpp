@@ -172,9 +172,18 @@ TEST_F(EventsStream, AnswersAHeadWithoutAStream) {
   const auto takes = [&](const std::string& accept) {
     return user.send("HEAD", "/api/v1/events", {{"Accept", accept}}).response().media_type();
   };
-  EXPECT_EQ(takes("application/json, Text/Event-Stream;q=0.5"), "text/event-stream");
-  EXPECT_EQ(takes("text/event-stream;q=0"), "application/json");
-  EXPECT_EQ(takes("*/*"), "application/json");
+  for (const char* accept :
+       {"application/json;q=0.5, Text/Event-Stream ; Q=0.5", "*/*, text/event-stream;q=0.1",
+        "application/json;q=0.25,text/event-stream;charset=utf-8;q=0.251",
+        "application/json, text/event-stream", "application/json, text/event-stream;q=high"}) {
+    EXPECT_EQ(takes(accept), "text/event-stream") << accept;
+  }
+  for (const char* accept :
+       {"*/*", "text/*", "", "text/event-stream;q=0", "text/event-stream; q=0.000",
+        "text/event-stream;q=0.999, application/json",
+        "application/json, text/event-stream;q=0.5"}) {
+    EXPECT_EQ(takes(accept), "application/json") << accept;
+  }
 }
 
 TEST_F(EventsStream, EndsWithinASecondOfItsKeysRevocation) {

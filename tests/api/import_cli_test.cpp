@@ -265,6 +265,7 @@ TEST_F(ImportCommand, RefusesWhatIsNoCsv) {
         std::pair{"email,tags\na@x.io,a\\b;c\n", "line 2: refused: its tags have a backslash"},
         std::pair{"email,tags\na@x.io,a\\\n", "line 2: refused: its tags have a backslash"},
         std::pair{"email,company\na@x.io\n", "line 2: refused: it has 1 fields, the first row 2"},
+        std::pair{"email,company\na@x.io,\xFFx\n", "line 2: refused: its company isn't UTF-8"},
         std::pair{"\xEF\xBB\xBF"
                   "email\n\nnone\n",
                   "line 3: refused: "}}) {

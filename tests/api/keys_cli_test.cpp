@@ -1,7 +1,9 @@
 #include <boost/json.hpp>
+#include <fstream>
 #include <vector>
 
 #include "tests/support/api_fixture.hpp"
+#include "tests/support/temporary_directory.hpp"
 
 // `contactd keys create|list|revoke`, which calls a running server.
 namespace contactd::test {
@@ -125,6 +127,16 @@ TEST_F(KeysCommand, WhatANameHasOfControlCharactersDoesNotReachTheTerminal) {
   const Finished list = keys({"list", "--organization", organization});
   EXPECT_NE(list.out.find("  ci\\u000a\\u001b[2J\\u009b  "), std::string::npos) << list.out;
   EXPECT_NE(list.out.find("  active\n"), std::string::npos) << list.out;
+}
+
+TEST_F(KeysCommand, TakesAKeyFileOfAnEditorThatEndsLinesWithCarriageReturns) {
+  const TemporaryDirectory directory;
+  const auto file = directory.path() / "admin.key";
+  std::ofstream{file} << shared_server().admin_key() << "\r\n";
+  const Finished list =
+      run_program({contactd_binary(), "keys", "list", "--server", shared_server().url(),
+                   "--admin-key-file", file.string(), "--organization", organization});
+  EXPECT_EQ(list.status, exited(0)) << list.err;
 }
 
 TEST_F(KeysCommand, WithoutAnAdminKeyItSaysWhatToGive) {

@@ -76,7 +76,9 @@ TEST_F(Verify, ChangesNothingOfWhatItLooksAt) {
   server_.stop();
   const TemporaryDirectory scratch;
   const auto before = files_below(server_.data_dir());
-  EXPECT_EQ(verify({"--scratch", scratch.path().string()}).status, exited(0));
+  for (const auto& place : {scratch.path(), scratch.path() / "new"}) {
+    EXPECT_EQ(verify({"--scratch", place.string()}).status, exited(0));
+  }
   EXPECT_EQ(files_below(server_.data_dir()), before);
   EXPECT_TRUE(std::filesystem::is_empty(scratch.path()));
 }
