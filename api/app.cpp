@@ -9,11 +9,10 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
-#include <fstream>
-#include <limits>
 #include <set>
 #include <thread>
 
+#include "api/data_dir.hpp"
 #include "api/key_file.hpp"
 #include "api/limits.hpp"
 #include "api/process_guard.hpp"
@@ -27,6 +26,7 @@
 #include "infra/kafka_membership.hpp"
 #include "infra/log.hpp"
 #include "infra/log_audit.hpp"
+#include "infra/log_identity.hpp"
 #include "infra/projections_dir.hpp"
 #include "infra/rebuild.hpp"
 #include "projections/key_layout.hpp"
@@ -36,7 +36,6 @@ namespace {
 
 constexpr std::size_t admin_key_length = 43;
 constexpr std::size_t instance_id_length = 22;
-constexpr auto embedded_identity = "embedded";
 // A commit takes a broker some milliseconds: the next batch is decided meanwhile.
 constexpr std::size_t kafka_batches_in_flight_max = 2;
 // No more than a transaction takes. One client alone never waits for it, but for its first request
@@ -95,52 +94,6 @@ std::string admin_key(const ServeConfig& config) {
   return key;
 }
 
-// What is only shown must be there.
-void find_or_create_data_dir(const ServeConfig& config) {
-  const std::filesystem::path& directory = config.data_dir;
-  std::error_code ec;
-  if (config.read_only && !std::filesystem::exists(directory, ec)) {
-    throw infra::Unavailable("there is no data directory " + directory.string() +
-                             " to show; give one that `contactd replay --to` has made");
-  }
-  std::filesystem::create_directories(directory, ec);
-  if (ec) {
-    throw infra::Unavailable("can't create the data directory " + directory.string() + ": " +
-                             ec.message());
-  }
-}
-
-bool has_folded(const infra::ReadStore& store) {
-  bool found = false;
-  const std::string first = projections::keys::checkpoint(0);
-  const std::string last = projections::keys::checkpoint(std::numeric_limits<std::uint32_t>::max());
-  store.visit_range(projections::Table::meta, first, last, [&](auto, auto) {
-    found = true;
-    return false;
-  });
-  return found;
-}
-
-// The projections are of one log. What they are of is in a file beside them; without one they are
-// of an earlier release, which knew the embedded log only.
-void require_same_log(const std::filesystem::path& data_dir, const std::string& identity,
-                      const infra::ReadStore& store) {
-  const std::filesystem::path file = data_dir / "projections.log";
-  const std::filesystem::path projections = infra::projections_dir(data_dir);
-  std::string known;
-  if (std::ifstream stream{file}; !std::getline(stream, known)) known = embedded_identity;
-  if (known != identity && has_folded(store)) {
-    throw infra::Unavailable("the projections in " + projections.string() +
-                             " are of another log (" + known + ") than the one given (" + identity +
-                             "); give that log, or another --data-dir, or remove the directory: "
-                             "it is then made anew from the log");
-  }
-  if (known == identity) return;
-  std::ofstream stream{file};
-  stream << identity << '\n';
-  if (!stream.flush()) throw infra::Unavailable("can't write " + file.string());
-}
-
 std::unique_ptr<TlsCredentials> open_tls(const ServeConfig& config) {
   if (config.tls_certificate.empty() && config.tls_key.empty()) return nullptr;
   return std::make_unique<TlsCredentials>(config.tls_certificate, config.tls_key);
@@ -189,9 +142,13 @@ class App {
       opening_ = std::jthread{[this](const std::stop_token& stop) { start_on_kafka(stop); }};
       return;
     }
-    auto embedded = infra::open_embedded_event_log(config_.data_dir / "log");
+    const std::filesystem::path log = config_.data_dir / "log";
+    const std::string identity{infra::embedded_log_identity};
+    require_same_log(config_.data_dir, identity, *store_);
+    require_embedded_log(log, *store_);
+    auto embedded = infra::open_embedded_event_log(log);
     embedded_ = embedded.get();
-    open(std::move(embedded), embedded_identity);
+    open(std::move(embedded), identity);
     server_.start();
     for (const auto& writer : partitions_.all()) writer->take();
   }
@@ -294,7 +251,6 @@ class App {
   }
 
   void open(std::unique_ptr<infra::EventLog> log, const std::string& identity) {
-    require_same_log(config_.data_dir, identity, *store_);
     log_ = std::move(log);
     log_identity_ = identity;
     require_own_projections();
@@ -310,6 +266,7 @@ class App {
       auto log = open_kafka(stop);
       if (!log) return;
       const std::string identity = log->identity();
+      require_same_log(config_.data_dir, identity, *store_);
       open(std::move(log), identity);
       infra::KafkaConfig config = config_.kafka;
       config.instance_id = read_or_make_key(config_.data_dir / "instance.id", "the instance's id",

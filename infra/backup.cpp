@@ -1,8 +1,6 @@
 #include "infra/backup.hpp"
 
-#include <fcntl.h>
 #include <openssl/evp.h>
-#include <unistd.h>
 
 #include <array>
 #include <boost/json.hpp>
@@ -13,7 +11,9 @@
 #include <vector>
 
 #include "infra/clock.hpp"
+#include "infra/durable_file.hpp"
 #include "infra/errors.hpp"
+#include "infra/log_identity.hpp"
 #include "infra/rocksdb_open.hpp"
 #include "projections/binary.hpp"
 #include "projections/checkpoint.hpp"
@@ -27,7 +27,6 @@ namespace json = boost::json;
 
 constexpr std::int64_t manifest_format = 1;
 constexpr auto manifest_name = "manifest.json";
-constexpr auto identity_name = "projections.log";
 constexpr std::size_t block_bytes = 1U << 20U;
 
 struct File {
@@ -81,19 +80,12 @@ class Sha256 {
   std::unique_ptr<EVP_MD_CTX, Free> context_{EVP_MD_CTX_new()};
 };
 
-void sync_to_disk(const fs::path& path) {
-  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  const bool synced = descriptor >= 0 && fsync(descriptor) == 0;
-  if (descriptor >= 0) close(descriptor);
-  if (!synced) throw StoreUnavailable("can't write " + path.string() + " to the disk");
-}
-
-void write_file(const fs::path& path, const std::string& text) {
-  std::ofstream stream{path, std::ios::binary};
-  stream << text;
-  stream.close();
-  if (!stream) throw StoreUnavailable("can't write " + path.string() + "; is the disk full?");
-  sync_to_disk(path);
+// The files were synced each; this is for the directories that they are in.
+void sync_directories(const fs::path& directory) {
+  for (const auto& entry : fs::recursive_directory_iterator{directory}) {
+    if (entry.is_directory()) sync_to_disk(entry.path());
+  }
+  sync_to_disk(directory);
 }
 
 // How far the projections in the directory have folded. Changes nothing there.
@@ -218,7 +210,7 @@ bool create_backup(ReadStore& store, EmbeddedEventLog* log, std::uint32_t partit
   try {
     store.copy_to(directory / "projections");
     if (log != nullptr) log->copy_to(directory / "log");  // after them, so that it has all of it
-    write_file(directory / identity_name, log_identity + '\n');
+    keep_log_identity(directory, log_identity);
     // A copy of damage would take the place of a backup that is good.
     RocksDb::check_files(directory / "projections");
     if (log != nullptr) RocksDb::check_files(directory / "log");
@@ -232,9 +224,10 @@ bool create_backup(ReadStore& store, EmbeddedEventLog* log, std::uint32_t partit
         {"format", manifest_format},   {"created_at", domain::to_iso8601(system_time())},
         {"log", log_identity},         {"projections_format", projections::format_version},
         {"partitions", std::move(at)}, {"files", *std::move(files)}};
-    write_file(directory / "manifest.json.new", json::serialize(manifest) + '\n');
+    write_durably(directory / "manifest.json.new", json::serialize(manifest) + '\n');
     fs::rename(directory / "manifest.json.new", directory / manifest_name);
-    sync_to_disk(directory);
+    sync_directories(directory);
+    sync_to_disk(directory.parent_path());
     return true;
   } catch (const std::exception& problem) {
     fs::remove_all(directory, ec);
@@ -263,7 +256,7 @@ void restore_backup(const fs::path& directory, const fs::path& data_dir,
     if (positions(data_dir, static_cast<std::uint32_t>(at.size()), with_log) != at) {
       throw StoreUnavailable("its positions aren't those that the manifest says");
     }
-    sync_to_disk(data_dir);
+    sync_directories(data_dir);
   } catch (const std::exception& problem) {
     std::error_code ignored;
     fs::remove_all(data_dir, ignored);

@@ -1,14 +1,10 @@
 #include "infra/projections_dir.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
 #include <fstream>
 #include <string>
 
 #include "infra/directory_lock.hpp"
+#include "infra/durable_file.hpp"
 #include "infra/errors.hpp"
 
 namespace contactd::infra {
@@ -23,14 +19,6 @@ constexpr auto built_prefix = "projections-";
 [[noreturn]] void fail(const fs::path& path, const std::string& why) {
   throw StoreUnavailable("can't change " + path.string() + ": " + why +
                          "; check the disk and the permissions");
-}
-
-void sync(const fs::path& path, int flags) {
-  const int descriptor = open(path.c_str(), flags | O_CLOEXEC);
-  const bool synced = descriptor >= 0 && fsync(descriptor) == 0;
-  const int error = errno;
-  if (descriptor >= 0) close(descriptor);
-  if (!synced) fail(path, std::strerror(error));
 }
 
 // Another process may serve from it: RocksDB's lock would keep this one out, but not from removing.
@@ -61,7 +49,7 @@ void settle_projections_dir(const fs::path& data_dir) {
     if (const fs::path built = pointed_to(data_dir); !built.empty()) {
       fs::remove_all(data_dir / settled_name);
       fs::rename(built, data_dir / settled_name);
-      sync(data_dir, O_RDONLY | O_DIRECTORY);
+      sync_to_disk(data_dir);
     }
     fs::remove(data_dir / pointer_name);
     for (const auto& entry : fs::directory_iterator(data_dir)) {
@@ -82,15 +70,11 @@ fs::path new_projections_dir(const fs::path& data_dir) {
 void hold_projections_dir(const fs::path& data_dir, const fs::path& directory) {
   const fs::path pointer = data_dir / pointer_name;
   const fs::path written = data_dir / (std::string{pointer_name} + ".new");
-  std::ofstream stream{written, std::ios::trunc};
-  stream << directory.filename().string() << '\n';
-  stream.close();
-  if (!stream) fail(written, std::strerror(errno));
-  sync(written, O_RDONLY);
+  write_durably(written, directory.filename().string() + '\n');
   std::error_code ec;
   fs::rename(written, pointer, ec);
   if (ec) fail(pointer, ec.message());
-  sync(data_dir, O_RDONLY | O_DIRECTORY);
+  sync_to_disk(data_dir);
 }
 
 }  // namespace contactd::infra

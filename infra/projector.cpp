@@ -63,13 +63,15 @@ struct Projector::Far {
 std::shared_ptr<const ContactView> ConfirmedState::contact(
     const domain::OrganizationId& organization, const domain::ContactId& contact) const {
   std::string key = keys::contact(organization, contact);
+  std::uint64_t age = 0;
   {
     const std::lock_guard lock{mutex_};
     if (const auto known = contacts_.find(key); known != contacts_.end()) return known->second;
+    age = age_;
   }
   auto view = store_.contact(organization, contact);
   const std::lock_guard lock{mutex_};
-  put(std::move(key), view);
+  if (age == age_) put(std::move(key), view);
   return view;
 }
 
@@ -80,6 +82,7 @@ void ConfirmedState::remember(const domain::RecordedEvent& event,
         if constexpr (requires { fact.contact; }) {
           std::string key = keys::contact(event.organization, fact.contact);
           const std::lock_guard lock{mutex_};
+          ++age_;
           put(std::move(key), contact);
         }
       },
@@ -88,6 +91,7 @@ void ConfirmedState::remember(const domain::RecordedEvent& event,
 
 void ConfirmedState::forget_all() {
   const std::lock_guard lock{mutex_};
+  ++age_;
   contacts_.clear();
 }
 
@@ -225,7 +229,9 @@ void Projector::apply(const LogSlice& slice, FoldBatch& fold, const OnApplied& o
     const LogEntry& entry = slice.entries[i];
     if (const auto* unreadable = std::get_if<UnreadableRecord>(&entry.record)) {
       throw BrokenLog("the record at offset " + std::to_string(entry.offset) +
-                      " can't be read: " + unreadable->reason);
+                      " can't be read: " + unreadable->reason +
+                      ". Don't delete it: start a release that can read it, or restore the log "
+                      "from a backup");
     }
     if (const auto* foreign = std::get_if<ForeignRecord>(&entry.record)) {
       spdlog::warn("partition {}: passed over offset {}: {}", partition_, entry.offset,

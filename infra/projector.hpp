@@ -19,11 +19,12 @@ namespace contactd::infra {
 // The confirmed state, remembering contacts that it was asked for, and those that have changed: a
 // contact is read once to decide and once more to fold, moments apart, and is often changed again.
 //
-// Threads: any. A contact that changes while it is asked for may be remembered as it was; so the
-// writer asks for none that an event in flight touches (BatchDecider looks there first).
+// Threads: any. One that is asked for while it changes, as by another writer's events, is given as
+// it was or as it is, and never remembered as it was.
 class ConfirmedState final : public projections::StateReader {
  public:
-  explicit ConfirmedState(const ReadStore& store) : store_(store) {}
+  // REQUIRES: `store` outlives this, and shows what was folded before remember() is called.
+  explicit ConfirmedState(const projections::StateReader& store) : store_(store) {}
 
   std::shared_ptr<const projections::ContactView> contact(
       const domain::OrganizationId& organization, const domain::ContactId& contact) const override;
@@ -39,11 +40,12 @@ class ConfirmedState final : public projections::StateReader {
  private:
   void put(std::string key, std::shared_ptr<const projections::ContactView> contact) const;
 
-  const ReadStore& store_;
+  const projections::StateReader& store_;
   // Guarded by mutex_.
   mutable std::mutex mutex_;
   mutable std::unordered_map<std::string, std::shared_ptr<const projections::ContactView>>
       contacts_;
+  std::uint64_t age_ = 0;  // raised by all that may make what a reader has just read an old one
 };
 
 // Reads one partition of the log and folds it into the store.

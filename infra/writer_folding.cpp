@@ -17,7 +17,7 @@ constexpr std::chrono::milliseconds follow_wait_max{200};
 // often a partition that is idle looks.
 constexpr std::chrono::milliseconds idle_look_interval{200};
 constexpr std::chrono::milliseconds retry_pause{100};
-constexpr std::chrono::seconds progress_interval{2};
+constexpr std::chrono::seconds fold_progress_interval{2};
 
 }  // namespace
 
@@ -136,7 +136,7 @@ void Writer::keep_what_was_folded() {
 // A long log takes long to fold: says how far it is. Called with fold_mutex_ held.
 void Writer::tell_progress() {
   const auto now = Clocked::now();
-  if (now - told_ < progress_interval) return;
+  if (now - told_ < fold_progress_interval) return;
   told_ = now;
   std::string detail = "folding: offset " + std::to_string(projector_.position()) + " of " +
                        std::to_string(log_.end_offset(partition_));
@@ -260,10 +260,8 @@ void Writer::stop_for_good(const std::exception& problem) {
     to_write_.notify_all();
     to_fold_.notify_all();
   }
-  spdlog::critical(
-      "partition {}: {}. Nothing more is folded or written{}. Don't delete the record: "
-      "start a release that can read it, or restore the log from a backup",
-      partition_, problem.what(), caught_up() ? "; reads go on" : "");
+  spdlog::critical("partition {}: {}. Nothing more is folded or written{}", partition_,
+                   problem.what(), caught_up() ? "; reads go on" : "");
 }
 
 }  // namespace contactd::infra

@@ -3,12 +3,14 @@
 #include "infra/embedded_event_log.hpp"
 #include "infra/kafka_event_log.hpp"
 #include "infra/log.hpp"
+#include "infra/log_identity.hpp"
 
 namespace contactd::api {
 
 OpenedLog open_log_for_reading(const LogOptions& options) {
   infra::configure_log("error", "plain");
-  OpenedLog opened{std::make_unique<infra::Metrics>(), nullptr, "embedded"};
+  OpenedLog opened{std::make_unique<infra::Metrics>(), nullptr,
+                   std::string{infra::embedded_log_identity}};
   if (options.on_kafka()) {
     infra::KafkaConfig kafka = options.kafka;
     kafka.create_topic = false;

@@ -1,6 +1,5 @@
 #include <boost/json.hpp>
 #include <cstdio>
-#include <fstream>
 
 #include "api/commands/command_line.hpp"
 #include "api/commands/log_position.hpp"
@@ -9,6 +8,7 @@
 #include "api/commands/progress.hpp"
 #include "infra/errors.hpp"
 #include "infra/fold_log.hpp"
+#include "infra/log_identity.hpp"
 #include "infra/log_until.hpp"
 #include "infra/read_store.hpp"
 
@@ -68,9 +68,7 @@ int replay(const ReplayConfig& config) {
                      {"last_time", domain::to_iso8601(store->checkpoint(id).last_time)}});
   }
   store->flush();
-  std::ofstream identity{config.to / "projections.log"};
-  identity << log.identity << '\n';
-  if (!identity.flush()) throw infra::Unavailable("can't write to " + config.to.string());
+  infra::keep_log_identity(config.to, log.identity);
   if (config.json) {
     std::printf("%s\n", json::serialize(
                             json::object{{"directory", config.to.string()}, {"partitions", folded}})

@@ -1,6 +1,5 @@
 #include <chrono>
 #include <cstdio>
-#include <fstream>
 #include <memory>
 
 #include "api/commands/command_line.hpp"
@@ -10,6 +9,7 @@
 #include "domain/json_text.hpp"
 #include "infra/errors.hpp"
 #include "infra/log_audit.hpp"
+#include "infra/log_identity.hpp"
 #include "infra/projections_dir.hpp"
 #include "infra/store_audit.hpp"
 
@@ -121,9 +121,7 @@ void audit_log(const VerifyConfig& config, infra::LogReader& log, Found& found) 
 
 // The projections are of one log, which a file beside them names.
 void require_same_log(const VerifyConfig& config, const OpenedLog& log) {
-  std::ifstream file{config.log.data_dir / "projections.log"};
-  std::string known;
-  if (!std::getline(file, known)) known = "embedded";
+  const std::string known = infra::kept_log_identity(config.log.data_dir);
   if (known == log.identity) return;
   throw UsageError("the projections in " + config.projections().string() + " are of another log (" +
                    known + ") than the one given (" + log.identity + ')');

@@ -63,8 +63,16 @@ TEST(ServeCommand, EndsWhereTheLogLacksWhatWasFolded) {
   ServerProcess server{{{"--log", "embedded"}, {}}};
   EXPECT_EQ(server.stop(), exited(0));
   std::filesystem::remove_all(server.data_dir() / "log");
+  const std::vector<std::string> flags = {"--log", "embedded", "--data-dir",
+                                          server.data_dir().string()};
 
-  const Finished refused = serve({"--log", "embedded", "--data-dir", server.data_dir().string()});
+  const Finished lost = serve(flags);
+  EXPECT_EQ(lost.status, exited(1)) << lost.err;
+  EXPECT_THAT(lost.err, HasSubstr("there are projections but no log"));
+  EXPECT_THAT(lost.err, HasSubstr("contactd restore"));
+
+  std::filesystem::create_directory(server.data_dir() / "log");
+  const Finished refused = serve(flags);
   EXPECT_EQ(refused.status, exited(1)) << refused.err;
   EXPECT_THAT(refused.err, HasSubstr("it has lost records"));
   EXPECT_THAT(refused.err, HasSubstr("remove the projections' directory"));

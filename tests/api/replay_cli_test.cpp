@@ -118,6 +118,17 @@ TEST_F(ReplayCommand, WhatItMakesHasTheFeed) {
   EXPECT_EQ(then.stop(), exited(0));
 }
 
+// Or an empty log would be made beside them, and then be the one that lacks what they have.
+TEST_F(ReplayCommand, WhatItMakesIsServedAsReadOnlyAlone) {
+  user.given_contact();
+  ASSERT_EQ(replay("past").status, exited(0));
+  const Finished refused = run_program(
+      {contactd_binary(), "serve", "--listen", "127.0.0.1:0", "--data-dir", path("past").string()});
+  EXPECT_EQ(refused.status, exited(1));
+  EXPECT_THAT(refused.err, HasSubstr("add --read-only"));
+  EXPECT_FALSE(std::filesystem::exists(path("past") / "log"));
+}
+
 TEST_F(ReplayCommand, RefusesADirectoryThatIsInUse) {
   ASSERT_EQ(replay("twice").status, exited(0));
   const Finished again = replay("twice");

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "api/config.hpp"
+#include "infra/read_store.hpp"
+
+// What `serve` demands of its data directory. Each throws infra::Unavailable.
+namespace contactd::api {
+
+// Makes it if it isn't there; to be shown only (--read-only), it must be.
+void find_or_create_data_dir(const ServeConfig& config);
+
+// Its projections, which `store` has, are of the log of this identity; empty ones become so.
+void require_same_log(const std::filesystem::path& data_dir, const std::string& identity,
+                      const infra::ReadStore& store);
+
+// Its embedded log is there, if `store` has anything that was folded from one: a new one would be
+// empty.
+void require_embedded_log(const std::filesystem::path& log, const infra::ReadStore& store);
+
+}  // namespace contactd::api

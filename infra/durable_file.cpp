@@ -1,0 +1,39 @@
+#include "infra/durable_file.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <string>
+
+#include "infra/errors.hpp"
+
+namespace contactd::infra {
+namespace {
+
+[[noreturn]] void fail(const std::filesystem::path& path, int error) {
+  throw StoreUnavailable("can't write " + path.string() + ": " + std::strerror(error) +
+                         "; check the disk and the permissions");
+}
+
+}  // namespace
+
+void sync_to_disk(const std::filesystem::path& path) {
+  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const bool synced = descriptor >= 0 && fsync(descriptor) == 0;
+  const int error = errno;
+  if (descriptor >= 0) close(descriptor);
+  if (!synced) fail(path, error);
+}
+
+void write_durably(const std::filesystem::path& file, std::string_view text) {
+  std::ofstream stream{file, std::ios::binary | std::ios::trunc};
+  stream << text;
+  stream.close();
+  if (!stream) fail(file, errno);
+  sync_to_disk(file);
+}
+
+}  // namespace contactd::infra
