@@ -25,7 +25,7 @@ struct Request {
   std::vector<std::pair<std::string_view, std::string_view>> fields;
   std::string_view body;
   bool has_body = false;  // a Content-Length or chunks, be it of nothing
-  std::string_view client_address;
+  std::string_view client_network;
   std::string request_id;  // the client's, if it sent a good one, or a new one
 
   // The value of the first field of that name; nothing if there is none.

@@ -4,9 +4,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <fstream>
 
+#include "infra/durable_file.hpp"
 #include "infra/errors.hpp"
 #include "infra/log.hpp"
 #include "infra/random.hpp"
@@ -14,20 +17,30 @@
 namespace contactd::api {
 namespace {
 
+// Under its name there is all of it or nothing, also after a loss of power.
 std::string make_key(const std::filesystem::path& file, std::string_view what, std::size_t length) {
   const std::string key = infra::random_text(length);
-  const int descriptor = open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   const std::string line = key + '\n';
+  const std::string unfinished = file.string() + ".new";
+  const int descriptor = open(unfinished.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   const bool written =
       descriptor >= 0 &&
       write(descriptor, line.data(), line.size()) == static_cast<ssize_t>(line.size()) &&
-      fsync(descriptor) == 0;
+      fsync(descriptor) == 0 && std::rename(unfinished.c_str(), file.c_str()) == 0;
+  const int error = errno;
   if (descriptor >= 0) close(descriptor);
   if (!written) {
     throw infra::Unavailable("can't write " + std::string{what} + " to " + file.string() + ": " +
-                             std::strerror(errno));
+                             std::strerror(error));
   }
+  infra::sync_to_disk(file.parent_path());
   return key;
+}
+
+// One that is empty was cut off by a crash of an earlier release.
+bool is_there(const std::filesystem::path& file) {
+  std::error_code ec;
+  return std::filesystem::exists(file, ec) && std::filesystem::file_size(file, ec) > 0;
 }
 
 }  // namespace
@@ -44,7 +57,7 @@ std::string read_key(const std::filesystem::path& file, std::string_view what) {
 
 std::string read_or_make_key(const std::filesystem::path& file, std::string_view what,
                              std::size_t length) {
-  if (!std::filesystem::exists(file)) return make_key(file, what, length);
+  if (!is_there(file)) return make_key(file, what, length);
   return read_key(file, what);
 }
 

@@ -104,7 +104,7 @@ class Lane final : public infra::ReplySink {
 // A connection. Lives in the frame of run().
 class Session {
  public:
-  Session(Socket socket, Lane& lane, std::string client_address);
+  Session(Socket socket, Lane& lane, std::string client_network);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;

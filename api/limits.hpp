@@ -54,9 +54,8 @@ inline constexpr std::chrono::milliseconds linger_max{1'000};
 // After the drain's time is over, how long the cut connections have to go.
 inline constexpr std::chrono::milliseconds abort_max{2'000};
 
-// Addresses that the rate limiter remembers; past that it forgets those whose window is over, and
-// lets in, uncounted, those it can't remember.
-inline constexpr std::size_t rate_limited_addresses_max = 100'000;
+// Clients that the rate limiter remembers (rate_limiter.hpp).
+inline constexpr std::size_t rate_limited_clients_max = 100'000;
 // Threads for reads that may take long (lists), and how many of those may wait.
 inline constexpr std::size_t slow_read_threads = 2;
 inline constexpr std::size_t slow_reads_waiting_max = 1024;

@@ -24,12 +24,7 @@ void append_hex(std::string& out, std::uint64_t value, int digits) {
 }
 
 std::optional<domain::Instant> time_value(std::string_view text) {
-  // RFC 3339 takes both cases.
-  std::string upper{text};
-  for (char& byte : upper) {
-    if (byte == 't' || byte == 'z') byte = static_cast<char>(byte - 'a' + 'A');
-  }
-  auto time = domain::parse_iso8601(upper);
+  auto time = domain::parse_iso8601(text);
   if (time) time->unix_ms = std::max<std::int64_t>(time->unix_ms, 0);  // before it nothing happened
   return time;
 }

@@ -129,7 +129,7 @@ class RequestReader::Impl {
     return message.find(http::field::expect) != message.end();
   }
 
-  Request take_request(std::string_view client_address) {
+  Request take_request(std::string_view client_network) {
     const auto& message = parser_->get();
     Request request;
     request.method = text(message.method_string());
@@ -137,7 +137,7 @@ class RequestReader::Impl {
     request.fields = std::move(fields_);
     request.body = message.body();
     request.has_body = parser_->content_length().has_value() || parser_->chunked();
-    request.client_address = client_address;
+    request.client_network = client_network;
     const auto id = request.field(request_id_field);
     request.request_id = id && good_request_id(*id) ? std::string{*id} : infra::new_request_id();
     return request;
@@ -225,8 +225,8 @@ std::optional<Response> RequestReader::parse() { return impl_->parse(); }
 bool RequestReader::is_done() const { return impl_->is_done(); }
 bool RequestReader::header_is_done() const { return impl_->header_is_done(); }
 bool RequestReader::expects_continue() const { return impl_->expects_continue(); }
-Request RequestReader::take_request(std::string_view client_address) {
-  return impl_->take_request(client_address);
+Request RequestReader::take_request(std::string_view client_network) {
+  return impl_->take_request(client_network);
 }
 std::string RequestReader::refused_request_id() const { return impl_->refused_request_id(); }
 bool RequestReader::keep_alive() const { return impl_->keep_alive(); }

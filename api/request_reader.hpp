@@ -39,7 +39,7 @@ class RequestReader {
   bool expects_continue() const;
 
   // REQUIRES: is_done(), once a request. The views live until next().
-  Request take_request(std::string_view client_address);
+  Request take_request(std::string_view client_network);
   // The id that the client has given the request, as far as its header has come; else a new one.
   std::string refused_request_id() const;
   bool keep_alive() const;

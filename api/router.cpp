@@ -325,7 +325,7 @@ Handled limited_dispatch(Call& call, const Route& route, std::string_view method
   RateLimiter& limiter = call.services.rate_limiter;
   const bool counted = limiter.enabled() && route.path[0] == "api";
   if (!counted) return dispatch(call, route, method);
-  const auto verdict = limiter.count(call.request.client_address, std::chrono::steady_clock::now());
+  const auto verdict = limiter.count(call.request.client_network, std::chrono::steady_clock::now());
   Handled handled =
       verdict.allowed ? dispatch(call, route, method)
                       : error_response(call.format, 429, "Rate limit exceeded. Try again shortly.")

@@ -10,6 +10,7 @@
 #include <future>
 #include <limits>
 
+#include "api/client_network.hpp"
 #include "api/lane.hpp"
 #include "api/limits.hpp"
 #include "api/problem.hpp"
@@ -153,7 +154,7 @@ Awaitable<void> Lane::watch_deadlines() {
   }
 }
 
-// How many connections each address has; counts nothing unless there is a limit.
+// How many connections each client has; counts nothing unless there is a limit.
 class AddressCounts {
  public:
   explicit AddressCounts(bool enabled) : enabled_(enabled) {}
@@ -271,7 +272,7 @@ class Server::Impl {
 
   void take(Lane& lane, Socket socket) {
     error_code ec;
-    const auto client = socket.remote_endpoint(ec).address();
+    const auto client = client_network(socket.remote_endpoint(ec).address());
     if (ec) return;  // gone already
     const std::size_t open = ++state_.connections;
     const std::size_t from_there = addresses_.add(client);

@@ -34,8 +34,8 @@ SteadyTime receive_deadline(SteadyTime start, std::size_t bytes,
 // Reads a request, has it handled, writes the answer; over and over. All on the lane's thread.
 class Session::Impl final : public FeedPeer {
  public:
-  Impl(Socket socket, Lane& lane, std::string client_address)
-      : lane_(lane), socket_(std::move(socket)), client_address_(std::move(client_address)) {
+  Impl(Socket socket, Lane& lane, std::string client_network)
+      : lane_(lane), socket_(std::move(socket)), client_network_(std::move(client_network)) {
     error_code ignored;
     socket_.set_option(asio::ip::tcp::no_delay{true}, ignored);
     socket_.non_blocking(true, ignored);
@@ -180,7 +180,7 @@ class Session::Impl final : public FeedPeer {
   // Handles the request that was read and writes the answer. Whether the connection stays open.
   Awaitable<bool> answer_request() {
     const auto started = std::chrono::steady_clock::now();
-    const Request asked = reader_.take_request(client_address_);
+    const Request asked = reader_.take_request(client_network_);
     Routed routed = route(lane_.state().services, asked);
     Response response;
     if (auto* ready = std::get_if<Response>(&routed.handled)) {
@@ -423,7 +423,7 @@ class Session::Impl final : public FeedPeer {
   std::shared_ptr<asio::ssl::context> tls_context_;  // outlives tls_
   std::optional<asio::ssl::stream<Socket&>> tls_;    // on socket_, where the server has TLS
   std::optional<Resume> resume_;                     // while it waits for a delivery
-  const std::string client_address_;
+  const std::string client_network_;
   RequestReader reader_;
   std::string out_;
   std::optional<infra::Outcome> outcome_;
@@ -446,8 +446,8 @@ class Session::Impl final : public FeedPeer {
   bool cut_ = false;  // nothing more can be sent: the drain's time was over, or sending failed
 };
 
-Session::Session(Socket socket, Lane& lane, std::string client_address)
-    : impl_(std::make_unique<Impl>(std::move(socket), lane, std::move(client_address))) {}
+Session::Session(Socket socket, Lane& lane, std::string client_network)
+    : impl_(std::make_unique<Impl>(std::move(socket), lane, std::move(client_network))) {}
 Session::~Session() = default;
 Awaitable<void> Session::run() { return impl_->run(*this); }
 void Session::check_deadline(SteadyTime now) { impl_->check_deadline(now); }

@@ -5,6 +5,10 @@
 namespace contactd::domain {
 namespace {
 
+// What can be written with four digits for the year.
+constexpr Instant first_instant{-62'167'219'200'000};
+constexpr Instant last_instant{253'402'300'799'999};
+
 void append_digits(std::string& out, std::uint64_t value, int width) {
   char digits[20];
   for (int i = width - 1; i >= 0; --i) {
@@ -107,7 +111,7 @@ std::optional<Instant> parse_iso8601(std::string_view text) {
   const std::int64_t day_ms = sys_time<milliseconds>{sys_days{date}}.time_since_epoch().count();
   if (in.at_end()) return Instant{day_ms};
 
-  in.expect('T');
+  if (!in.take('t')) in.expect('T');  // RFC 3339 takes both cases
   const int h = in.digits(2);
   in.expect(':');
   const int mi = in.digits(2);
@@ -115,7 +119,7 @@ std::optional<Instant> parse_iso8601(std::string_view text) {
   const int s = in.digits(2);
   const int ms = in.take('.') ? in.fraction_ms() : 0;
   int offset_minutes = 0;
-  if (!in.take('Z')) {
+  if (!in.take('Z') && !in.take('z')) {
     const int sign = in.take('-') ? -1 : 1;
     if (sign == 1) in.expect('+');
     const int offset_h = in.digits(2);
@@ -127,7 +131,9 @@ std::optional<Instant> parse_iso8601(std::string_view text) {
   // RFC 3339 allows a leap second; it is read as the second that follows.
   if (!in.ok() || !in.at_end() || h > 23 || mi > 59 || s > 60) return std::nullopt;
   const std::int64_t minutes = std::int64_t{h} * 60 + mi - offset_minutes;
-  return Instant{day_ms + (minutes * 60 + s) * 1000 + ms};
+  const Instant instant{day_ms + (minutes * 60 + s) * 1000 + ms};
+  if (instant < first_instant || instant > last_instant) return std::nullopt;
+  return instant;
 }
 
 }  // namespace contactd::domain

@@ -116,11 +116,11 @@ Decision BatchDecider::decide_on(const Submission&, const CreateApiKey& command)
 }
 
 Decision BatchDecider::decide_on(const Submission&, const RotateApiKey& command) {
-  return domain::decide(command, store_.api_key(command.old));
+  return domain::decide(command, api_key(command.old));
 }
 
 Decision BatchDecider::decide_on(const Submission&, const RevokeApiKey& command) {
-  return domain::decide(command, store_.api_key(command.key));
+  return domain::decide(command, api_key(command.key));
 }
 
 Decision BatchDecider::decide_on(const Submission& submission, const CreateWebhook& command) {
@@ -165,9 +165,9 @@ BatchDecider::Settled BatchDecider::nothing_to_do(const Submission& submission) 
     record(submission, RequestAnswered{*contact});
     return {std::nullopt, last_event(), false};
   }
-  const Source& source = pending(submission.organization, *contact).source;
-  if (source.results != nullptr) return {std::nullopt, source, false};
-  return {contact_outcome(*confirmed_.contact(submission.organization, *contact), false)};
+  const Pending& known = pending(submission.organization, *contact);
+  if (known.source.results != nullptr) return {std::nullopt, known.source, false};
+  return {contact_outcome(*known.confirmed, false)};
 }
 
 // Of a command about no contact that had nothing to do.
@@ -207,7 +207,7 @@ void BatchDecider::note(const Submission& submission, const RecordedEvent& event
   const ContactId* contact = contact_of(submission.command);
   if (contact == nullptr) {
     const WebhookId* id = webhook_of(event.event);
-    if (id == nullptr) return;
+    if (id == nullptr) return note_key(submission.organization, event.event);
     // What begins at the offset isn't known yet, and no rule asks for it.
     auto after = evolve(webhook(submission.organization, *id), event, 0);
     webhooks_[projections::keys::webhook(submission.organization, *id)] = std::move(after);
@@ -217,6 +217,18 @@ void BatchDecider::note(const Submission& submission, const RecordedEvent& event
   emails_.apply(submission.organization, entry.contact(), event.event);
   entry.unapplied = events_.size() - 1;
   entry.source = last_event();
+}
+
+void BatchDecider::note_key(const OrganizationId& organization, const Event& fact) {
+  if (const auto* created = std::get_if<ApiKeyCreated>(&fact)) {
+    api_keys_[created->key] = key_made_by(*created, organization, now_);
+    if (!created->replaces) return;
+    if (const auto old = api_key(created->replaces->key)) {
+      api_keys_[old->id] = evolve(*old, *created->replaces);
+    }
+  } else if (const auto* revoked = std::get_if<ApiKeyRevoked>(&fact)) {
+    if (const auto key = api_key(revoked->key)) api_keys_[key->id] = evolve(*key, *revoked, now_);
+  }
 }
 
 const Contact* BatchDecider::Pending::contact() const {
@@ -245,6 +257,15 @@ std::optional<Webhook> BatchDecider::webhook(const OrganizationId& organization,
     if (found != base->webhooks_.end()) return found->second;
   }
   return store_.webhook(organization, id);
+}
+
+std::optional<ApiKey> BatchDecider::api_key(const KeyId& id) const {
+  if (const auto own = api_keys_.find(id); own != api_keys_.end()) return own->second;
+  for (const auto& base : bases_) {
+    const auto found = base->api_keys_.find(id);
+    if (found != base->api_keys_.end()) return found->second;
+  }
+  return store_.api_key(id);
 }
 
 std::size_t BatchDecider::count_webhooks(const OrganizationId& organization) const {

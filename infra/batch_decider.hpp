@@ -109,9 +109,11 @@ class BatchDecider {
   Pending before(const std::string& key, const domain::OrganizationId& organization,
                  const domain::ContactId& contact) const;
   void note(const Submission& submission, const domain::RecordedEvent& event);
+  void note_key(const domain::OrganizationId& organization, const domain::Event& fact);
   // As what was decided so far has left them.
   std::optional<domain::Webhook> webhook(const domain::OrganizationId& organization,
                                          const domain::WebhookId& id) const;
+  std::optional<domain::ApiKey> api_key(const domain::KeyId& id) const;
   std::size_t count_webhooks(const domain::OrganizationId& organization) const;
   Outcome other_outcome(const Submission& submission) const;
   Outcome webhook_outcome(const domain::OrganizationId& organization,
@@ -132,6 +134,7 @@ class BatchDecider {
   std::unordered_map<std::string, Pending> contacts_;
   // Those that the batch has touched, by key; nothing: deleted.
   std::map<std::string, std::optional<domain::Webhook>> webhooks_;
+  std::unordered_map<domain::KeyId, domain::ApiKey> api_keys_;
   std::vector<domain::RecordedEvent> events_;
   std::vector<std::string> canonical_;
   // Apart from the rest, so that who waits for one of them doesn't keep all of the batch.

@@ -17,6 +17,7 @@
 #include "infra/rocksdb_open.hpp"
 #include "infra/wal_check.hpp"
 #include "projections/binary.hpp"
+#include "projections/fold.hpp"
 
 namespace contactd::infra {
 namespace {
@@ -32,6 +33,8 @@ constexpr std::size_t table_block_bytes = 64U << 10U;
 constexpr std::size_t wal_reserve_bytes = 4U << 20U;
 // Written over again instead of made anew: syncing a file that doesn't grow is cheaper.
 constexpr std::size_t recycled_wal_files = 2;
+// Beside its writer: a file may go between the moments when it is listed and opened.
+constexpr int open_attempts = 3;
 
 // Keeps RocksDB from going on by itself after a full disk: it writes to the file in which a write
 // has failed, and an assertion of Debian's build ends the process for that.
@@ -88,11 +91,17 @@ std::string failed(std::string_view what, const rocksdb::Status& status) {
          advice_on_log(status);
 }
 
+// What is damaged stays so; any other failure may pass.
+[[noreturn]] void fail_to_read(const rocksdb::Status& status) {
+  if (status.IsCorruption()) throw projections::BrokenLog(failed("read", status));
+  throw LogUnavailable(failed("read", status));
+}
+
 // One past the last record.
 std::uint64_t end_of(const RocksDb& db) {
   const std::unique_ptr<rocksdb::Iterator> last{db->NewIterator({})};
   last->SeekToLast();
-  if (!last->status().ok()) throw LogUnavailable(failed("read", last->status()));
+  if (!last->status().ok()) fail_to_read(last->status());
   return last->Valid() ? offset_of(last->key()) + 1 : 0;
 }
 
@@ -117,13 +126,14 @@ LogSlice read_records(const RocksDb& db, std::uint64_t from, std::uint64_t end,
     const std::uint64_t offset = offset_of(at->key());
     if (offset >= end) break;
     if (offset != slice.next_offset) {
-      throw LogUnavailable("the embedded log lacks the record at offset " +
-                           std::to_string(slice.next_offset) + "; restore it from a backup");
+      throw projections::BrokenLog("the embedded log lacks the record at offset " +
+                                   std::to_string(slice.next_offset) +
+                                   "; restore it from a backup");
     }
     read_into(slice.entries.emplace_back(), offset, view(at->value()));
     slice.next_offset = offset + 1;
   }
-  if (!at->status().ok()) throw LogUnavailable(failed("read", at->status()));
+  if (!at->status().ok()) fail_to_read(at->status());
   return slice;
 }
 
@@ -301,16 +311,38 @@ class ScratchDirectory {
   std::filesystem::path path_;
 };
 
+// How far the log reaches, by an open that fails where a file is missing or damaged.
+std::uint64_t end_of_all_files(const std::filesystem::path& directory) {
+  for (int attempt = 1;; ++attempt) {
+    try {
+      return end_of(RocksDb{directory, {{"default", record_options()}}});
+    } catch (const StoreUnavailable& problem) {
+      if (attempt < open_attempts) continue;
+      throw LogUnavailable(std::string{problem.what()} +
+                           "; check the disk, and restore the log from a backup");
+    }
+  }
+}
+
+// Opened beside its writer, a database passes over files that are missing or damaged, and is what
+// it was before they were written: which a log must not seem to be.
 std::unique_ptr<RocksDb> open_beside_its_writer(const std::filesystem::path& directory) {
+  require_nothing_would_be_forgotten(directory, nullptr);
+  const std::uint64_t end = end_of_all_files(directory);
   const ScratchDirectory scratch;
-  return RocksDb::beside_its_writer(directory, scratch.path(), {{"default", record_options()}});
+  auto db = RocksDb::beside_its_writer(directory, scratch.path(), {{"default", record_options()}});
+  if (end_of(*db) < end) {
+    throw LogUnavailable("the embedded log in " + directory.string() + " ends at offset " +
+                         std::to_string(end) + ", and can be read up to " +
+                         std::to_string(end_of(*db)) + " only; try again");
+  }
+  return db;
 }
 
 class EmbeddedLogReader final : public LogReader {
  public:
   explicit EmbeddedLogReader(const std::filesystem::path& directory)
-      : db_((require_nothing_would_be_forgotten(directory, nullptr),
-             open_beside_its_writer(directory))) {}
+      : db_(open_beside_its_writer(directory)) {}
 
   std::uint32_t partition_count() const override { return 1; }
 

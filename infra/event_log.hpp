@@ -52,7 +52,8 @@ inline constexpr std::size_t slice_records_max = 1024;
 //
 // Threads: one at a time reads or waits for a partition, not always the same one (ReadAhead); the
 // rest from any.
-// Errors: a world that broke is LogUnavailable.
+// Errors: a world that broke is LogUnavailable; a log that is known to lack records, or to have
+// damaged ones, projections::BrokenLog.
 class LogReader {
  public:
   virtual ~LogReader() = default;

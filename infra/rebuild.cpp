@@ -25,10 +25,11 @@ class Rebuild {
           const std::stop_token& stop)
       : log_(log), writers_(writers), progress_(progress), stop_(stop), done_(writers.size()) {}
 
-  // Until little is left; false if stopped.
+  // Until little is left; false if stopped. Throws StoreUnavailable if it doesn't come to that.
   bool catch_up(ReadStore& store) {
+    std::uint64_t left = 0;
     for (int round = 0; round < rounds_max; ++round) {
-      std::uint64_t left = 0;
+      left = 0;
       for (std::uint32_t id = 0; id < done_.size(); ++id) {
         fold_log(
             log_, id, store, log_.end_offset(id), [&](std::uint64_t offset) { tell(id, offset); },
@@ -40,7 +41,10 @@ class Rebuild {
       }
       if (left <= last_stretch_records_max) return true;
     }
-    return true;
+    throw StoreUnavailable("the log grows as fast as it is folded: " + std::to_string(left) +
+                           " records are left after " + std::to_string(rounds_max) +
+                           " rounds, and the old projections stay; try again when fewer changes "
+                           "come");
   }
 
   // Folds the rest while the writers fold nothing, and puts `store` in the place of the live one,

@@ -194,8 +194,7 @@ FoldBatch::View FoldBatch::on(const Context& context, const ApiKeyCreated& event
 
 FoldBatch::View FoldBatch::on(const Context& context, const ApiKeyRevoked& event) {
   ApiKey key = api_key(context, event.key, "revokes an API key that isn't there");
-  if (!key.revoked_at) key.revoked_at = context.event.time;
-  put_api_key(key);
+  put_api_key(evolve(std::move(key), event, context.event.time));
   return nullptr;
 }
 

@@ -22,8 +22,8 @@
 namespace contactd::projections {
 
 // The log says something that no writer could have decided: an update of a contact that isn't
-// there, a version that isn't the next; or not what was written: its chain of hashes breaks. The
-// fold stops; it never guesses.
+// there, a version that isn't the next; or not what was written: its chain of hashes breaks, or a
+// record is missing. The fold stops; it never guesses.
 struct BrokenLog : std::runtime_error {
   using std::runtime_error::runtime_error;
 };

@@ -43,6 +43,12 @@ inline ApiKey evolve(ApiKey key, const ReplacedKey& replaced) {
   return key;
 }
 
+// The key once it was revoked; a second time changes nothing.
+inline ApiKey evolve(ApiKey key, const ApiKeyRevoked&, Instant time) {
+  if (!key.revoked_at) key.revoked_at = time;
+  return key;
+}
+
 inline Decision decide(const CreateApiKey& command) {
   return Event{ApiKeyCreated{command.key, command.name, command.scopes, command.secret_hash,
                              command.expires_at}};

@@ -4,7 +4,9 @@
 
 #include <atomic>
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <utility>
 
 #include "infra/errors.hpp"
 #include "infra/fold_log.hpp"
@@ -263,6 +265,61 @@ TEST_F(ProjectorTest, ReadsTheConfirmedStateAsItChanges) {
   EXPECT_EQ(following.confirmed().contact(org("acme"), contact_id("ann")), nullptr);
   fold_rest(following);
   EXPECT_EQ(following.confirmed().contact(org("acme"), contact_id("ann"))->contact.version, 2U);
+}
+
+// The confirmed state as a reader finds it who is overtaken: what it read is an old state by then.
+class OvertakenState final : public projections::StateReader {
+ public:
+  OvertakenState(const ReadStore& store, std::function<void()> overtake)
+      : store_(store), overtake_(std::move(overtake)) {}
+
+  std::shared_ptr<const projections::ContactView> contact(
+      const domain::OrganizationId& organization, const domain::ContactId& contact) const override {
+    auto old = store_.contact(organization, contact);
+    if (overtake_) std::exchange(overtake_, nullptr)();
+    return old;
+  }
+  std::optional<std::string> get(projections::Table table, std::string_view key) const override {
+    return store_.get(table, key);
+  }
+
+ private:
+  const ReadStore& store_;
+  mutable std::function<void()> overtake_;
+};
+
+// Another writer's events may be folded while this one decides.
+class ConfirmedStateTest : public ProjectorTest {
+ protected:
+  // What is remembered of a contact that is folded, and then told of, while it is read.
+  std::shared_ptr<const projections::ContactView> remembered(
+      const std::function<void(ConfirmedState&, const domain::RecordedEvent&)>& tell) {
+    LogBuilder builder;
+    builder.then(created(contact_id("ann")));
+    write_to(*log_, builder.log);
+    Projector following = projector();
+    ConfirmedState* told = nullptr;
+    const OvertakenState overtaken{*store_, [&] {
+                                     fold_rest(following);
+                                     tell(*told, builder.log.back());
+                                   }};
+    ConfirmedState confirmed{overtaken};
+    told = &confirmed;
+    EXPECT_EQ(confirmed.contact(org("acme"), contact_id("ann")), nullptr);
+    return confirmed.contact(org("acme"), contact_id("ann"));
+  }
+};
+
+TEST_F(ConfirmedStateTest, NeverRemembersWhatWasReadBeforeTheContactWasFolded) {
+  EXPECT_NE(remembered([&](ConfirmedState& confirmed, const domain::RecordedEvent& event) {
+              confirmed.remember(event, store_->contact(org("acme"), contact_id("ann")));
+            }),
+            nullptr);
+}
+
+TEST_F(ConfirmedStateTest, NeverRemembersWhatWasReadBeforeAllWasForgotten) {
+  EXPECT_NE(remembered([](ConfirmedState& confirmed, const auto&) { confirmed.forget_all(); }),
+            nullptr);
 }
 
 }  // namespace

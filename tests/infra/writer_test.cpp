@@ -114,6 +114,35 @@ TEST_F(WriterTest, CreatesAndRevokesApiKeys) {
   EXPECT_EQ(rejection(run(domain::RevokeApiKey{"k2"})), Rejection{domain::ApiKeyNotFound{}});
 }
 
+// A key that was revoked gets no successor, be it a moment later; and one that has just been made
+// can be revoked.
+TEST_F(WriterTest, DecidesACommandAboutAKeyOnTheOnesBeforeItInItsBatch) {
+  start();
+  run(domain::CreateApiKey{"k1", "ci", {domain::Scope::write}, digest(7)});
+  const auto rotate = [&](const char* old, const char* successor) {
+    return domain::RotateApiKey{old, successor, digest(8), {}, after(50), after(0)};
+  };
+  std::vector<std::uint64_t> tokens;
+  const std::uint64_t end = log_end();
+  as_one_batch([&] {
+    for (const domain::Command& command : std::vector<domain::Command>{
+             rotate("k1", "k2"), domain::RevokeApiKey{"k1"}, domain::RevokeApiKey{"k1"},
+             rotate("k1", "k3"), domain::RevokeApiKey{"k2"}, rotate("k2", "k4")}) {
+      tokens.push_back(submit(command));
+    }
+  });
+  const auto outcome = [&](std::size_t i) { return outcome_of(tokens.at(i)); };
+  EXPECT_EQ(as<ApiKeyCreatedAnswer>(outcome(0)).key.id, "k2");
+  EXPECT_EQ(as<ApiKeyRevokedAnswer>(outcome(1)).key, "k1");
+  EXPECT_EQ(as<ApiKeyRevokedAnswer>(outcome(2)).key, "k1");
+  EXPECT_EQ(rejection(outcome(3)), Rejection{domain::ApiKeyNotFound{}});
+  EXPECT_EQ(as<ApiKeyRevokedAnswer>(outcome(4)).key, "k2");
+  EXPECT_EQ(rejection(outcome(5)), Rejection{domain::ApiKeyNotFound{}});
+  EXPECT_EQ(log_end(), end + 4);  // the contact that holds the batch, k2, and two that were revoked
+  EXPECT_TRUE(store_->api_key("k1")->revoked_at);
+  EXPECT_TRUE(store_->api_key("k2")->revoked_at);
+}
+
 TEST_F(WriterTest, DecidesACommandOnTheOnesBeforeItInItsBatch) {
   start();
   run(create("ann", "ann@x.io"));

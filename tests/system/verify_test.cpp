@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <functional>
 #include <map>
+#include <vector>
 
 #include "infra/read_store.hpp"
 #include "tests/support/temporary_directory.hpp"
@@ -177,6 +179,50 @@ TEST_F(Verify, AServerRefusesProjectionsOfAnotherEmbeddedLog) {
     server_.stop();
   }
   EXPECT_EQ(verify().status, exited(0));
+}
+
+// In a log that has all in tables, as one from a backup has, nothing follows what is lost.
+TEST_F(Verify, FindsATableOfTheLogThatIsMissingOrDamaged) {
+  const Finished made =
+      run_program({contactd_binary(), "backup", "--to", "one", "--url", server_.url()},
+                  {{"CONTACTD_ADMIN_KEY", server_.admin_key()}});
+  ASSERT_EQ(made.status, exited(0)) << made.err;
+  const auto remove = [](const std::filesystem::path& table) { std::filesystem::remove(table); };
+  const auto cut = [](const std::filesystem::path& table) {
+    std::filesystem::resize_file(table, std::filesystem::file_size(table) - 1);
+  };
+  const auto flip = [](const std::filesystem::path& table) {
+    std::string bytes = read_whole_file(table);
+    bytes[100] ^= 1;
+    std::ofstream{table, std::ios::binary} << bytes;
+  };
+  for (const auto& harm :
+       std::vector<std::function<void(const std::filesystem::path&)>>{remove, cut, flip}) {
+    const TemporaryDirectory place;
+    const std::string data = (place.path() / "data").string();
+    const std::string backup = (server_.data_dir() / "backups" / "one").string();
+    ASSERT_EQ(
+        run_program({contactd_binary(), "restore", "--from", backup, "--data-dir", data}).status,
+        exited(0));
+    std::filesystem::path table;
+    for (const auto& entry : std::filesystem::directory_iterator{data + "/log"}) {
+      if (entry.path().extension() == ".sst") table = entry.path();
+    }
+    ASSERT_FALSE(table.empty());
+    harm(table);
+    for (const std::vector<std::string>& command :
+         {std::vector<std::string>{"verify", "--log-only"},
+          {"verify"},
+          {"events"},
+          {"replay", "--to", (place.path() / "past").string()}}) {
+      std::vector<std::string> arguments = {contactd_binary()};
+      arguments.insert(arguments.end(), command.begin(), command.end());
+      arguments.insert(arguments.end(), {"--data-dir", data});
+      const Finished found = run_program(std::move(arguments));
+      EXPECT_EQ(found.status, exited(1)) << command.front();
+      EXPECT_THAT(found.out + found.err, HasSubstr(data + "/log")) << command.front();
+    }
+  }
 }
 
 // What a crash leaves behind, and then a byte goes bad in the middle: nothing may be forgotten.
