@@ -12,6 +12,7 @@
 #include <set>
 #include <thread>
 
+#include "api/admin_key.hpp"
 #include "api/data_dir.hpp"
 #include "api/key_file.hpp"
 #include "api/limits.hpp"
@@ -34,7 +35,6 @@
 namespace contactd::api {
 namespace {
 
-constexpr std::size_t admin_key_length = 43;
 constexpr std::size_t instance_id_length = 22;
 // A commit takes a broker some milliseconds: the next batch is decided meanwhile.
 constexpr std::size_t kafka_batches_in_flight_max = 2;
@@ -82,18 +82,6 @@ void allow_many_descriptors() {
   }
 }
 
-std::string admin_key(const ServeConfig& config) {
-  if (!config.admin_key.empty()) return config.admin_key;
-  const std::filesystem::path file = config.data_dir / "admin.key";
-  std::string key = read_or_make_key(file, "the admin key", admin_key_length);
-  if (key.size() < limits::admin_key_length_min) {
-    throw infra::Unavailable("the admin key in " + file.string() + " is too short; give " +
-                             std::to_string(limits::admin_key_length_min) +
-                             " characters or more, random ones, or remove the file");
-  }
-  return key;
-}
-
 std::unique_ptr<TlsCredentials> open_tls(const ServeConfig& config) {
   if (config.tls_certificate.empty() && config.tls_key.empty()) return nullptr;
   return std::make_unique<TlsCredentials>(config.tls_certificate, config.tls_key);
@@ -135,6 +123,7 @@ class App {
       return;
     }
     if (config_.log == "kafka") {
+      metrics_.kafka_up.Add({}).Set(0);
       partitions_.set_awaited("waiting for a Kafka broker at " + config_.kafka.bootstrap);
       server_.start();
       spdlog::info("listening on {}; waiting for a Kafka broker at {}", server_.url(),
@@ -182,12 +171,18 @@ class App {
   // A second signal cuts the drain short.
   void shut_down(const Signals& signals) {
     {
+      std::atomic<bool> hurried{false};
       const std::jthread impatience{[&](const std::stop_token& over) {
         while (!over.stop_requested()) {
-          if (signals.end_came_within(signal_check_interval)) return server_.hurry();
+          if (!signals.end_came_within(signal_check_interval)) continue;
+          hurried = true;
+          return server_.hurry();
         }
       }};
-      if (!server_.drain(config_.drain_timeout)) {
+      const bool drained = server_.drain(config_.drain_timeout);
+      if (!drained && hurried) {
+        spdlog::warn("a second signal came: requests under way were cut");
+      } else if (!drained) {
         spdlog::warn("some requests didn't finish within the drain's {} ms and were cut",
                      config_.drain_timeout.count());
       }

@@ -34,6 +34,7 @@ std::string make_key(const std::filesystem::path& file, std::string_view what, s
                              std::strerror(error));
   }
   infra::sync_to_disk(file.parent_path());
+  spdlog::info("made {} in {}", what, file.string());
   return key;
 }
 
@@ -46,10 +47,12 @@ bool is_there(const std::filesystem::path& file) {
 }  // namespace
 
 std::string read_key(const std::filesystem::path& file, std::string_view what) {
+  errno = 0;
   std::string key = first_line_of(file);
   if (key.empty()) {
+    const std::string why = errno == 0 ? "it is empty" : std::strerror(errno);
     throw infra::Unavailable("can't read " + std::string{what} + " from the first line of " +
-                             file.string());
+                             file.string() + ": " + why);
   }
   warn_of_readable(file, what);
   return key;

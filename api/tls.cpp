@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "api/key_file.hpp"
+#include "infra/clock.hpp"
 #include "infra/errors.hpp"
 #include "infra/log.hpp"
 
@@ -39,6 +40,15 @@ void require(const error_code& ec, std::string_view what, const std::filesystem:
                            ec.message() + "; give PEM files that belong together");
 }
 
+domain::Instant end_of(ssl::context& context) {
+  const X509* certificate = SSL_CTX_get0_certificate(context.native_handle());
+  std::tm end{};
+  if (certificate == nullptr || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) != 1) {
+    return {};
+  }
+  return {static_cast<std::int64_t>(timegm(&end)) * 1000};
+}
+
 std::shared_ptr<ssl::context> load(const std::filesystem::path& certificate,
                                    const std::filesystem::path& key) {
   auto context = std::make_shared<ssl::context>(ssl::context::tls_server);
@@ -51,13 +61,27 @@ std::shared_ptr<ssl::context> load(const std::filesystem::path& certificate,
   error_code ec;
   context->use_certificate_chain_file(certificate.string(), ec);
   require(ec, "the TLS certificate", certificate);
+  // Without it OpenSSL would ask at the terminal, and wait.
+  bool encrypted = false;
+  context->set_password_callback([&encrypted](std::size_t, ssl::context::password_purpose) {
+    encrypted = true;
+    return std::string{};
+  });
   context->use_private_key_file(key.string(), ssl::context::pem, ec);
+  if (ec && encrypted) {
+    throw infra::Unavailable("the TLS key in " + key.string() +
+                             " is encrypted; give it without a passphrase");
+  }
   require(ec, "the TLS key", key);
   if (SSL_CTX_check_private_key(native) != 1) {
     throw infra::Unavailable("the TLS key in " + key.string() +
                              " isn't that of the certificate in " + certificate.string());
   }
   warn_of_readable(key, "the TLS key");
+  if (const auto end = end_of(*context); end <= infra::system_time()) {
+    spdlog::warn("the TLS certificate in {} has ended at {}: clients refuse it",
+                 certificate.string(), domain::to_iso8601(end));
+  }
   return context;
 }
 
@@ -81,14 +105,6 @@ std::shared_ptr<ssl::context> TlsCredentials::current() const {
   return current_;
 }
 
-domain::Instant TlsCredentials::ends_at() const {
-  const auto context = current();
-  const X509* certificate = SSL_CTX_get0_certificate(context->native_handle());
-  std::tm end{};
-  if (certificate == nullptr || ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) != 1) {
-    return {};
-  }
-  return {static_cast<std::int64_t>(timegm(&end)) * 1000};
-}
+domain::Instant TlsCredentials::ends_at() const { return end_of(*current()); }
 
 }  // namespace contactd::api

@@ -4,6 +4,8 @@
 
 #include <array>
 #include <boost/json.hpp>
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <memory>
 #include <optional>
@@ -149,10 +151,15 @@ std::optional<json::array> hash_files(const fs::path& directory, const BytesProg
 }
 
 json::value read_manifest(const fs::path& directory) {
+  errno = 0;
   std::ifstream stream{directory / manifest_name};
-  if (!stream) {
+  if (!stream && errno == ENOENT && fs::exists(directory)) {
     throw StoreUnavailable(directory.string() + " has no " + manifest_name +
                            ": it is no backup, or one that wasn't finished");
+  }
+  if (!stream) {
+    throw StoreUnavailable("can't read " + (directory / manifest_name).string() + ": " +
+                           std::strerror(errno));
   }
   std::ostringstream text;
   text << stream.rdbuf();

@@ -37,7 +37,7 @@ void on_error(rd_kafka_t*, int code, const char* reason, void* opaque) {
   if (context.metrics == nullptr) return;
   context.metrics->kafka_errors.Add({{"client", context.name}, {"error", rd_kafka_err2name(error)}})
       .Increment();
-  if (all_down) context.metrics->kafka_up.Set(0);
+  if (all_down) context.metrics->kafka_up.Add({}).Set(0);
 }
 
 double number(const boost::json::object& object, std::string_view name) {
@@ -62,7 +62,7 @@ void show_statistics(const ClientContext& context, const boost::json::object& st
         .Set(rtt_us / microseconds_per_second);
   }
   if (context.name != "reader") return;
-  metrics.kafka_up.Set(up ? 1 : 0);
+  metrics.kafka_up.Add({}).Set(up ? 1 : 0);
   for (const auto& [topic, of_topic] : statistics.at("topics").as_object()) {
     for (const auto& [id, partition] : of_topic.as_object().at("partitions").as_object()) {
       const auto& fields = partition.as_object();

@@ -93,7 +93,7 @@ Metrics::Metrics()
                             "Events read for webhooks and not delivered yet")),
       webhook_lag_seconds(gauge(*registry_, "contactd_webhook_lag_seconds",
                                 "Age of the oldest event that a webhook still has to be sent")),
-      kafka_up(gauge(*registry_, "contactd_kafka_up", "1 while a Kafka broker is connected")),
+      kafka_up(gauges(*registry_, "contactd_kafka_up", "1 while a Kafka broker is connected")),
       kafka_errors(counters(*registry_, "contactd_kafka_errors_total",
                             "Errors of Kafka's clients, by client and error")),
       kafka_rtt_seconds(gauges(*registry_, "contactd_kafka_rtt_seconds",

@@ -62,8 +62,8 @@ class Metrics {
   prometheus::Gauge& webhook_pending;
   prometheus::Gauge& webhook_lag_seconds;
 
-  prometheus::Gauge& kafka_up;
-  prometheus::Family<prometheus::Counter>& kafka_errors;        // client, error
+  prometheus::Family<prometheus::Gauge>& kafka_up;        // one, with the log on Kafka; else none
+  prometheus::Family<prometheus::Counter>& kafka_errors;  // client, error
   prometheus::Family<prometheus::Gauge>& kafka_rtt_seconds;     // client, broker
   prometheus::Family<prometheus::Gauge>& kafka_queue_messages;  // client
   prometheus::Family<prometheus::Gauge>& kafka_queue_ops;       // client

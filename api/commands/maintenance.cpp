@@ -15,7 +15,7 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr std::chrono::milliseconds look_interval{100};
+constexpr std::chrono::milliseconds state_look_interval{100};
 
 struct MaintenanceConfig {
   ServerOptions server;
@@ -39,7 +39,7 @@ int start_and_wait(const MaintenanceConfig& config, const std::string& what,
                     json::value_to<std::string>(status.at("unit")), 0};
   const auto done = [&] { return status.at("done").to_number<std::uint64_t>(); };
   while (status.at("state") == "running") {
-    std::this_thread::sleep_for(look_interval);
+    std::this_thread::sleep_for(state_look_interval);
     status = data_of(client.ask("GET", target));
     progress.set_total(status.at("total").to_number<std::uint64_t>());
     progress.at(done());

@@ -2,6 +2,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "api/admin_key.hpp"
 #include "api/app.hpp"
 #include "api/commands/byte_order_mark.hpp"
 #include "api/commands/command_line.hpp"
@@ -50,13 +51,12 @@ void add_limits(CLI::App& app, Raw& raw) {
       ->check(CLI::Range(1, 86'400));
 }
 
-// What is short can be guessed. Doesn't repeat it. No check of the option's: the variable is read,
-// and would be refused, for every subcommand.
-void require_long_admin_key(const std::string& key) {
-  if (key.empty() || key.size() >= limits::admin_key_length_min) return;
-  throw CLI::ValidationError("--admin-key", "the admin key is too short; give " +
-                                                std::to_string(limits::admin_key_length_min) +
-                                                " characters or more, random ones");
+// No check of the option's: the variable is read, and would be refused, for every subcommand.
+void require_good_admin_key(const std::string& key) {
+  if (key.empty()) return;
+  if (const auto problem = admin_key_problem(key)) {
+    throw CLI::ValidationError("--admin-key", "the admin key " + *problem);
+  }
 }
 
 void require_long_webhook_secret(const std::string& secret) {
@@ -224,7 +224,7 @@ void apply_file(CLI::App& serve, const std::string& path) {
 ServeConfig finish(Raw& raw) {
   using std::chrono::milliseconds;
   ServeConfig serve = raw.serve;
-  require_long_admin_key(serve.admin_key);
+  require_good_admin_key(serve.admin_key);
   require_long_webhook_secret(serve.webhooks.secret);
   std::string port;
   split_address(raw.listen, serve.host, port);

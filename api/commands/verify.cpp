@@ -127,17 +127,32 @@ void require_same_log(const VerifyConfig& config, const OpenedLog& log) {
                    known + ") than the one given (" + log.identity + ')');
 }
 
+// Throws UsageError if it isn't what is looked at that fails, but the place for this.
+std::unique_ptr<infra::ReadStore> replay_anew(const VerifyConfig& config, infra::LogReader& log,
+                                              const infra::ReadStore& live, const Scratch& scratch,
+                                              std::uint64_t records_max) {
+  try {
+    auto replayed = infra::open_read_store(scratch.path());
+    Progress progress{Progress::show_for(config.json), "folding the log anew", "records",
+                      records_max};
+    std::uint64_t folded = 0;
+    infra::replay_for_audit(log, live, *replayed, [&](std::uint64_t records) {
+      folded = records;
+      progress.at(records);
+    });
+    progress.finish(folded);
+    return replayed;
+  } catch (const infra::StoreUnavailable& problem) {
+    const std::string what = problem.what();
+    if (what.find(scratch.path().string()) == std::string::npos) throw;
+    throw UsageError("nothing is proven of the projections: " + what +
+                     ". Name a place that has room for them with --scratch");
+  }
+}
+
 void audit_projections(const VerifyConfig& config, infra::LogReader& log,
                        const infra::ReadStore& live, const Scratch& scratch, Found& found) {
-  const auto replayed = infra::open_read_store(scratch.path());
-  Progress progress{Progress::show_for(config.json), "folding the log anew", "records",
-                    found.records()};
-  std::uint64_t folded = 0;
-  infra::replay_for_audit(log, live, *replayed, [&](std::uint64_t records) {
-    folded = records;
-    progress.at(records);
-  });
-  progress.finish(folded);
+  const auto replayed = replay_anew(config, log, live, scratch, found.records());
   const infra::Comparison comparison = infra::compare(live, *replayed);
   if (comparison.difference) {
     found.problem = "the projections aren't those of the log: " + *comparison.difference +

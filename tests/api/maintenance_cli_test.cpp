@@ -100,7 +100,9 @@ TEST_F(MaintenanceTest, RestoreRefusesWhatIsNoWholeBackup) {
   const Finished taken = restore("one", "taken");
   EXPECT_EQ(taken.status, exited(1));
   EXPECT_THAT(taken.err, HasSubstr("isn't empty"));
-  EXPECT_THAT(restore("none", "a").err, HasSubstr("it is no backup, or one that wasn't finished"));
+  EXPECT_THAT(restore("none", "a").err, HasSubstr("No such file"));
+  std::filesystem::create_directory(backup("cut"));
+  EXPECT_THAT(restore("cut", "a").err, HasSubstr("it is no backup, or one that wasn't finished"));
 
   for (const auto& file : std::filesystem::recursive_directory_iterator(backup("one"))) {
     if (!file.is_regular_file() || file.file_size() == 0) continue;

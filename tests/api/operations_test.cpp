@@ -168,6 +168,8 @@ TEST(Operations, ABadFlagIsOneSentenceAndExitCode2) {
       {"serve", "--config", "/no/such/file"},
       {"serve", "extra"},
       {"serve", "--admin-key", "short"},
+      {"serve", "--admin-key", "long enough, but with a return\r"},
+      {"serve", "--admin-key", " long enough, but it is cut off "},
       {"serve", "--webhook-secret", "short"},
       {"serve", "--admin-key=", "--webhook-allow-http"},
       {"import", "a.csv", "--key", "k", "--from-line", "-1"},

@@ -177,9 +177,31 @@ TEST_F(Tls, AFileThatCannotBeUsedIsASentenceAndNotAStart) {
     EXPECT_EQ(refused.out, "");
     EXPECT_NE(refused.err.find("TLS"), std::string::npos) << refused.err;
   }
+  // A terminal, or what else is open as its input, is never asked for a passphrase.
+  const fs::path encrypted = directory.path() / "encrypted.key";
+  ASSERT_EQ(run_program({openssl, "pkey", "-in", certificate.key.string(), "-aes256", "-passout",
+                         "pass:abcd", "-out", encrypted.string()})
+                .status,
+            exited(0));
+  const Finished locked = serve(certificate.certificate, encrypted);
+  EXPECT_EQ(locked.status, exited(1));
+  EXPECT_NE(locked.err.find("is encrypted"), std::string::npos) << locked.err;
   const Finished half =
       run_program({contactd_binary(), "serve", "--tls-cert", certificate.certificate.string()});
   EXPECT_EQ(half.status, exited(2)) << half.err;
+}
+
+TEST_F(Tls, ACertificateThatHasEndedIsServedWithAWarning) {
+  const fs::path ended = directory.path() / "ended.crt";
+  ASSERT_EQ(run_program({openssl, "x509", "-in", certificate.certificate.string(), "-signkey",
+                         certificate.key.string(), "-days", "-1", "-out", ended.string()})
+                .status,
+            exited(0));
+  ServerProcess server{settings({ended, certificate.key})};
+  EXPECT_NE(server.log().find("has ended at"), std::string::npos) << server.log();
+  EXPECT_EQ(server.stop(), exited(0));
+  ServerProcess other{settings(certificate)};
+  EXPECT_EQ(other.log().find("has ended at"), std::string::npos) << other.log();
 }
 
 TEST_F(Tls, AHandshakeThatDoesNotComeToAnEndIsCutOff) {

@@ -1,0 +1,36 @@
+#include "api/admin_key.hpp"
+
+#include "api/http_grammar.hpp"
+#include "api/key_file.hpp"
+#include "api/limits.hpp"
+#include "infra/errors.hpp"
+
+namespace contactd::api {
+namespace {
+
+constexpr std::size_t made_key_length = 43;
+
+}  // namespace
+
+std::optional<std::string> admin_key_problem(std::string_view key) {
+  if (!is_field_value(key) || trimmed(key) != key) {
+    return "has a control character, or a space at an end, which no header field carries to the "
+           "server";
+  }
+  if (key.size() >= limits::admin_key_length_min) return std::nullopt;
+  return "is too short; give " + std::to_string(limits::admin_key_length_min) +
+         " characters or more, random ones";  // what is short can be guessed
+}
+
+std::string admin_key(const ServeConfig& config) {
+  if (!config.admin_key.empty()) return config.admin_key;
+  const std::filesystem::path file = config.data_dir / "admin.key";
+  std::string key = read_or_make_key(file, "the admin key", made_key_length);
+  if (const auto problem = admin_key_problem(key)) {
+    throw infra::Unavailable("the admin key in " + file.string() + ' ' + *problem +
+                             "; mend the file, or remove it: then one is made");
+  }
+  return key;
+}
+
+}  // namespace contactd::api
