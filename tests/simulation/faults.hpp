@@ -23,6 +23,7 @@ enum class Fault : std::uint8_t {
   repeated,             // a batch is delivered twice
   slow_append,
   slow_read_back,
+  slow_look_up,
   rival_claim,         // another writer takes the partition
   stale_writer,        // a writer that was fenced gets an event into the log
   commit_after_rival,  // the log says committed, and the claim isn't ours any more
@@ -31,20 +32,20 @@ enum class Fault : std::uint8_t {
   clock_back,
   given_up,  // the partition is taken away for a while
 };
-inline constexpr std::size_t fault_kinds = 21;
+inline constexpr std::size_t fault_kinds = 22;
 
 inline constexpr std::array<const char*, fault_kinds> fault_names = {
-    "crash",         "crash within an append",
-    "torn write",    "unsynced lost",
-    "disk error",    "disk full",
-    "store full",    "batch lost",
-    "batch kept",    "batch late",
-    "reordered",     "repeated",
-    "slow append",   "slow read back",
-    "rival claim",   "stale writer",
-    "after a rival", "foreign record",
-    "clock forth",   "clock back",
-    "given up"};
+    "crash",          "crash within an append",
+    "torn write",     "unsynced lost",
+    "disk error",     "disk full",
+    "store full",     "batch lost",
+    "batch kept",     "batch late",
+    "reordered",      "repeated",
+    "slow append",    "slow read back",
+    "slow look-up",   "rival claim",
+    "stale writer",   "after a rival",
+    "foreign record", "clock forth",
+    "clock back",     "given up"};
 
 struct FaultCounts {
   std::array<std::uint64_t, fault_kinds> of{};

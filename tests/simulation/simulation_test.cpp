@@ -10,6 +10,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <iostream>
 
 #include "infra/projector.hpp"
@@ -43,13 +44,17 @@ class Simulation final : public infra::ReplySink {
   explicit Simulation(std::uint64_t seed) : random_(seed) {}
 
   void run() {
-    scheduler_.run([this] {
-      start();
-      for (std::size_t i = 0; i < actions; ++i) act();
-      world_.heal();
-      finish();
-    });
-    if (wrong_.empty()) check();
+    try {
+      scheduler_.run([this] {
+        start();
+        for (std::size_t i = 0; i < actions; ++i) act();
+        world_.heal();
+        finish();
+      });
+      if (wrong_.empty()) check();
+    } catch (const projections::BrokenLog& problem) {
+      complain(problem.what());  // to who folds it anew: the rival, or check()
+    }
   }
 
   const std::vector<std::string>& wrong() const { return wrong_; }
@@ -163,6 +168,10 @@ class Simulation final : public infra::ReplySink {
     if (const auto* create = std::get_if<domain::CreateContact>(&command)) {
       known.push_back(create->id);
     }
+    return add_request(organization, std::move(command));
+  }
+
+  Request& add_request(const domain::OrganizationId& organization, domain::Command command) {
     domain::IdempotencyStamp stamp;
     const std::uint64_t number = requests_.size() + 1;
     std::memcpy(stamp.key.data(), &number, sizeof number);
@@ -215,19 +224,35 @@ class Simulation final : public infra::ReplySink {
 
   void finish() {
     writer_->take();
-    const auto settled = [&] {
+    const auto serves = [&] {
       return writer_->status().state == State::serving && open_.empty() &&
              store_->checkpoint(0).next_offset == world_.records.size();
     };
-    for (int look = 0; !settled(); ++look) {
+    wait_until(serves);
+    change_every_contact();
+    wait_until(serves);
+    stop();
+  }
+
+  void wait_until(const std::function<bool()>& serves) {
+    for (int look = 0; !serves(); ++look) {
       if (look == looks_max) {
-        complain("all is well and it doesn't serve: " + writer_->status().detail);
-        break;
+        return complain("all is well and it doesn't serve: " + writer_->status().detail);
       }
       writer_->wake();
       scheduler_.sleep_ns(look_interval_ns);
     }
-    stop();
+  }
+
+  // Whoever still has an old state of one decides on that now.
+  void change_every_contact() {
+    for (const auto& [organization, contacts] : known_) {
+      for (const domain::ContactId& contact : contacts) {
+        const domain::UpdateContact command{
+            contact, {set(domain::Field::company, "last")}, domain::AnyVersion{}};
+        send(add_request(organization, command));
+      }
+    }
   }
 
   void check() {

@@ -1,10 +1,13 @@
 #include "tests/simulation/world.hpp"
 
 #include <algorithm>
+#include <set>
 #include <stdexcept>
 
+#include "domain/contact/decide.hpp"
 #include "infra/errors.hpp"
 #include "projections/event_chain.hpp"
+#include "tests/domain/samples.hpp"
 
 namespace contactd::test {
 namespace {
@@ -14,6 +17,7 @@ using projections::Table;
 
 constexpr std::size_t slow_ms_max = 14'000;  // more than the writer's patience, at times
 constexpr std::size_t quick_us_max = 300;
+constexpr std::size_t slow_look_up_ms_max = 500;  // the folding thread looks at the log meanwhile
 constexpr int full_attempts_max = 6;
 
 infra::LogEntry entry_of(std::uint64_t offset, const domain::RecordedEvent& event) {
@@ -52,7 +56,54 @@ void World::claim_as_rival() {
   event.actor = "contactd";
   event.event = domain::WriterClaimed{"rival"};
   records.push_back(entry_of(claim, event));
+  change_contacts_as_rival();
   visible_at_ns = scheduler.now_ns();
+}
+
+// As a writer does that has folded all of the log.
+void World::change_contacts_as_rival() {
+  SimulatedStore store{nullptr};
+  const auto batch = store.begin();
+  projections::FoldBatch fold{0, {}, store, *batch};
+  std::set<std::pair<domain::OrganizationId, domain::ContactId>> contacts;
+  for (const infra::LogEntry& entry : records) {
+    const auto* event = std::get_if<domain::RecordedEvent>(&entry.record);
+    if (event == nullptr) {
+      fold.skip(entry.offset);
+      continue;
+    }
+    fold.apply(entry.offset, *event, entry.canonical);
+    const auto* created = std::get_if<domain::ContactCreated>(&event->event);
+    if (created != nullptr) contacts.emplace(event->organization, created->contact);
+  }
+  fold.finish();
+  batch->commit();
+  projections::Checkpoint at = fold.checkpoint();
+  for (const auto& [organization, contact] : contacts) {
+    const auto known = store.contact(organization, contact);
+    if (known == nullptr || random.one_in(4)) continue;
+    const std::string name = "rival" + std::to_string(++rival_changes_);
+    const domain::UpdateContact command{
+        contact, {set(domain::Field::company, name)}, domain::AnyVersion{}};
+    const auto decision = domain::decide(command, &known->contact, std::nullopt);
+    domain::RecordedEvent event;
+    event.id = domain::EventId::from(at.last_time.unix_ms, {random.bits(), random.bits()});
+    event.time = at.last_time;
+    event.organization = organization;
+    event.actor = "rival";
+    event.request_id = name;
+    event.stamp = {at.claim, at.next_sequence++};
+    event.event = std::get<domain::Event>(decision);
+    at.chain.hash = projections::chain_hash(at.chain.hash, projections::canonical_bytes(event));
+    event.chain_hash = at.chain.hash;
+    records.push_back(entry_of(records.size(), event));
+  }
+}
+
+void World::delay_look_up() {
+  if (!strikes(Fault::slow_look_up, 30)) return scheduler.pause();
+  if (strikes(Fault::rival_claim, 2)) claim_as_rival();
+  scheduler.sleep_ns(static_cast<std::int64_t>(random.below(slow_look_up_ms_max)) * ms);
 }
 
 void World::deliver_late() {
@@ -255,6 +306,7 @@ std::optional<std::string> SimulatedStore::contact_row(const domain::Organizatio
 std::shared_ptr<const projections::ContactView> SimulatedStore::contact(
     const domain::OrganizationId& organization, const domain::ContactId& contact) const {
   auto row = contact_row(organization, contact);
+  if (world_ != nullptr) world_->delay_look_up();
   if (!row) return nullptr;
   return std::make_shared<const projections::ContactView>(
       projections::read_contact(*std::move(row)));

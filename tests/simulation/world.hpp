@@ -24,8 +24,10 @@ struct World {
   // Whether a fault is due. None is, once the world is healed.
   bool strikes(Fault fault, std::size_t once_in);
   void append(const Batch& batch);
-  // A rival, whose claim is now the current one.
+  // A rival, whose claim is now the current one, and who changes a few contacts.
   void claim_as_rival();
+  // A row was read, and it takes a while until its reader has it: it may be an old one by then.
+  void delay_look_up();
   // A batch of unknown fate arrives.
   void deliver_late();
   // No more faults; what is late arrives or is lost.
@@ -44,6 +46,11 @@ struct World {
   int full_for = 0;  // attempts to write, until there is room
   Tables flushed;
   std::int64_t clock_offset_ms = 0;
+
+ private:
+  void change_contacts_as_rival();
+
+  std::uint64_t rival_changes_ = 0;
 };
 
 // The log as one process sees it. After its crash nothing that it calls has an effect.
