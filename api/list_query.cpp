@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "api/cursor.hpp"
 #include "api/limits.hpp"
 #include "api/query_values.hpp"
 #include "domain/contact/fields.hpp"
@@ -24,12 +25,21 @@ std::uint64_t format_of(const ListRequest& request) {
   return request.at ? past_cursor_format : cursor_format;
 }
 
-std::optional<UpdatePosition> position_from(std::string_view text, std::uint64_t wanted_format) {
-  if (text.size() != cursor_length) return std::nullopt;
-  const auto format = whole_number(text.substr(0, 2), 16);
-  const auto updated_at = whole_number(text.substr(2, 16), 16);
-  const auto offset = whole_number(text.substr(18), 16);
-  if (format != wanted_format || !updated_at || !offset) return std::nullopt;
+// What a cursor of the request leads on in.
+std::string list_of(const ListRequest& request, const domain::OrganizationId& organization) {
+  std::string list = "contacts of " + organization.str();
+  if (request.at) list += " at " + std::to_string(request.at->unix_ms);
+  return list;
+}
+
+std::optional<UpdatePosition> position_from(std::string_view cursor, const ListRequest& request,
+                                            const domain::OrganizationId& organization) {
+  const auto text = without_sum(cursor, list_of(request, organization));
+  if (!text || text->size() != cursor_length) return std::nullopt;
+  const auto format = whole_number(text->substr(0, 2), 16);
+  const auto updated_at = whole_number(text->substr(2, 16), 16);
+  const auto offset = whole_number(text->substr(18), 16);
+  if (format != format_of(request) || !updated_at || !offset) return std::nullopt;
   if (*updated_at > stored_number_max || *offset > stored_number_max) return std::nullopt;
   return UpdatePosition{{static_cast<std::int64_t>(*updated_at)}, *offset};
 }
@@ -75,11 +85,12 @@ Problem read_tag(ListRequest& request, const std::string& value) {
 }
 
 // The present's cursors are no good for the past, nor the other way round.
-Problem read_cursor(ListRequest& request, std::string_view value) {
+Problem read_cursor(ListRequest& request, const domain::OrganizationId& organization,
+                    std::string_view value) {
   if (value.empty()) return std::nullopt;  // from the beginning
-  request.query.after = position_from(value, format_of(request));
+  request.query.after = position_from(value, request, organization);
   if (request.query.after) return std::nullopt;
-  return "Invalid query parameter 'cursor': send next_cursor of an earlier answer as it came";
+  return std::string{bad_cursor};
 }
 
 Problem read_param(ListRequest& request, const std::string& name, const std::string& value) {
@@ -112,7 +123,8 @@ Problem read_param(ListRequest& request, const std::string& name, const std::str
 
 }  // namespace
 
-std::variant<ListRequest, std::string> read_list_request(const Target& target) {
+std::variant<ListRequest, std::string> read_list_request(
+    const Target& target, const domain::OrganizationId& organization) {
   ListRequest request;
   request.query.page_size = limits::page_size_default;
   std::set<std::string> names;
@@ -123,7 +135,7 @@ std::variant<ListRequest, std::string> read_list_request(const Target& target) {
   if (request.by_cursor && names.contains("page")) return std::string{bad_paging};
   for (const auto& [name, value] : target.params) {
     if (name == "cursor") {
-      if (auto problem = read_cursor(request, value)) return *std::move(problem);
+      if (auto problem = read_cursor(request, organization, value)) return *std::move(problem);
     } else if (request.at && name != "at" && name != "page" && name != "page_size") {
       return "Query parameter '" + name +
              "' can't be given with 'at', which takes page, "
@@ -137,12 +149,13 @@ std::variant<ListRequest, std::string> read_list_request(const Target& target) {
   return request;
 }
 
-std::string cursor_text(const ListRequest& request, const UpdatePosition& position) {
+std::string cursor_text(const ListRequest& request, const domain::OrganizationId& organization,
+                        const UpdatePosition& position) {
   std::string text;
   append_hex(text, format_of(request), 2);
   append_hex(text, static_cast<std::uint64_t>(position.updated_at.unix_ms), 16);
   append_hex(text, position.offset, 16);
-  return text;
+  return with_sum(std::move(text), list_of(request, organization));
 }
 
 }  // namespace contactd::api

@@ -18,14 +18,15 @@ struct ListRequest {
   std::optional<domain::Instant> at;
 };
 
-// Reads the query string of GET /contacts, or gives the sentence that says which parameter is
-// wrong. A parameter may come once.
-std::variant<ListRequest, std::string> read_list_request(const Target& target);
+// Reads the query string of GET /contacts by this organization, or gives the sentence that says
+// which parameter is wrong. A parameter may come once.
+std::variant<ListRequest, std::string> read_list_request(
+    const Target& target, const domain::OrganizationId& organization);
 
 // The opaque text of a position in the request's list: format:1 (1; of the past 2), the time of the
-// update (of the past: of the creation) and the log's offset, 8 bytes each, in hexadecimal. It
-// names no organization: it is used within the caller's only.
-std::string cursor_text(const ListRequest& request,
+// update (of the past: of the creation) and the log's offset, 8 bytes each, in hexadecimal; and a
+// sum (cursor.hpp) with the organization and, of the past, its time.
+std::string cursor_text(const ListRequest& request, const domain::OrganizationId& organization,
                         const projections::keys::UpdatePosition& position);
 
 }  // namespace contactd::api

@@ -3,6 +3,7 @@
 #include <limits>
 #include <set>
 
+#include "api/cursor.hpp"
 #include "api/limits.hpp"
 #include "api/query_values.hpp"
 
@@ -14,10 +15,17 @@ using Problem = std::optional<std::string>;
 constexpr std::uint64_t history_cursor_format = 3;
 constexpr std::size_t history_cursor_length = 2 + 16;
 
-std::optional<domain::Version> version_in_cursor(std::string_view cursor) {
-  if (cursor.size() != history_cursor_length) return std::nullopt;
-  const auto version = whole_number(cursor.substr(2), 16);
-  if (whole_number(cursor.substr(0, 2), 16) != history_cursor_format || version == 0 ||
+// What a cursor leads on in.
+std::string history_of(const domain::OrganizationId& organization, std::string_view contact) {
+  return "history of " + organization.str() + ' ' + std::string{contact};
+}
+
+std::optional<domain::Version> version_in_cursor(std::string_view cursor,
+                                                 const std::string& history) {
+  const auto text = without_sum(cursor, history);
+  if (!text || text->size() != history_cursor_length) return std::nullopt;
+  const auto version = whole_number(text->substr(2), 16);
+  if (whole_number(text->substr(0, 2), 16) != history_cursor_format || version == 0 ||
       version > stored_number_max) {
     return std::nullopt;
   }
@@ -38,8 +46,8 @@ Problem read_fields(infra::HistoryQuery& query, std::string_view value) {
   }
 }
 
-Problem read_history_param(infra::HistoryQuery& query, const std::string& name,
-                           const std::string& value) {
+Problem read_history_param(infra::HistoryQuery& query, const std::string& history,
+                           const std::string& name, const std::string& value) {
   if (name == "limit") {
     const auto limit = number_between(value, 1, limits::page_size_max);
     if (!limit) {
@@ -51,9 +59,9 @@ Problem read_history_param(infra::HistoryQuery& query, const std::string& name,
   }
   if (name == "cursor") {
     if (value.empty()) return std::nullopt;  // from the newest on
-    query.before = version_in_cursor(value);
+    query.before = version_in_cursor(value, history);
     if (query.before) return std::nullopt;
-    return "Invalid query parameter 'cursor': send next_cursor of an earlier answer as it came";
+    return std::string{bad_cursor};
   }
   if (name == "field") return read_fields(query, value);
   return "Unknown query parameter '" + name + "'; known are limit, cursor, field";
@@ -89,22 +97,25 @@ std::variant<std::optional<infra::Moment>, std::string> read_moment(const Target
   return moment;
 }
 
-std::variant<infra::HistoryQuery, std::string> read_history_query(const Target& target) {
+std::variant<infra::HistoryQuery, std::string> read_history_query(
+    const Target& target, const domain::OrganizationId& organization, std::string_view contact) {
+  const std::string history = history_of(organization, contact);
   infra::HistoryQuery query;
   query.count = limits::page_size_default;
   std::set<std::string> names;
   for (const auto& [name, value] : target.params) {
-    if (auto problem = read_history_param(query, name, value)) return *std::move(problem);
+    if (auto problem = read_history_param(query, history, name, value)) return *std::move(problem);
     if (!names.insert(name).second) return "Query parameter '" + name + "' came more than once";
   }
   return query;
 }
 
-std::string history_cursor(domain::Version version) {
+std::string history_cursor(const domain::OrganizationId& organization, std::string_view contact,
+                           domain::Version version) {
   std::string text;
   append_hex(text, history_cursor_format, 2);
   append_hex(text, version, 16);
-  return text;
+  return with_sum(std::move(text), history_of(organization, contact));
 }
 
 }  // namespace contactd::api

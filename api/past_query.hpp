@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 
 #include "api/query.hpp"
@@ -14,11 +15,13 @@ namespace contactd::api {
 // Of GET /contacts/{id}: `version`, `at`, or neither.
 std::variant<std::optional<infra::Moment>, std::string> read_moment(const Target& target);
 
-// Of GET /contacts/{id}/history: `limit`, `cursor`, `field`.
-std::variant<infra::HistoryQuery, std::string> read_history_query(const Target& target);
+// Of GET /contacts/{id}/history by this organization: `limit`, `cursor`, `field`.
+std::variant<infra::HistoryQuery, std::string> read_history_query(
+    const Target& target, const domain::OrganizationId& organization, std::string_view contact);
 
-// The opaque text of a position in a history: format:1 (= 3) and the version of the event that was
-// seen last, 8 bytes, in hexadecimal. It names no contact: it is used within one contact's only.
-std::string history_cursor(domain::Version version);
+// The opaque text of a position in the contact's history: format:1 (= 3) and the version of the
+// event that was seen last, 8 bytes, in hexadecimal; and a sum (cursor.hpp) with both.
+std::string history_cursor(const domain::OrganizationId& organization, std::string_view contact,
+                           domain::Version version);
 
 }  // namespace contactd::api

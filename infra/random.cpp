@@ -80,8 +80,6 @@ std::string random_text(std::size_t length) {
   return text;
 }
 
-domain::Digest sha256(std::string_view bytes) { return domain::sha256(bytes); }
-
 bool equal_in_constant_time(const domain::Digest& a, const domain::Digest& b) {
   return CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
 }

@@ -8,7 +8,8 @@
 #include "domain/ids.hpp"
 #include "domain/instant.hpp"
 
-// Random numbers and hashes, from OpenSSL. Every function may be called from any thread.
+// Random numbers, from OpenSSL, and what must not tell by its time. Every function may be called
+// from any thread.
 namespace contactd::infra {
 
 // Fills `words` from OpenSSL's generator. Ends the process if the system gives no randomness.
@@ -21,7 +22,6 @@ std::string new_request_id();
 // `length` random characters of [A-Za-z0-9_-]: 6 bits each.
 std::string random_text(std::size_t length);
 
-domain::Digest sha256(std::string_view bytes);
 // Takes the same time wherever the two differ.
 bool equal_in_constant_time(const domain::Digest& a, const domain::Digest& b);
 

@@ -16,6 +16,7 @@
 #include "api/commands/printable.hpp"
 #include "api/commands/progress.hpp"
 #include "domain/json_text.hpp"
+#include "domain/sha256.hpp"
 #include "infra/random.hpp"
 
 // `contactd import`: a file's contacts through the API, so that the same rules hold.
@@ -133,8 +134,8 @@ class Importer {
     const std::string body = json::serialize(line.fields);
     // The same line of the same file is the same request, whenever it is sent again.
     const std::string key =
-        "import-" + domain::to_hex(infra::sha256(config_.run + '\n' + std::to_string(line.number) +
-                                                 '\n' + body));
+        "import-" + domain::to_hex(domain::sha256(config_.run + '\n' + std::to_string(line.number) +
+                                                  '\n' + body));
     Answer answer = send("POST", "/api/v1/contacts", body, key);
     const std::string holder = answer.status == 409 ? member_of(answer, "/contact_id") : "";
     if (config_.update && !holder.empty()) return update(std::move(report), holder, body, key);

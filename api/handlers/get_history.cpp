@@ -59,7 +59,8 @@ struct HistoryRead {
     }
     body += R"(],"next_cursor":)";
     if (page.more) {
-      const std::string cursor = history_cursor(page.items.back().version);
+      const std::string cursor =
+          history_cursor(organization, contact.view(), page.items.back().version);
       body += '"' + cursor + '"';
       response.with("Link", next_link(contact.str(), params, cursor));
     } else {
@@ -73,7 +74,7 @@ struct HistoryRead {
 }  // namespace
 
 Handled get_history(const Call& call) {
-  auto query = read_history_query(call.target);
+  auto query = read_history_query(call.target, call.key->organization, call.id);
   if (const auto* sentence = std::get_if<std::string>(&query)) {
     return error_response(call.format, 400, *sentence);
   }

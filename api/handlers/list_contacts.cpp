@@ -35,7 +35,7 @@ Page present_page(const infra::ReadStore& store, const domain::OrganizationId& o
                   const ListRequest& request) {
   infra::ListPage page = store.list(organization, request.query);
   Page out{std::move(page.contacts), page.total, {}};
-  if (page.more && page.last) out.next_cursor = cursor_text(request, *page.last);
+  if (page.more && page.last) out.next_cursor = cursor_text(request, organization, *page.last);
   return out;
 }
 
@@ -49,7 +49,7 @@ Page past_page(const infra::ReadStore& store, const domain::OrganizationId& orga
   for (const domain::Contact& contact : page.contacts) {
     projections::append_contact_json(out.contacts.emplace_back(), contact);
   }
-  if (page.more && page.last) out.next_cursor = cursor_text(request, *page.last);
+  if (page.more && page.last) out.next_cursor = cursor_text(request, organization, *page.last);
   return out;
 }
 
@@ -89,7 +89,7 @@ Response list_response(const ListRequest& request, const Page& page,
 }  // namespace
 
 Handled list_contacts(const Call& call) {
-  auto read = read_list_request(call.target);
+  auto read = read_list_request(call.target, call.key->organization);
   if (const auto* sentence = std::get_if<std::string>(&read)) {
     return error_response(call.format, 400, *sentence);
   }

@@ -5,6 +5,7 @@
 #include "api/preconditions.hpp"
 #include "domain/contact/decide.hpp"
 #include "domain/contact/patch_reader.hpp"
+#include "domain/sha256.hpp"
 #include "domain/strict_json.hpp"
 #include "infra/contact_history.hpp"
 #include "infra/random.hpp"
@@ -102,7 +103,7 @@ OrResponse<std::optional<domain::IdempotencyStamp>> read_idempotency(const Call&
   std::string scoped = call.key->id;
   scoped += '\n';
   scoped += key;
-  return std::optional{domain::IdempotencyStamp{infra::sha256(scoped), infra::sha256(request)}};
+  return std::optional{domain::IdempotencyStamp{domain::sha256(scoped), domain::sha256(request)}};
 }
 
 // What an outcome of any of the three is told as.

@@ -111,6 +111,15 @@ TEST_F(History, ComesInPages) {
   EXPECT_EQ(versions(history(ann.id, "limit=6")), (std::vector<int>{6, 5, 4, 3, 2, 1}));
 }
 
+TEST_F(History, ItsCursorsAreThoseOfOneContact) {
+  const Contact ann = given_version(3);
+  const Contact bob = given_version(3);
+  const Answer page = history(ann.id, "limit=1").then(200);
+  const std::string cursor = json::value_to<std::string>(page.json().at("next_cursor"));
+  history(ann.id, "cursor=" + cursor).then(200);
+  history(bob.id, "cursor=" + cursor).then(400).with_error_naming("'cursor'");
+}
+
 TEST_F(History, CanBeAskedForCertainFields) {
   const Contact ann = user.given_contact(R"({"email": "ann@example.com"})");
   user.given_patched(ann.id, R"({"company": "Acme"})");

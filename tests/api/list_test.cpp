@@ -250,6 +250,21 @@ TEST_F(List, ACursorWalksAllContactsOnce) {
   EXPECT_EQ(seen, ids_of(contacts));
 }
 
+// It would leave out what is before a place of another list, or of none.
+TEST_F(List, RefusesACursorThatIsNotOneOfTheOrganizationsList) {
+  given_contacts(2);
+  ApiUser stranger = given_user(shared_server());
+  stranger.given_contact();
+  const std::string cursor = next_cursor(user.list("page_size=1").then(200));
+  user.list("cursor=" + cursor).then(200);
+  stranger.list("cursor=" + cursor).then(400).with_error_naming("'cursor'");
+  for (std::size_t i = 0; i < cursor.size(); ++i) {
+    std::string changed = cursor;
+    changed[i] = changed[i] == '0' ? '1' : '0';
+    user.list("cursor=" + changed).then(400).with_error_naming("'cursor'");
+  }
+}
+
 TEST_F(List, ANumberedPageGivesACursorForWhatFollows) {
   const auto contacts = given_contacts(5);
   const Answer first = user.list("page_size=3").then(200);

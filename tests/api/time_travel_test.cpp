@@ -162,6 +162,7 @@ TEST_F(TimeTravel, CursorsOfThePastAndThePresentAreNotMixedUp) {
   const std::string present = cursor_of("page_size=1");
   user.list(at + "&cursor=" + past).then(200);
   user.list("cursor=" + past + '&' + at).then(200);
+  user.list("at=2998-01-01&cursor=" + past).then(400).with_error_naming("'cursor'");
   user.list("cursor=" + past).then(400).with_error_naming("'cursor'");
   user.list(at + "&cursor=" + present).then(400).with_error_naming("'cursor'");
   user.list(at + "&cursor=02short").then(400).with_error_naming("'cursor'");

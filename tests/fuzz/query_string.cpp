@@ -11,18 +11,28 @@ namespace {
 
 using namespace api;
 
+const domain::OrganizationId acme = *domain::OrganizationId::parse("acme");
+constexpr std::string_view contact = "AbCdEfGhIjKlMnOpQrSt";
+
+ListRequest past_list() {
+  ListRequest request;
+  request.at = domain::parse_iso8601("2025-07-15T08:30:00.123Z");
+  return request;
+}
+
 void read_list(const api::Target& target) {
-  const auto read = read_list_request(target);
+  const auto read = read_list_request(target, acme);
   if (const auto* sentence = std::get_if<std::string>(&read)) {
     return require(!sentence->empty(), "a refusal says which parameter is wrong");
   }
   const auto& request = std::get<ListRequest>(read);
   require(request.query.page_size >= 1 && request.query.page_size <= 200, "a page is bounded");
   if (!request.by_cursor || !request.query.after) return;
-  const std::string cursor = cursor_text(request, *request.query.after);
-  const auto again = parse_target("/?cursor=" + cursor + (request.at ? "&at=2025-01-01" : ""));
+  const std::string cursor = cursor_text(request, acme, *request.query.after);
+  const std::string at = request.at ? "&at=" + domain::to_iso8601(*request.at) : "";
+  const auto again = parse_target("/?cursor=" + cursor + at);
   require(again.has_value(), "a cursor can be sent as it is");
-  const auto same = read_list_request(*again);
+  const auto same = read_list_request(*again, acme);
   const auto* back = std::get_if<ListRequest>(&same);
   require(back != nullptr && back->query.after == request.query.after,
           "a cursor reads back as the position that it is of");
@@ -33,7 +43,7 @@ void read_past(const api::Target& target) {
   if (const auto* sentence = std::get_if<std::string>(&moment)) {
     require(!sentence->empty(), "a refusal says which parameter is wrong");
   }
-  const auto history = read_history_query(target);
+  const auto history = read_history_query(target, acme, contact);
   if (const auto* sentence = std::get_if<std::string>(&history)) {
     require(!sentence->empty(), "a refusal says which parameter is wrong");
   }
@@ -72,19 +82,20 @@ void query_string(std::string_view input) {
 }
 
 std::vector<std::string> query_string_seeds() {
-  return {
-      "/api/v1/contacts?page=2&page_size=50&status=active,inactive&email=a%40b.example",
-      "/api/v1/contacts?cursor=&tag=%F0%9F%98%80&updated_from=2025-07-15T10:30:00Z",
-      "/api/v1/contacts?cursor=1000001980da258400000000000000005&updated_to=2025-07-15",
-      "/api/v1/contacts?at=2025-07-15T10:30:00.123%2B02:00&cursor=2000001980da25840000000000"
-      "0000005",
-      "/api/v1/contacts/AbCdEfGhIjKlMnOpQrSt/history?limit=5&cursor=30000000000000003&field=email",
-      "/api/v1/events?after=" + to_text({1, {7, 9}}) + "&limit=5&wait=3",
-      "/api/v1/events?after=latest&contact=AbCdEfGhIjKlMnOpQrSt",
-      "/x/%2e%2e/y?version=3",
-      "\"1\", W/\"2\", \"zz\"",
-      "*",
-      "/?a=b&&=&c"};
+  return {"/api/v1/contacts?page=2&page_size=50&status=active,inactive&email=a%40b.example",
+          "/api/v1/contacts?cursor=&tag=%F0%9F%98%80&updated_from=2025-07-15T10:30:00Z",
+          "/api/v1/contacts?updated_to=2025-07-15&cursor=" +
+              cursor_text({}, acme, {{1'752'575'400'000}, 5}),
+          "/api/v1/contacts?at=2025-07-15T10:30:00.123%2B02:00&cursor=" +
+              cursor_text(past_list(), acme, {{1'752'575'400'000}, 5}),
+          "/api/v1/contacts/AbCdEfGhIjKlMnOpQrSt/history?limit=5&field=email&cursor=" +
+              history_cursor(acme, contact, 3),
+          "/api/v1/events?after=" + to_text({1, {7, 9}}) + "&limit=5&wait=3",
+          "/api/v1/events?after=latest&contact=AbCdEfGhIjKlMnOpQrSt",
+          "/x/%2e%2e/y?version=3",
+          "\"1\", W/\"2\", \"zz\"",
+          "*",
+          "/?a=b&&=&c"};
 }
 
 }  // namespace contactd::fuzz
