@@ -122,7 +122,9 @@ LogSlice read_records(const RocksDb& db, std::uint64_t from, std::uint64_t end,
   rocksdb::ReadOptions options;
   options.fill_cache = false;
   const std::unique_ptr<rocksdb::Iterator> at{db->NewIterator(options)};
-  for (at->Seek(key_of(from)); at->Valid() && slice.entries.size() < count_max; at->Next()) {
+  std::size_t bytes = 0;
+  for (at->Seek(key_of(from));
+       at->Valid() && slice.entries.size() < count_max && bytes < slice_bytes_max; at->Next()) {
     const std::uint64_t offset = offset_of(at->key());
     if (offset >= end) break;
     if (offset != slice.next_offset) {
@@ -131,6 +133,7 @@ LogSlice read_records(const RocksDb& db, std::uint64_t from, std::uint64_t end,
                                    "; restore it from a backup");
     }
     read_into(slice.entries.emplace_back(), offset, view(at->value()));
+    bytes += at->value().size();
     slice.next_offset = offset + 1;
   }
   if (!at->status().ok()) fail_to_read(at->status());

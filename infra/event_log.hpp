@@ -47,6 +47,8 @@ struct LogSlice {
 // so many that what a write costs is shared, so few that what is decoded is still in the
 // processor's cache when it is folded.
 inline constexpr std::size_t slice_records_max = 1024;
+// And of how many bytes they are: with large ones, a slice has fewer records than it may.
+inline constexpr std::size_t slice_bytes_max = 8U << 20U;
 
 // A log that is only read.
 //
@@ -60,8 +62,8 @@ class LogReader {
 
   virtual std::uint32_t partition_count() const = 0;
 
-  // The committed records from offset `from` on, at most `count_max` of them; none if there are
-  // none yet.
+  // The committed records from offset `from` on, at most `count_max` of them, fewer where they are
+  // large; none if there are none yet.
   virtual LogSlice read(std::uint32_t partition, std::uint64_t from, std::size_t count_max) = 0;
 
   // Waits until a record at or after `from` is committed, or for `patience`. Returns whether one

@@ -13,8 +13,9 @@ namespace {
 
 using namespace projections;
 
-// How many contacts are remembered at once.
+// How many contacts are remembered at once, and of how many bytes their fields may be.
 constexpr std::size_t contacts_remembered_max = 4096;
+constexpr std::size_t contact_bytes_remembered_max = 16U << 20U;
 
 // The confirmed state as it is stored.
 class StoredState final : public StateReader {
@@ -33,8 +34,10 @@ class StoredState final : public StateReader {
   const ReadStore& store_;
 };
 
-// How many contacts a write of many slices may touch: it holds all of them in memory.
+// How many contacts a write of many slices may touch, and of how many bytes their fields may be: it
+// holds all of them in memory, a few times.
 constexpr std::size_t far_contacts_max = 131'072;
+constexpr std::size_t far_contact_bytes_max = 64U << 20U;
 
 // The first of these entries' events.
 void foresee(const FoldBatch& fold, std::span<const LogEntry> entries) {
@@ -93,11 +96,16 @@ void ConfirmedState::forget_all() {
   const std::lock_guard lock{mutex_};
   ++age_;
   contacts_.clear();
+  bytes_ = 0;
 }
 
 // Called with mutex_ held.
 void ConfirmedState::put(std::string key, std::shared_ptr<const ContactView> contact) const {
-  if (contacts_.size() >= contacts_remembered_max) contacts_.clear();
+  bytes_ += contact == nullptr ? 0 : contact->contact.values.bytes();
+  if (contacts_.size() >= contacts_remembered_max || bytes_ > contact_bytes_remembered_max) {
+    contacts_.clear();
+    bytes_ = contact == nullptr ? 0 : contact->contact.values.bytes();
+  }
   contacts_[std::move(key)] = std::move(contact);
 }
 
@@ -169,7 +177,10 @@ bool Projector::fold_far_or_throw() {
   if (!far_) far_ = std::make_unique<Far>(partition_, checkpoint_, store_);
   apply(slice, far_->fold, [](const auto&, const auto&) {});
   if (ahead_) ahead_->give_back(std::move(slice));
-  if (far_->fold.contacts() >= far_contacts_max) settle();
+  if (far_->fold.contacts() >= far_contacts_max ||
+      far_->fold.contact_bytes() >= far_contact_bytes_max) {
+    settle();
+  }
   return true;
 }
 

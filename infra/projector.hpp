@@ -45,6 +45,7 @@ class ConfirmedState final : public projections::StateReader {
   mutable std::mutex mutex_;
   mutable std::unordered_map<std::string, std::shared_ptr<const projections::ContactView>>
       contacts_;
+  mutable std::size_t bytes_ = 0;  // that were put since they were forgotten
   std::uint64_t age_ = 0;  // raised by all that may make what a reader has just read an old one
 };
 

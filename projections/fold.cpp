@@ -27,6 +27,10 @@ const Contact* contact_of(const std::shared_ptr<const ContactView>& view) {
   return view == nullptr ? nullptr : &view->contact;
 }
 
+std::size_t field_bytes_of(const std::shared_ptr<const ContactView>& view) {
+  return view == nullptr ? 0 : view->contact.values.bytes();
+}
+
 bool is_active(const Contact& contact) {
   return contact[Field::status].unquoted() == status_active;
 }
@@ -248,6 +252,7 @@ FoldBatch::Contacts::value_type& FoldBatch::find(const OrganizationId& organizat
   if (fresh) {
     Touched& touched = found->second;
     touched.now = confirmed_.contact(organization, contact);
+    contact_bytes_ += field_bytes_of(touched.now);
     if (rows_ == Rows::of_the_end) touched.before = outline_of(touched.now);
   }
   return *found;
@@ -276,8 +281,10 @@ FoldBatch::View FoldBatch::update(Contacts::value_type& touched, const ContactUp
   }
   // Nobody else has it: it is changed where it is, which spares a copy of the contact.
   const auto before = activity_of(&own->contact);
+  contact_bytes_ -= field_bytes_of(now);
   own->contact = std::get<Contact>(evolve(ContactState{std::move(own->contact)}, event, time));
   own->offset = offset;
+  contact_bytes_ += field_bytes_of(now);
   replace_count(touched.first.organization, before, activity_of(&own->contact));
   return now;
 }
@@ -287,6 +294,8 @@ void FoldBatch::replace(Contacts::value_type& touched, const View& after) {
   const View before = std::exchange(touched.second.now, after);
   touched.second.own = nullptr;
   touched.second.changed = true;
+  contact_bytes_ += field_bytes_of(after);
+  contact_bytes_ -= field_bytes_of(before);
   replace_count(organization, activity_of(contact_of(before)), activity_of(contact_of(after)));
   if (rows_ == Rows::of_the_end) return;
   give_up_email(organization, before, after);

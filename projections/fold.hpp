@@ -99,8 +99,9 @@ class FoldBatch {
   void finish();
 
   const Checkpoint& checkpoint() const { return checkpoint_; }
-  // How many contacts it holds in memory.
+  // How many contacts it holds in memory, and of how many bytes their fields are.
   std::size_t contacts() const { return contacts_.size(); }
+  std::size_t contact_bytes() const { return contact_bytes_; }
 
  private:
   struct Counts {
@@ -176,6 +177,7 @@ class FoldBatch {
   WriteSink& sink_;
   const Rows rows_;
   Contacts contacts_;
+  std::size_t contact_bytes_ = 0;
   std::unordered_map<std::string, Counts> counts_;              // by key
   std::unordered_map<domain::KeyId, domain::ApiKey> api_keys_;  // touched in this batch
   // The same of webhooks, by key; nothing: deleted.

@@ -91,6 +91,8 @@ class FieldValues {
         std::string_view{text_}.substr(begin, ends_[index_of(field)] - begin));
   }
   void set(Field field, FieldView value);
+  // Of all values, as JSON.
+  std::size_t bytes() const { return text_.size(); }
 
   auto operator<=>(const FieldValues&) const = default;
 

@@ -44,6 +44,21 @@ TEST(EmbeddedEventLog, CountsOffsetsWithoutGaps) {
   EXPECT_EQ(slice.next_offset, 5U);
 }
 
+TEST(EmbeddedEventLog, CutsASliceOfLargeRecords) {
+  EmbeddedLogUnderTest embedded;
+  const infra::Claim claim = embedded.log().claim(0, claim_proposal());
+  const domain::WriterClaimed large{std::string(infra::slice_bytes_max / 2, 'x')};
+  for (int i = 0; i < 3; ++i) {
+    domain::RecordedEvent event = claim_proposal();
+    event.event = large;
+    ASSERT_EQ(embedded.log().append(claim, {&event, 1}), infra::AppendResult::committed);
+  }
+  const infra::LogSlice first = embedded.log().read(0, 0, 100);
+  EXPECT_EQ(first.entries.size(), 3U);
+  EXPECT_EQ(first.next_offset, 3U);
+  EXPECT_EQ(embedded.log().read(0, first.next_offset, 100).entries.size(), 1U);
+}
+
 TEST(EmbeddedEventLog, FencesEveryClaimOfAnEarlierProcess) {
   EmbeddedLogUnderTest embedded;
   const infra::Claim claim = embedded.log().claim(0, claim_proposal());

@@ -148,6 +148,38 @@ TEST(Fold, LetsAnEmailPassFromOneContactToAnotherWithinABatch) {
               ElementsAre(Pair(keys::email(org("acme"), "ann@x.io"), bob.str())));
 }
 
+// In a batch of the end contacts are changed where they are, too.
+TEST(Fold, KnowsOfHowManyBytesTheFieldsOfItsContactsAre) {
+  LogBuilder builder;
+  builder.then(created(ann, "ann@x.io")).then(created(bob, "bob@x.io"));
+  Tables tables;
+  fold_rest(tables, builder.log);
+  const std::size_t known = builder.log.size();
+  const std::string text(1000, 'x');
+  const auto company = [](std::string_view from, std::string_view to) {
+    return domain::FieldChange{Field::company, from.empty() ? FieldValue{} : FieldValue::text(from),
+                               to.empty() ? FieldValue{} : FieldValue::text(to)};
+  };
+  builder.then(updated(ann, 2, {company("", text)}));
+  builder.then(updated(ann, 3, {company(text, "")}));
+  builder.then(updated(bob, 2, {company("", text)}));
+  builder.then(updated(bob, 3, {company(text, text + text)}));
+  builder.then(ContactDeleted{ann, 4});
+  for (const auto rows : {FoldBatch::Rows::of_each_event, FoldBatch::Rows::of_the_end}) {
+    Tables::Batch unwritten{tables};
+    FoldBatch fold{0, tables.checkpoint(0), tables, unwritten, rows};
+    std::vector<std::size_t> bytes;
+    for (std::size_t i = known; i < builder.log.size(); ++i) {
+      fold.apply(i, builder.log[i]);
+      bytes.push_back(fold.contact_bytes());
+    }
+    EXPECT_EQ(bytes[0] - bytes[1], text.size() + 2 - 4);  // in quotes, and `null`
+    EXPECT_EQ(bytes[3] - bytes[2], text.size());
+    EXPECT_LT(bytes[4], bytes[3]);
+    EXPECT_GT(bytes[4], 2 * text.size());
+  }
+}
+
 TEST(Fold, KeepsOrganizationsApart) {
   LogBuilder builder;
   builder.in("a").then(created(ann, "ann@x.io")).in("ab").then(created(ann, "ann@x.io"));
