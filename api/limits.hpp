@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-// Every bound of the HTTP side that isn't a flag; README lists them.
+// Every bound of the HTTP side that isn't a flag. README lists those that a client meets.
 namespace contactd::api::limits {
 
 inline constexpr std::size_t target_bytes_max = 4096;

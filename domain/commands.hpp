@@ -8,7 +8,7 @@
 #include "domain/contact/contact.hpp"
 #include "domain/events.hpp"
 
-// What a client asked for. The shell brings everything that isn't a rule: ids, time, hashes.
+// What a client asked for. The shell brings everything that isn't a rule: ids, time, secrets.
 namespace contactd::domain {
 
 struct AnyVersion {};  // no If-Match, or `If-Match: *`

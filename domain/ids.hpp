@@ -57,7 +57,7 @@ struct EventId {
   auto operator<=>(const EventId&) const = default;
 };
 
-// A SHA-256 digest; computed by the shell, only carried and compared here.
+// A SHA-256 digest (sha256.hpp).
 using Digest = std::array<std::uint8_t, 32>;
 
 std::string to_hex(const Digest& digest);
