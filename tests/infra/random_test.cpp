@@ -11,15 +11,6 @@ namespace {
 
 using namespace contactd::test;
 
-TEST(Sha256, IsTheStandards) {
-  // FIPS 180-4's examples.
-  EXPECT_EQ(domain::to_hex(sha256("abc")),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-  EXPECT_EQ(domain::to_hex(sha256("")),
-            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-  EXPECT_NE(sha256(std::string("a\0b", 3)), sha256("a"));
-}
-
 TEST(EqualInConstantTime, ComparesEveryByte) {
   const domain::Digest all = digest(7);
   EXPECT_TRUE(equal_in_constant_time(all, digest(7)));
