@@ -11,13 +11,13 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
+#include <charconv>
 #include <cstdlib>
 #include <thread>
 
@@ -35,8 +35,6 @@ using error_code = boost::system::error_code;
 
 constexpr auto await = asio::as_tuple(asio::use_awaitable);
 
-// A name that is slow to look up keeps one of them busy.
-constexpr std::size_t resolver_threads = 4;
 constexpr std::size_t addresses_max = 4;  // of one name that are tried
 constexpr std::size_t answer_header_bytes_max = 16'384;
 constexpr int interim_answers_max = 4;  // of status 1xx, before the one that counts
@@ -63,16 +61,16 @@ struct Resolved {
   SendFailure failure = SendFailure::none;
 };
 
-Resolved resolve(const WebhookUrl& to, bool allow_private) {
-  asio::io_context io;
-  error_code ec;
-  const auto results = tcp::resolver{io}.resolve(to.host, to.port, ec);
-  if (ec || results.empty()) return {{}, SendFailure::unknown_name};
+Resolved checked(const NameResolver::Addresses& addresses, const WebhookUrl& to,
+                 bool allow_private) {
+  if (addresses.empty()) return {{}, SendFailure::unknown_name};
+  std::uint16_t port = 0;
+  std::from_chars(to.port.data(), to.port.data() + to.port.size(), port);
   Resolved resolved;
-  for (const auto& entry : results) {
-    const bool may = allow_private || is_public(entry.endpoint().address());
+  for (const auto& address : addresses) {
+    const bool may = allow_private || is_public(address);
     if (may && resolved.endpoints.size() < addresses_max) {
-      resolved.endpoints.push_back(entry.endpoint());
+      resolved.endpoints.emplace_back(address, port);
     }
   }
   if (resolved.endpoints.empty()) resolved.failure = SendFailure::private_address;
@@ -146,7 +144,8 @@ asio::awaitable<SendResult> exchange(Stream& stream, const TimedSocket& socket,
 
 class WebhookClient::Impl {
  public:
-  explicit Impl(const Settings& settings) : settings_(settings) {
+  Impl(const Settings& settings, NameResolver::LookUp look_up)
+      : settings_(settings), names_(std::move(look_up)) {
     tls_.set_default_verify_paths();
     tls_.set_verify_mode(asio::ssl::verify_peer);
     tls_.set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_tlsv1 |
@@ -160,8 +159,6 @@ class WebhookClient::Impl {
   ~Impl() {
     io_.stop();
     thread_.join();
-    resolvers_.stop();
-    resolvers_.join();
   }
 
   void send(OutboundMessage message, std::function<void(SendResult)> done) {
@@ -206,8 +203,7 @@ class WebhookClient::Impl {
     co_return co_await exchange(secure, socket, request);
   }
 
-  // Looks the name up on another thread, since that blocks. After the deadline the answer is waited
-  // for no longer.
+  // After the deadline the answer is waited for no longer.
   asio::awaitable<Resolved> look_up(const WebhookUrl& to,
                                     std::chrono::steady_clock::time_point deadline) {
     struct Pending {
@@ -215,21 +211,23 @@ class WebhookClient::Impl {
       Resolved resolved{{}, SendFailure::timeout};
     };
     const auto pending = std::make_shared<Pending>(Pending{asio::steady_timer{io_, deadline}});
-    asio::post(resolvers_, [this, pending, to, allow = settings_.allow_private] {
-      asio::post(io_, [pending, resolved = resolve(to, allow)]() mutable {
-        pending->resolved = std::move(resolved);
-        pending->timer.cancel();
-      });
-    });
-    co_await pending->timer.async_wait(await);
+    const bool asked = names_.resolve(
+        to.host, deadline,
+        [this, pending, to, allow = settings_.allow_private](const auto& addresses) {
+          asio::post(io_, [pending, resolved = checked(addresses, to, allow)]() mutable {
+            pending->resolved = std::move(resolved);
+            pending->timer.cancel();
+          });
+        });
+    if (asked) co_await pending->timer.async_wait(await);
     co_return pending->resolved;
   }
 
   const Settings settings_;
   asio::ssl::context tls_{asio::ssl::context::tls_client};
-  asio::thread_pool resolvers_{resolver_threads};
   asio::io_context io_{1};
   asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};
+  NameResolver names_;  // after io_: what waits in it has timers of io_'s
 
   std::thread thread_;  // last: it touches all of the above
 };
@@ -254,7 +252,8 @@ std::string_view name_of(SendFailure failure) {
   std::abort();
 }
 
-WebhookClient::WebhookClient(const Settings& settings) : impl_(std::make_unique<Impl>(settings)) {}
+WebhookClient::WebhookClient(const Settings& settings, NameResolver::LookUp look_up)
+    : impl_(std::make_unique<Impl>(settings, std::move(look_up))) {}
 WebhookClient::~WebhookClient() = default;
 
 void WebhookClient::send(OutboundMessage message, std::function<void(SendResult)> done) {

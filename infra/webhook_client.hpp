@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "infra/name_resolver.hpp"
 #include "infra/webhook_url.hpp"
 
 namespace contactd::infra {
@@ -62,8 +63,8 @@ class WebhookClient final : public WebhookSender {
   };
 
   // Reads the system's certificates (or what SSL_CERT_FILE and SSL_CERT_DIR name).
-  explicit WebhookClient(const Settings& settings);
-  // Cuts what is under way, whose `done` is then never called.
+  explicit WebhookClient(const Settings& settings, NameResolver::LookUp look_up = look_up_name);
+  // Cuts what is under way, whose `done` is then never called. Waits for no look-up.
   ~WebhookClient() override;
 
   void send(OutboundMessage message, std::function<void(SendResult)> done) override;
