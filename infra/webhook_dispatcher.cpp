@@ -88,7 +88,7 @@ void WebhookDispatcher::run(std::stop_token stop) {
       // The database is away, or damaged: what was read stays, the rest is tried again.
       spdlog::error("webhooks: {}; trying again", problem.what());
       look_due_ = Steady::now() + trouble_pause;
-      served_.assign(served_.size(), false);  // so that all of the table is read again
+      read_again_ = true;
       for (auto& [id, endpoint] : endpoints_) {
         endpoint.unread = true;
         timers_.emplace(domain::Instant{parts_.clock().unix_ms + trouble_pause.count()}, id);
@@ -160,32 +160,45 @@ void WebhookDispatcher::drain() {
 }
 
 void WebhookDispatcher::look_at_partitions() {
+  const bool read_again = std::exchange(read_again_, false);
   for (std::size_t partition = 0; partition < served_.size(); ++partition) {
     const Writer& writer = *(*writers_)[partition];
     const bool ours = writer.ownership() == Ownership::ours &&
                       writer.status().state == Writer::Status::State::serving;
-    if (ours == served_[partition]) continue;
+    const bool changed = ours != served_[partition];
     served_[partition] = ours;
-    const auto is_of = [&](const OrganizationId& organization) {
-      return domain::partition_of(organization, static_cast<std::uint32_t>(served_.size())) ==
-             partition;
-    };
-    if (ours) {
-      for (const Webhook& webhook : parts_.store.webhooks(std::nullopt)) {
-        if (is_of(webhook.organization)) update(webhook);
-      }
-    } else {
-      std::vector<WebhookId> gone;
-      for (const auto& [id, endpoint] : endpoints_) {
-        if (is_of(endpoint.webhook.organization)) gone.push_back(id);
-      }
-      for (const WebhookId& id : gone) drop(id);
+    if (ours && (changed || read_again)) {
+      read_table(partition);
+    } else if (changed) {
+      for (const WebhookId& id : endpoints_of(partition)) drop(id);
     }
   }
 }
 
+std::size_t WebhookDispatcher::partition_of(const OrganizationId& organization) const {
+  return domain::partition_of(organization, static_cast<std::uint32_t>(served_.size()));
+}
+
+std::set<WebhookId> WebhookDispatcher::endpoints_of(std::size_t partition) const {
+  std::set<WebhookId> all;
+  for (const auto& [id, endpoint] : endpoints_) {
+    if (partition_of(endpoint.webhook.organization) == partition) all.insert(id);
+  }
+  return all;
+}
+
+void WebhookDispatcher::read_table(std::size_t partition) {
+  std::set<WebhookId> gone = endpoints_of(partition);
+  for (const Webhook& webhook : parts_.store.webhooks(std::nullopt)) {
+    if (partition_of(webhook.organization) != partition) continue;
+    gone.erase(webhook.id);
+    update(webhook);
+  }
+  for (const WebhookId& id : gone) forget(id);
+}
+
 bool WebhookDispatcher::serves(const OrganizationId& organization) const {
-  return served_[domain::partition_of(organization, static_cast<std::uint32_t>(served_.size()))];
+  return served_[partition_of(organization)];
 }
 
 void WebhookDispatcher::reload(const OrganizationId& organization) {
@@ -198,10 +211,13 @@ void WebhookDispatcher::reload(const OrganizationId& organization) {
     gone.erase(webhook.id);
     update(webhook);
   }
-  for (const WebhookId& id : gone) {
-    drop(id);
-    parts_.journal.remove_all(id);
-  }
+  for (const WebhookId& id : gone) forget(id);
+}
+
+// It was deleted.
+void WebhookDispatcher::forget(const WebhookId& id) {
+  drop(id);
+  parts_.journal.remove_all(id);
 }
 
 void WebhookDispatcher::update(const Webhook& webhook) {

@@ -134,11 +134,15 @@ class WebhookDispatcher final : public ReplySink, public FeedHub::Follower {
   void drain();
 
   void look_at_partitions();
+  std::size_t partition_of(const domain::OrganizationId& organization) const;
+  std::set<domain::WebhookId> endpoints_of(std::size_t partition) const;
+  void read_table(std::size_t partition);
   bool serves(const domain::OrganizationId& organization) const;
   void reload(const domain::OrganizationId& organization);
   void update(const domain::Webhook& webhook);
   void add(const domain::Webhook& webhook);
   void restore(Endpoint& endpoint) const;
+  void forget(const domain::WebhookId& id);
   void drop(const domain::WebhookId& id);
   Endpoint* find(const domain::WebhookId& id, std::uint64_t incarnation);
 
@@ -168,6 +172,7 @@ class WebhookDispatcher final : public ReplySink, public FeedHub::Follower {
   // Touched by the thread only.
   const std::vector<std::unique_ptr<Writer>>* writers_ = nullptr;  // constant once started
   std::vector<bool> served_;                                       // by partition
+  bool read_again_ = false;  // the table, since changes of it may have been missed
   std::map<domain::WebhookId, Endpoint> endpoints_;
   std::map<domain::OrganizationId, std::set<domain::WebhookId>> of_organization_;
   std::deque<domain::WebhookId> to_pump_;  // that may have something to send

@@ -284,8 +284,7 @@ void WebhookDispatcher::write_progress(bool now) {
 
 bool WebhookDispatcher::submit(const Endpoint& endpoint, domain::Command command) {
   const OrganizationId& organization = endpoint.webhook.organization;
-  const auto count = static_cast<std::uint32_t>(served_.size());
-  Writer& writer = *(*writers_)[domain::partition_of(organization, count)];
+  Writer& writer = *(*writers_)[partition_of(organization)];
   const std::uint64_t token = next_number_++;
   Submission submission;
   submission.organization = organization;

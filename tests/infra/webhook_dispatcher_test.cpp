@@ -1,0 +1,182 @@
+#include "infra/webhook_dispatcher.hpp"
+
+#include <gtest/gtest.h>
+
+#include <boost/json.hpp>
+
+#include "infra/embedded_event_log.hpp"
+#include "infra/errors.hpp"
+#include "tests/infra/writer_fixture.hpp"
+
+// The dispatcher over the real writer, database and journal. What it sends is answered when a test
+// says so, and it is as late as a test says.
+namespace contactd::test {
+namespace {
+
+using namespace infra;
+
+const std::string webhooks_master(WebhookSecrets::master_bytes_min, 'm');
+
+// Notes what it is given; the test answers.
+class HeldSender final : public WebhookSender {
+ public:
+  void send(OutboundMessage message, std::function<void(SendResult)> done) override {
+    const auto event = boost::json::parse(message.body);
+    const std::lock_guard lock{mutex_};
+    sent_.push_back(message.to.target + ' ' +
+                    boost::json::value_to<std::string>(event.at("subject")).substr(0, 3));
+    done_.push_back(std::move(done));
+    changed_.notify_all();
+  }
+  // What was sent, each "/path con", in the order of sending; once it is so much.
+  std::vector<std::string> wait_for(std::size_t count) {
+    std::unique_lock lock{mutex_};
+    changed_.wait_for(lock, answer_wait_max, [&] { return sent_.size() >= count; });
+    return sent_;
+  }
+  // Answers the one that was sent as number `which`, from 0.
+  void answer(std::size_t which, int status) {
+    std::function<void(SendResult)> done;
+    {
+      const std::lock_guard lock{mutex_};
+      done = std::exchange(done_.at(which), nullptr);
+    }
+    done({status});
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  // Guarded by mutex_.
+  std::vector<std::string> sent_;
+  std::vector<std::function<void(SendResult)>> done_;
+};
+
+// The real one, but for a fault.
+class FaultyJournal final : public WebhookJournal {
+ public:
+  explicit FaultyJournal(const std::filesystem::path& directory)
+      : real_(open_webhook_journal(directory)) {}
+
+  // The next remove_all() does this and fails.
+  void on_remove_all(std::function<void()> fault) {
+    const std::lock_guard lock{mutex_};
+    fault_ = std::move(fault);
+  }
+
+  void put(const domain::WebhookId& webhook, const WebhookDelivery& delivery) override {
+    real_->put(webhook, delivery);
+  }
+  void remove_all(const domain::WebhookId& webhook) override {
+    std::function<void()> fault;
+    {
+      const std::lock_guard lock{mutex_};
+      fault = std::exchange(fault_, nullptr);
+    }
+    if (!fault) return real_->remove_all(webhook);
+    fault();
+    throw StoreUnavailable("a fault of the test's");
+  }
+  std::optional<WebhookDelivery> find(const domain::WebhookId& webhook,
+                                      std::uint64_t offset) const override {
+    return real_->find(webhook, offset);
+  }
+  std::vector<WebhookDelivery> list(const domain::WebhookId& webhook,
+                                    std::optional<std::uint64_t> before,
+                                    std::size_t count) const override {
+    return real_->list(webhook, before, count);
+  }
+
+ private:
+  const std::unique_ptr<WebhookJournal> real_;
+  std::mutex mutex_;
+  std::function<void()> fault_;  // guarded by mutex_
+};
+
+class WebhookDispatcherTest : public testing::Test {
+ protected:
+  WebhookDispatcherTest() {
+    writers_.push_back(std::make_unique<Writer>(
+        0, Writer::Limits{}, *log_, *store_, metrics_, [] { return noon; }, &hub_));
+    writers_[0]->start();
+    writers_[0]->take();
+    wait_until([&] { return writers_[0]->status().state == Writer::Status::State::serving; },
+               "the writer doesn't serve");
+    start();
+  }
+  ~WebhookDispatcherTest() override {
+    dispatcher_.reset();
+    writers_[0]->stop();
+  }
+
+  void start(WebhookDispatcher::Settings settings = {}) {
+    settings.drain_max = std::chrono::milliseconds{0};  // what a test holds ends never
+    dispatcher_ = std::make_unique<WebhookDispatcher>(
+        settings, WebhookDispatcher::Parts{*store_, hub_, journal_, secrets_, sender_, metrics_,
+                                           [this] { return domain::Instant{now_ms_}; }});
+    dispatcher_->start(writers_);
+  }
+  // The dispatcher isn't told.
+  void decide(domain::Command command, std::string_view organization = "acme") {
+    const auto refused = writers_[0]->submit({org(organization), std::move(command), "key1",
+                                              "request", std::nullopt, &replies_, ++last_token_});
+    EXPECT_FALSE(refused);
+    writers_[0]->wake();
+    replies_.wait_for(last_token_);
+  }
+  void run(domain::Command command, std::string_view organization = "acme") {
+    decide(std::move(command), organization);
+    dispatcher_->changed(org(organization));
+  }
+  // Each is sent to /ID.
+  void given_webhook(const domain::WebhookId& id, std::string_view organization = "acme") {
+    run(domain::CreateWebhook{id, {"https://x.io/" + id, "", {}, true}, secrets_.mark()},
+        organization);
+  }
+  void given_contact(const char* name, std::string_view organization = "acme") {
+    run(domain::CreateContact{contact_id(name), {}}, organization);
+  }
+  void wait_for_endpoints(int count) {
+    wait_until([&] { return metrics_.webhook_endpoints.Value() == count; },
+               "it serves more endpoints, or fewer");
+  }
+
+  const TemporaryDirectory directory_;
+  std::atomic<std::int64_t> now_ms_ = noon.unix_ms;
+  const std::unique_ptr<EventLog> log_ = open_embedded_event_log(directory_.path() / "log");
+  const std::unique_ptr<ReadStore> store_ = open_read_store(directory_.path() / "projections");
+  Metrics metrics_;
+  FeedHub hub_;
+  FaultyJournal journal_{directory_.path() / "webhooks"};
+  const WebhookSecrets secrets_{webhooks_master};
+  HeldSender sender_;
+  Replies replies_;
+  std::uint64_t last_token_ = 0;
+  std::vector<std::unique_ptr<Writer>> writers_;
+  std::unique_ptr<WebhookDispatcher> dispatcher_;
+};
+
+using Sent = std::vector<std::string>;
+
+TEST_F(WebhookDispatcherTest, LetsGoOfAPartitionThatItLosesInTrouble) {
+  given_webhook("a");
+  given_webhook("b");
+  wait_for_endpoints(2);
+  journal_.on_remove_all([&] { writers_[0]->give_up(Ownership::elsewhere); });
+  run(domain::DeleteWebhook{"a"});
+  wait_for_endpoints(0);
+}
+
+TEST_F(WebhookDispatcherTest, LetsGoOfWhatIsDeletedInTrouble) {
+  for (const char* id : {"a", "b", "c"}) given_webhook(id);
+  wait_for_endpoints(3);
+  journal_.on_remove_all([] {});
+  decide(domain::DeleteWebhook{"a"});
+  run(domain::DeleteWebhook{"b"});
+  wait_for_endpoints(1);
+  given_contact("ann");
+  EXPECT_EQ(sender_.wait_for(1), (Sent{"/c ann"}));
+}
+
+}  // namespace
+}  // namespace contactd::test
