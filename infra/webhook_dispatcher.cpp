@@ -261,19 +261,12 @@ void WebhookDispatcher::add(const Webhook& webhook) {
   enqueue(endpoint);
 }
 
-// What was pending when the progress was written, each where it was in its schedule, as far as that
-// is known here.
+// What was pending when the progress was written.
 void WebhookDispatcher::restore(Endpoint& endpoint) const {
   const Webhook& webhook = endpoint.webhook;
   for (const std::uint64_t offset : webhook.pending) {
     const auto item = read_feed_item(parts_.store, webhook.organization, offset);
-    if (!item || !endpoint.queue.has_room()) continue;
-    WebhookQueue::Event event{offset, item->place.contact, item->event.time};
-    if (const auto delivery = journaled(webhook.id, *item)) {
-      event.attempts = delivery->failed;
-      event.due = delivery->next_attempt;
-    }
-    endpoint.queue.add(event);
+    if (item && endpoint.queue.has_room()) endpoint.queue.add(queued(webhook.id, *item, {}));
   }
 }
 

@@ -161,6 +161,8 @@ class WebhookDispatcher final : public ReplySink, public FeedHub::Follower {
   void finish_submission(const Reply& reply);
   void tell_state();
   std::optional<WebhookDelivery> journaled(const domain::WebhookId& id, const FeedItem& item) const;
+  WebhookQueue::Event queued(const domain::WebhookId& id, const FeedItem& item,
+                             domain::Instant due) const;
   void journal(const domain::WebhookId& id, const WebhookDelivery& delivery);
 
   const Settings settings_;

@@ -57,6 +57,20 @@ std::optional<WebhookDelivery> WebhookDispatcher::journaled(const WebhookId& id,
   }
 }
 
+// The event where it was in its schedule, as far as that is known here; else at its beginning, due
+// since `due`. Also of an event that is read as a new one: a failed attempt is no progress, so
+// that after a restart, or once the endpoint is enabled again, it may not be among the pending.
+WebhookQueue::Event WebhookDispatcher::queued(const WebhookId& id, const FeedItem& item,
+                                              domain::Instant due) const {
+  WebhookQueue::Event event{item.place.offset, item.place.contact, item.event.time, 0, due};
+  const auto known = journaled(id, item);
+  if (known && known->state == WebhookDelivery::State::pending) {
+    event.attempts = known->failed;
+    event.due = known->next_attempt;
+  }
+  return event;
+}
+
 // The delivery goes on without its journal.
 void WebhookDispatcher::journal(const WebhookId& id, const WebhookDelivery& delivery) {
   try {
@@ -127,7 +141,7 @@ void WebhookDispatcher::read_on(Endpoint& endpoint, domain::Instant now) const {
     const FeedPage page = read_feed(parts_.store, webhook.organization, query);
     for (const FeedItem& item : page.items) {
       // Due since now, so that what is tried again has its turn among what is new.
-      endpoint.queue.add({item.place.offset, item.place.contact, item.event.time, 0, now});
+      endpoint.queue.add(queued(webhook.id, item, now));
     }
     endpoint.passed_over += page.looked_to + 1 - endpoint.queue.next_offset();
     endpoint.queue.passed(page.looked_to + 1);

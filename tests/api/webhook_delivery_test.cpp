@@ -1,123 +1,17 @@
 #include <algorithm>
 #include <atomic>
-#include <boost/json.hpp>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <map>
 #include <memory>
-#include <set>
 
-#include "tests/support/api_fixture.hpp"
-#include "tests/support/eventually.hpp"
+#include "tests/api/webhook_delivery.hpp"
 #include "tests/support/node_program.hpp"
-#include "tests/support/webhook_receiver.hpp"
 
 // What webhooks are sent, by the real server to a real endpoint: signed, in order, at least once,
 // and to nobody who shouldn't be asked.
 namespace contactd::test {
 namespace {
-
-namespace json = boost::json;
-
-constexpr std::string_view created_type = "contactd.contact.created.v1";
-constexpr std::string_view updated_type = "contactd.contact.updated.v1";
-constexpr std::string_view deleted_type = "contactd.contact.deleted.v1";
-
-// The pauses between attempts are thousandths: 5 ms, 0.3 s, 1.8 s, ...
-std::vector<std::string> delivering_flags(const std::string& scale = "0.001") {
-  return {"--webhook-allow-http", "--webhook-allow-private", "--webhook-retry-scale", scale};
-}
-
-std::string text_of(const json::value& value) { return json::value_to<std::string>(value); }
-
-json::value body_of(const Received& request) { return json::parse(request.body); }
-
-std::uint64_t version_of(const Received& request) {
-  return json::value_to<std::uint64_t>(body_of(request).at("contactversion"));
-}
-
-struct Hook {
-  std::string id;
-  std::string secret;
-};
-
-class WebhookDelivery : public ::testing::Test {
- protected:
-  Hook given_webhook(const std::string& url, const std::string& more = {}) {
-    const Answer made =
-        user.send("POST", "/api/v1/webhooks", {}, R"({"url": ")" + url + '"' + more + '}')
-            .then(201);
-    return {text_of(made.data().at("id")), text_of(made.data().at("secret"))};
-  }
-  static std::string path_of(const Hook& hook) { return "/api/v1/webhooks/" + hook.id; }
-  json::array deliveries(const Hook& hook) {
-    return user.send("GET", path_of(hook) + "/deliveries").then(200).json().at("data").as_array();
-  }
-  // Waits until the list of deliveries is as wanted.
-  template <class Wanted>
-  json::array wait_for_deliveries(const Hook& hook, const Wanted& wanted) {
-    json::array seen;
-    const bool met = eventually(
-        [&] {
-          seen = deliveries(hook);
-          return wanted(seen);
-        },
-        WebhookReceiver::delivery_wait_max);
-    EXPECT_TRUE(met) << json::serialize(seen);
-    return seen;
-  }
-  json::array wait_for_failure(const Hook& hook, const std::string& failure) {
-    return wait_for_deliveries(hook, [&](const json::array& seen) {
-      return !seen.empty() && !seen.back().at("attempts").as_array().empty() &&
-             seen.back().at("attempts").at(0).at("failure") == text(failure);
-    });
-  }
-  void restart(ServerSettings settings = {delivering_flags(), {}}) {
-    server.start(std::move(settings));
-    user.move_to(server.port());
-  }
-  // Changes the contacts in turns, until each has `versions`.
-  void write(const std::vector<Contact>& contacts, int from, int versions) {
-    for (int version = from; version <= versions; ++version) {
-      for (const Contact& contact : contacts) {
-        user.given_patched(contact.id, R"({"company": ")" + std::to_string(version) + "\"}");
-      }
-    }
-  }
-  std::vector<Contact> given_contacts(std::size_t count) {
-    std::vector<Contact> contacts(count);
-    for (Contact& contact : contacts) contact = user.given_contact();
-    return contacts;
-  }
-
-  // Every version of every contact was accepted, the first time in order.
-  static void expect_all_in_order(const std::vector<Received>& accepted,
-                                  const std::vector<Contact>& contacts, std::uint64_t versions) {
-    std::map<std::string, std::uint64_t> last;
-    std::set<std::string> ids;
-    for (const Received& request : accepted) {
-      if (!ids.insert(request.header("webhook-id")).second) continue;  // sent once more
-      std::uint64_t& known = last[text_of(body_of(request).at("subject"))];
-      EXPECT_EQ(version_of(request), known + 1);
-      known = version_of(request);
-    }
-    EXPECT_EQ(last.size(), contacts.size());
-    for (const Contact& contact : contacts) EXPECT_EQ(last[contact.id], versions) << contact.id;
-  }
-  static std::size_t distinct(const std::vector<Received>& requests) {
-    std::set<std::string> ids;
-    for (const Received& request : requests) ids.insert(request.header("webhook-id"));
-    return ids.size();
-  }
-  bool wait_for_distinct(std::size_t count) {
-    return eventually([&] { return distinct(receiver.accepted()) >= count; },
-                      WebhookReceiver::delivery_wait_max);
-  }
-
-  WebhookReceiver receiver;
-  ServerProcess server{{delivering_flags(), {}}};
-  ApiUser user = given_user(server);
-};
 
 TEST_F(WebhookDelivery, SendsEachEventAsACloudEvent) {
   const Contact before = user.given_contact();
@@ -259,91 +153,6 @@ TEST_F(WebhookDelivery, FollowsNoRedirect) {
     return all.size() == 1 && all[0].at("state") == "delivered";
   });
   EXPECT_EQ(seen[0].at("attempts").at(0).at("status"), 307);
-}
-
-TEST_F(WebhookDelivery, Ends410AndGoesOnWhereItStopped) {
-  const Hook hook = given_webhook(receiver.url());
-  receiver.answer_status(410);
-  const Contact ann = user.given_contact();
-  ASSERT_TRUE(eventually(
-      [&] { return user.send("GET", path_of(hook)).then(200).data().at("enabled") == false; },
-      WebhookReceiver::delivery_wait_max));
-  user.send("GET", path_of(hook)).then(200).with_field("disabled_reason", "gone");
-  user.given_patched(ann.id, R"({"company": "A"})");
-  const std::size_t before = receiver.received().size();
-  EXPECT_EQ(before, 1U);
-  receiver.answer_status(200);
-  user.send("PATCH", path_of(hook), {}, R"({"enabled": true})")
-      .then(200)
-      .with_field("disabled_reason", nullptr);
-  ASSERT_TRUE(receiver.wait_for_accepted(2));
-  expect_all_in_order(receiver.accepted(), {ann}, 2);
-}
-
-TEST_F(WebhookDelivery, GivesUpAfterTheSchedule) {
-  server.stop();
-  auto flags = delivering_flags();
-  flags.back() = "0";
-  restart({flags, {}});
-  const Hook hook = given_webhook(receiver.url());
-  receiver.answer([](const Received& request) -> std::string {
-    return version_of(request) == 1 ? "HTTP/1.1 500 X\r\n\r\n" : "HTTP/1.1 200 X\r\n\r\n";
-  });
-  const Contact ann = user.given_contact();
-  user.given_patched(ann.id, R"({"company": "A"})");
-  ASSERT_TRUE(receiver.wait_for_accepted(1));
-  const auto seen = wait_for_deliveries(hook, [](const json::array& all) {
-    return all.size() == 2 && all[0].at("state") == "delivered";
-  });
-  EXPECT_EQ(seen[1].at("state"), "given_up");
-  EXPECT_EQ(seen[1].at("attempts").as_array().size(), 10U);
-  EXPECT_EQ(receiver.received().size(), 11U);
-}
-
-TEST_F(WebhookDelivery, IsReplayedByHand) {
-  const Hook hook = given_webhook(receiver.url());
-  user.given_contact();
-  const auto seen = wait_for_deliveries(hook, [](const json::array& all) {
-    return all.size() == 1 && all[0].at("state") == "delivered";
-  });
-  const std::string id = text_of(seen[0].at("id"));
-  user.send("POST", path_of(hook) + "/deliveries/" + id + "/replay")
-      .then(202)
-      .with_member("id", id);
-  ASSERT_TRUE(receiver.wait_for_accepted(2));
-  const auto requests = receiver.accepted();
-  EXPECT_EQ(requests[0].header("webhook-id"), requests[1].header("webhook-id"));
-  EXPECT_EQ(requests[0].body, requests[1].body);
-  const auto twice = wait_for_deliveries(
-      hook, [](const json::array& all) { return all[0].at("attempts").as_array().size() == 2; });
-  EXPECT_EQ(twice[0].at("attempts").at(1).at("manual"), true);
-
-  user.send("PATCH", path_of(hook), {}, R"({"enabled": false})").then(200);
-  user.send("POST", path_of(hook) + "/deliveries/" + id + "/replay").then(409);
-}
-
-TEST_F(WebhookDelivery, ByHandCostsNoneOfTheSchedulesAttempts) {
-  server.stop();
-  restart({delivering_flags("0.2"), {}});  // the third attempt is due a minute after the second
-  receiver.answer_status(500);
-  const Hook hook = given_webhook(receiver.url());
-  user.given_contact();
-  const auto tried = [&](std::size_t times) {
-    return wait_for_deliveries(hook, [times](const json::array& all) {
-      return !all.empty() && all[0].at("attempts").as_array().size() == times;
-    });
-  };
-  const json::value before = tried(2).front();
-  const auto replay = path_of(hook) + "/deliveries/" + text_of(before.at("id")) + "/replay";
-  for (std::size_t times = 3; times <= 12; ++times) {
-    user.send("POST", replay).then(202);
-    const json::value now = tried(times).front();
-    EXPECT_EQ(now.at("next_attempt_at"), before.at("next_attempt_at"));
-    EXPECT_EQ(now.at("attempts").at(times - 1).at("manual"), true);
-  }
-  receiver.answer_status(204);
-  user.send("POST", replay).then(202);
-  EXPECT_EQ(tried(13).front().at("state"), "delivered");
 }
 
 TEST_F(WebhookDelivery, IsOfTheTypesThatAreWanted) {

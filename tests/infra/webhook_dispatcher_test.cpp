@@ -105,16 +105,18 @@ class WebhookDispatcherTest : public testing::Test {
     start();
   }
   ~WebhookDispatcherTest() override {
-    dispatcher_.reset();
+    dispatchers_.back()->stop();
     writers_[0]->stop();
   }
 
+  // Instead of the one before, if there was one.
   void start(WebhookDispatcher::Settings settings = {}) {
     settings.drain_max = std::chrono::milliseconds{0};  // what a test holds ends never
-    dispatcher_ = std::make_unique<WebhookDispatcher>(
+    if (!dispatchers_.empty()) dispatchers_.back()->stop();
+    dispatchers_.push_back(std::make_unique<WebhookDispatcher>(
         settings, WebhookDispatcher::Parts{*store_, hub_, journal_, secrets_, sender_, metrics_,
-                                           [this] { return domain::Instant{now_ms_}; }});
-    dispatcher_->start(writers_);
+                                           [this] { return domain::Instant{now_ms_}; }}));
+    dispatchers_.back()->start(writers_);
   }
   // The dispatcher isn't told.
   void decide(domain::Command command, std::string_view organization = "acme") {
@@ -126,7 +128,7 @@ class WebhookDispatcherTest : public testing::Test {
   }
   void run(domain::Command command, std::string_view organization = "acme") {
     decide(std::move(command), organization);
-    dispatcher_->changed(org(organization));
+    dispatchers_.back()->changed(org(organization));
   }
   // Each is sent to /ID.
   void given_webhook(const domain::WebhookId& id, std::string_view organization = "acme") {
@@ -135,6 +137,20 @@ class WebhookDispatcherTest : public testing::Test {
   }
   void given_contact(const char* name, std::string_view organization = "acme") {
     run(domain::CreateContact{contact_id(name), {}}, organization);
+  }
+  // Answers what was sent as number `which`, and waits until that was noted as the `attempts`-th
+  // attempt of the webhook's newest delivery.
+  WebhookDelivery answer(std::size_t which, int status, const domain::WebhookId& id,
+                         std::size_t attempts) {
+    sender_.answer(which, status);
+    std::vector<WebhookDelivery> newest;
+    wait_until(
+        [&] {
+          newest = journal_.list(id, std::nullopt, 1);
+          return !newest.empty() && newest[0].attempts.size() == attempts;
+        },
+        "the attempt isn't noted");
+    return newest.at(0);
   }
   void wait_for_endpoints(int count) {
     wait_until([&] { return metrics_.webhook_endpoints.Value() == count; },
@@ -153,7 +169,8 @@ class WebhookDispatcherTest : public testing::Test {
   Replies replies_;
   std::uint64_t last_token_ = 0;
   std::vector<std::unique_ptr<Writer>> writers_;
-  std::unique_ptr<WebhookDispatcher> dispatcher_;
+  // Those before the last are stopped, but the writer may still answer them.
+  std::vector<std::unique_ptr<WebhookDispatcher>> dispatchers_;
 };
 
 using Sent = std::vector<std::string>;
@@ -176,6 +193,18 @@ TEST_F(WebhookDispatcherTest, LetsGoOfWhatIsDeletedInTrouble) {
   wait_for_endpoints(1);
   given_contact("ann");
   EXPECT_EQ(sender_.wait_for(1), (Sent{"/c ann"}));
+}
+
+TEST_F(WebhookDispatcherTest, ContinuesTheScheduleOfAnEventThatIsReadOnceMore) {
+  given_webhook("a");
+  given_contact("ann");
+  ASSERT_EQ(sender_.wait_for(1), Sent{"/a ann"});
+  const domain::Instant second = answer(0, 500, "a", 1).next_attempt;
+  start();
+  given_contact("bob");
+  EXPECT_EQ(sender_.wait_for(2), (Sent{"/a ann", "/a bob"}));
+  now_ms_ = second.unix_ms;
+  EXPECT_EQ(sender_.wait_for(3), (Sent{"/a ann", "/a bob", "/a ann"}));
 }
 
 }  // namespace
