@@ -98,10 +98,12 @@ class WebhookDispatcher final : public ReplySink, public FeedHub::Follower {
   };
   struct Sent {
     domain::WebhookId webhook;
+    domain::OrganizationId organization;
     std::uint64_t incarnation = 0;
     WebhookDelivery delivery;  // before the attempt
     domain::Instant at;
     bool by_hand = false;  // beside the queue
+    bool hurried = false;  // by hand, out of the queue
     SendResult result = {};
   };
   struct Submitted {
@@ -154,13 +156,16 @@ class WebhookDispatcher final : public ReplySink, public FeedHub::Follower {
   void send(Endpoint& endpoint, const FeedItem& item, bool by_hand);
   bool send_by_hand(const domain::WebhookId& id, std::uint64_t offset);
   void finish(Sent sent);
-  void settle(Endpoint& endpoint, WebhookDelivery& delivery, const SendResult& result);
+  bool exists(const Sent& sent) const;
+  void settle(WebhookDelivery& delivery, const Sent& sent);
+  static void move_on(Endpoint& endpoint, const WebhookDelivery& delivery, const Sent& sent);
   void disable(Endpoint& endpoint);
   void write_progress(bool now);
   bool submit(const Endpoint& endpoint, domain::Command command);
   void finish_submission(const Reply& reply);
   void tell_state();
-  std::optional<WebhookDelivery> journaled(const domain::WebhookId& id, const FeedItem& item) const;
+  std::optional<WebhookDelivery> journaled(const domain::WebhookId& id, std::uint64_t offset,
+                                           const domain::EventId& event) const;
   WebhookQueue::Event queued(const domain::WebhookId& id, const FeedItem& item,
                              domain::Instant due) const;
   void journal(const domain::WebhookId& id, const WebhookDelivery& delivery);

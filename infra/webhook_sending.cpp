@@ -45,11 +45,12 @@ void WebhookDispatcher::enqueue(Endpoint& endpoint) {
 }
 
 std::optional<WebhookDelivery> WebhookDispatcher::journaled(const WebhookId& id,
-                                                            const FeedItem& item) const {
+                                                            std::uint64_t offset,
+                                                            const domain::EventId& event) const {
   try {
-    auto known = parts_.journal.find(id, item.place.offset);
+    auto known = parts_.journal.find(id, offset);
     // Of a log that had another event there, before a backup was restored.
-    if (known && known->event != item.event.event) known.reset();
+    if (known && known->event != event) known.reset();
     return known;
   } catch (const Unavailable& problem) {
     spdlog::error("{}", problem.what());
@@ -63,7 +64,7 @@ std::optional<WebhookDelivery> WebhookDispatcher::journaled(const WebhookId& id,
 WebhookQueue::Event WebhookDispatcher::queued(const WebhookId& id, const FeedItem& item,
                                               domain::Instant due) const {
   WebhookQueue::Event event{item.place.offset, item.place.contact, item.event.time, 0, due};
-  const auto known = journaled(id, item);
+  const auto known = journaled(id, item.place.offset, item.event.event);
   if (known && known->state == WebhookDelivery::State::pending) {
     event.attempts = known->failed;
     event.due = known->next_attempt;
@@ -153,8 +154,8 @@ void WebhookDispatcher::read_on(Endpoint& endpoint, domain::Instant now) const {
 void WebhookDispatcher::send(Endpoint& endpoint, const FeedItem& item, bool by_hand) {
   const domain::Instant now = parts_.clock();
   const Webhook& webhook = endpoint.webhook;
-  Sent sent{webhook.id, endpoint.incarnation, {}, now, by_hand};
-  if (auto known = journaled(webhook.id, item)) {
+  Sent sent{webhook.id, webhook.organization, endpoint.incarnation, {}, now, by_hand};
+  if (auto known = journaled(webhook.id, item.place.offset, item.event.event)) {
     if (!by_hand && known->state != WebhookDelivery::State::pending) {
       // Settled before a kill that the progress didn't survive.
       endpoint.queue.done(item.place.offset);
@@ -171,6 +172,7 @@ void WebhookDispatcher::send(Endpoint& endpoint, const FeedItem& item, bool by_h
   }
   if (const auto* queued = endpoint.queue.find(item.place.offset)) {
     sent.delivery.failed = queued->attempts;
+    sent.hurried = endpoint.queue.hurried(item.place.offset);
   }
   OutboundMessage message{endpoint.url, {}, {}};
   append_cloud_event(message.body, webhook.organization, item);
@@ -218,53 +220,73 @@ void WebhookDispatcher::finish(Sent sent) {
                                             : std::string{name_of(result.failure)}}})
       .Increment();
   Endpoint* endpoint = find(sent.webhook, sent.incarnation);
-  if (endpoint == nullptr) return;
-  --endpoint->in_flight;
-  enqueue(*endpoint);
-  WebhookDelivery& delivery = sent.delivery;
+  if (endpoint == nullptr && !exists(sent)) return;
+  // As it is by now: another attempt may have been noted meanwhile.
+  WebhookDelivery delivery =
+      journaled(sent.webhook, sent.delivery.offset, sent.delivery.event).value_or(sent.delivery);
   delivery.attempts.push_back(
       {sent.at, result.status,
        result.status > 0 ? std::string{} : std::string{name_of(result.failure)},
-       static_cast<std::uint32_t>(result.took.count()),
-       sent.by_hand || endpoint->queue.hurried(delivery.offset)});
-  if (sent.by_hand) {
-    if (result.delivered()) delivery.state = WebhookDelivery::State::delivered;
-  } else {
-    settle(*endpoint, delivery, result);
-  }
+       static_cast<std::uint32_t>(result.took.count()), sent.by_hand || sent.hurried});
+  if (result.delivered()) delivery.state = WebhookDelivery::State::delivered;
+  // An endpoint that was disabled meanwhile is to find the schedule as this attempt leaves it; one
+  // that is served anew by now has found it already.
+  const bool anew = endpoint == nullptr && endpoints_.contains(sent.webhook);
+  if (!sent.by_hand && !anew) settle(delivery, sent);
   journal(sent.webhook, delivery);
+  if (endpoint == nullptr) return;
+  --endpoint->in_flight;
+  enqueue(*endpoint);
+  if (!sent.by_hand) move_on(*endpoint, delivery, sent);
   if (result.status == status_gone) disable(*endpoint);
 }
 
-// Moves the queue on by the outcome of a scheduled attempt.
-void WebhookDispatcher::settle(Endpoint& endpoint, WebhookDelivery& delivery,
-                               const SendResult& result) {
+// Whether there is such a webhook, served or not; if not, nobody can ask for its deliveries.
+bool WebhookDispatcher::exists(const Sent& sent) const {
+  try {
+    return parts_.store.webhook(sent.organization, sent.webhook).has_value();
+  } catch (const std::exception& problem) {
+    spdlog::error("webhooks: {}", problem.what());
+    return false;
+  }
+}
+
+// What a scheduled attempt, or a hurried one, leaves of the schedule.
+void WebhookDispatcher::settle(WebhookDelivery& delivery, const Sent& sent) {
   using State = WebhookDelivery::State;
+  if (delivery.state != State::pending) return;
   const domain::Instant now = parts_.clock();
-  if (result.status == status_gone) {
-    endpoint.queue.untake(delivery.offset);
+  if (sent.result.status == status_gone) {
     delivery.next_attempt = now;  // once it is enabled again
     return;
   }
-  if (!result.delivered() && endpoint.queue.hurried(delivery.offset)) {
-    endpoint.queue.failed_by_hand(delivery.offset);  // which costs none of the schedule's attempts
+  if (sent.hurried) return;  // which costs none of the schedule's attempts
+  ++delivery.failed;
+  const auto delay = webhook_retry_delay(delivery.failed, settings_.retry_scale, random_number());
+  if (delay) {
+    delivery.next_attempt = domain::Instant{now.unix_ms + delay->count()};
     return;
   }
-  if (!result.delivered()) {
-    ++delivery.failed;
-    const auto delay = webhook_retry_delay(delivery.failed, settings_.retry_scale, random_number());
-    if (delay) {
-      delivery.next_attempt = domain::Instant{now.unix_ms + delay->count()};
-      endpoint.queue.failed(delivery.offset, delivery.next_attempt);
-      return;
-    }
-    parts_.metrics.webhook_given_up.Increment();
-    spdlog::warn("webhook {}: event {} was given up after {} attempts", endpoint.webhook.id,
-                 delivery.event.str(), delivery.failed);
+  delivery.state = State::given_up;
+  parts_.metrics.webhook_given_up.Increment();
+  spdlog::warn("webhook {}: event {} was given up after {} attempts", sent.webhook,
+               delivery.event.str(), delivery.failed);
+}
+
+// Moves the queue on by what settle() has made of the delivery.
+void WebhookDispatcher::move_on(Endpoint& endpoint, const WebhookDelivery& delivery,
+                                const Sent& sent) {
+  WebhookQueue& queue = endpoint.queue;
+  if (delivery.state != WebhookDelivery::State::pending) {
+    queue.done(delivery.offset);
+    endpoint.dirty = true;
+  } else if (sent.result.status == status_gone) {
+    queue.untake(delivery.offset);
+  } else if (sent.hurried) {
+    queue.failed_by_hand(delivery.offset);
+  } else {
+    queue.failed(delivery.offset, delivery.next_attempt);
   }
-  delivery.state = result.delivered() ? State::delivered : State::given_up;
-  endpoint.queue.done(delivery.offset);
-  endpoint.dirty = true;
 }
 
 // It said that it is no more. What it still had to be sent stays pending.

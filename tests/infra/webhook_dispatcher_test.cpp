@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 
 #include "infra/embedded_event_log.hpp"
@@ -138,19 +139,26 @@ class WebhookDispatcherTest : public testing::Test {
   void given_contact(const char* name, std::string_view organization = "acme") {
     run(domain::CreateContact{contact_id(name), {}}, organization);
   }
-  // Answers what was sent as number `which`, and waits until that was noted as the `attempts`-th
-  // attempt of the webhook's newest delivery.
-  WebhookDelivery answer(std::size_t which, int status, const domain::WebhookId& id,
-                         std::size_t attempts) {
-    sender_.answer(which, status);
-    std::vector<WebhookDelivery> newest;
+  // The webhook's deliveries in the order of their events, once so many attempts are noted.
+  std::vector<WebhookDelivery> deliveries(const domain::WebhookId& id, std::size_t attempts) {
+    std::vector<WebhookDelivery> all;
+    const auto count = [&] {
+      std::size_t noted = 0;
+      for (const WebhookDelivery& delivery : all) noted += delivery.attempts.size();
+      return noted;
+    };
     wait_until(
         [&] {
-          newest = journal_.list(id, std::nullopt, 1);
-          return !newest.empty() && newest[0].attempts.size() == attempts;
+          all = journal_.list(id, std::nullopt, WebhookJournal::kept_max);
+          return count() >= attempts;
         },
-        "the attempt isn't noted");
-    return newest.at(0);
+        "attempts aren't noted");
+    EXPECT_EQ(count(), attempts);
+    std::reverse(all.begin(), all.end());
+    return all;
+  }
+  void enable(const domain::WebhookId& id, bool enabled) {
+    run(domain::UpdateWebhook{id, {}, {}, {}, enabled});
   }
   void wait_for_endpoints(int count) {
     wait_until([&] { return metrics_.webhook_endpoints.Value() == count; },
@@ -199,12 +207,56 @@ TEST_F(WebhookDispatcherTest, ContinuesTheScheduleOfAnEventThatIsReadOnceMore) {
   given_webhook("a");
   given_contact("ann");
   ASSERT_EQ(sender_.wait_for(1), Sent{"/a ann"});
-  const domain::Instant second = answer(0, 500, "a", 1).next_attempt;
+  sender_.answer(0, 500);
+  const domain::Instant second = deliveries("a", 1).at(0).next_attempt;
   start();
   given_contact("bob");
   EXPECT_EQ(sender_.wait_for(2), (Sent{"/a ann", "/a bob"}));
   now_ms_ = second.unix_ms;
   EXPECT_EQ(sender_.wait_for(3), (Sent{"/a ann", "/a bob", "/a ann"}));
+}
+
+TEST_F(WebhookDispatcherTest, NotesWhatIsUnderWayWhenTheEndpointSaysThatItIsGone) {
+  given_webhook("a");
+  for (const char* name : {"ann", "bob", "cid"}) given_contact(name);
+  ASSERT_EQ(sender_.wait_for(3), (Sent{"/a ann", "/a bob", "/a cid"}));
+  for (std::size_t i = 0; i < 3; ++i) sender_.answer(i, 500);
+  const auto failed = deliveries("a", 3);
+  wait_for_endpoints(1);
+  for (const WebhookDelivery& delivery : failed) {
+    EXPECT_TRUE(dispatchers_.back()->replay("a", delivery.offset));
+  }
+  ASSERT_EQ(sender_.wait_for(6).size(), 6U);
+  sender_.answer(3, 410);
+  wait_for_endpoints(0);
+  sender_.answer(4, 410);
+  sender_.answer(5, 500);
+  const auto noted = deliveries("a", 6);
+  // The first two are due once it is enabled again; the last was by hand, and costs nothing.
+  EXPECT_EQ(noted.at(0).next_attempt, noon);
+  EXPECT_EQ(noted.at(1).next_attempt, noon);
+  EXPECT_EQ(noted.at(2).next_attempt, failed.at(2).next_attempt);
+  enable("a", true);
+  Sent sent = sender_.wait_for(8);
+  sent.erase(sent.begin(), sent.begin() + 6);
+  EXPECT_EQ(sent, (Sent{"/a ann", "/a bob"}));
+  now_ms_ = failed.at(2).next_attempt.unix_ms;
+  EXPECT_EQ(sender_.wait_for(9).back(), "/a cid");
+}
+
+TEST_F(WebhookDispatcherTest, LeavesTheScheduleToTheEndpointThatIsEnabledAgain) {
+  given_webhook("a");
+  given_contact("ann");
+  ASSERT_EQ(sender_.wait_for(1).size(), 1U);
+  wait_for_endpoints(1);
+  enable("a", false);
+  wait_for_endpoints(0);
+  enable("a", true);
+  ASSERT_EQ(sender_.wait_for(2), (Sent{"/a ann", "/a ann"}));
+  sender_.answer(0, 500);
+  EXPECT_EQ(deliveries("a", 1).at(0).failed, 0U);
+  sender_.answer(1, 500);
+  EXPECT_EQ(deliveries("a", 2).at(0).failed, 1U);
 }
 
 }  // namespace
