@@ -51,6 +51,7 @@ class WebhookDispatcher final : public ReplySink, public FeedHub::Follower {
     WebhookUrlRules rules;
     double retry_scale = 1;
     std::size_t in_flight_max = 128;  // in all
+    std::size_t organization_in_flight_max = 32;
     std::size_t endpoint_in_flight_max = 8;
     std::chrono::milliseconds drain_max{3'000};  // for what is under way at stop(), twice
   };
@@ -151,6 +152,7 @@ class WebhookDispatcher final : public ReplySink, public FeedHub::Follower {
   void enqueue(Endpoint& endpoint);
   void pump_all();
   void pump(Endpoint& endpoint);
+  bool has_room_in_flight(const domain::OrganizationId& organization) const;
   void send_scheduled(Endpoint& endpoint, std::uint64_t offset);
   void read_on(Endpoint& endpoint, domain::Instant now) const;
   void send(Endpoint& endpoint, const FeedItem& item, bool by_hand);
@@ -189,6 +191,7 @@ class WebhookDispatcher final : public ReplySink, public FeedHub::Follower {
   std::set<domain::WebhookId> complained_of_;  // that can't be served, and it was said
   std::uint64_t next_number_ = 1;              // of incarnations and submissions
   std::size_t in_flight_ = 0;
+  std::map<domain::OrganizationId, std::size_t> in_flight_of_;  // without those that have none
   bool stopping_ = false;
   std::chrono::steady_clock::time_point look_due_;
   std::chrono::steady_clock::time_point tell_due_;

@@ -259,5 +259,23 @@ TEST_F(WebhookDispatcherTest, LeavesTheScheduleToTheEndpointThatIsEnabledAgain) 
   EXPECT_EQ(deliveries("a", 2).at(0).failed, 1U);
 }
 
+TEST_F(WebhookDispatcherTest, LeavesRoomForTheDeliveriesOfOtherOrganizations) {
+  WebhookDispatcher::Settings settings;
+  settings.in_flight_max = 3;
+  settings.organization_in_flight_max = 2;
+  start(settings);
+  given_webhook("a");
+  given_webhook("b");
+  given_webhook("other", "other");
+  given_contact("ann");
+  ASSERT_EQ(sender_.wait_for(2), (Sent{"/a ann", "/b ann"}));
+  given_contact("bob");
+  given_contact("cid", "other");
+  EXPECT_EQ(sender_.wait_for(3).back(), "/other cid");
+  // Room for one more of them.
+  sender_.answer(0, 500);
+  EXPECT_TRUE(sender_.wait_for(4).back().ends_with(" bob"));
+}
+
 }  // namespace
 }  // namespace contactd::test
