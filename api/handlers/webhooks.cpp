@@ -18,6 +18,24 @@ std::optional<Response> refuse_webhook_idempotency(const Call& call) {
   return refuse_idempotency_key(call, "Webhooks", "/api/v1/webhooks");
 }
 
+// A precondition that was ignored would be taken for one that held (RFC 9110, section 13.1).
+std::optional<Response> refuse_precondition(const Call& call) {
+  for (const std::string_view name : {"If-Match", "If-None-Match"}) {
+    if (!call.request.field(name)) continue;
+    return error_response(
+        call.format, 400,
+        "Webhooks have no ETag, hence take no " + std::string{name} + "; leave it out");
+  }
+  return std::nullopt;
+}
+
+// What refuses a request to change one that is there, before its body is looked at.
+std::optional<Response> refuse_change(const Call& call) {
+  if (auto refused = refuse_params(call)) return refused;
+  if (auto refused = refuse_webhook_idempotency(call)) return refused;
+  return refuse_precondition(call);
+}
+
 std::variant<domain::UpdateWebhook, Response> read_body(const Call& call, bool creation) {
   const auto parsed = domain::parse_strict_json(call.request.body, {});
   if (const auto* error = std::get_if<domain::JsonError>(&parsed)) {
@@ -174,8 +192,7 @@ Handled get_webhook(const Call& call) {
 }
 
 Handled update_webhook(const Call& call) {
-  if (auto refused = refuse_params(call)) return *std::move(refused);
-  if (auto refused = refuse_webhook_idempotency(call)) return *std::move(refused);
+  if (auto refused = refuse_change(call)) return *std::move(refused);
   auto body = read_body(call, false);
   if (auto* refused = std::get_if<Response>(&body)) return std::move(*refused);
   auto& command = std::get<domain::UpdateWebhook>(body);
@@ -184,14 +201,12 @@ Handled update_webhook(const Call& call) {
 }
 
 Handled delete_webhook(const Call& call) {
-  if (auto refused = refuse_params(call)) return *std::move(refused);
-  if (auto refused = refuse_webhook_idempotency(call)) return *std::move(refused);
+  if (auto refused = refuse_change(call)) return *std::move(refused);
   return rendered_write(call, domain::DeleteWebhook{call.id}, {});
 }
 
 Handled rotate_webhook_secret(const Call& call) {
-  if (auto refused = refuse_params(call)) return *std::move(refused);
-  if (auto refused = refuse_webhook_idempotency(call)) return *std::move(refused);
+  if (auto refused = refuse_change(call)) return *std::move(refused);
   return rendered_write(call,
                         domain::RotateWebhookSecret{call.id, call.services.webhooks.secrets.mark()},
                         {200, true});

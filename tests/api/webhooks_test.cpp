@@ -153,6 +153,22 @@ TEST_F(Webhooks, TakeNoIdempotencyKey) {
   user.send("GET", webhooks_path).then(200).with_member("data", json::array{});
 }
 
+TEST_F(Webhooks, TakeNoPrecondition) {
+  const std::string id = given_webhook(user);
+  const json::value before = user.send("GET", path_of(id)).then(200).json();
+  for (const std::string name : {"If-Match", "If-None-Match"}) {
+    for (const std::string value : {"\"1\"", "*"}) {
+      const Headers header = {{name, value}};
+      user.send("PATCH", path_of(id), header, R"({"enabled": false})")
+          .then(400)
+          .with_error_naming(name);
+      user.send("DELETE", path_of(id), header).then(400).with_error_naming(name);
+      user.send("POST", path_of(id) + "/rotate-secret", header).then(400).with_error_naming(name);
+    }
+  }
+  EXPECT_EQ(user.send("GET", path_of(id)).then(200).json(), before);
+}
+
 TEST_F(Webhooks, AreAsManyAsAnOrganizationMayHave) {
   for (std::size_t i = 0; i < domain::webhooks_max; ++i) given_webhook(user);
   make(R"({"url": "https://example.com/"})").then(409).with_error_naming("20 webhooks");
