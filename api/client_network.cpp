@@ -1,6 +1,7 @@
 #include "api/client_network.hpp"
 
 #include <algorithm>
+#include <cstdint>
 
 namespace contactd::api {
 

@@ -38,12 +38,6 @@ std::string make_key(const std::filesystem::path& file, std::string_view what, s
   return key;
 }
 
-// One that is empty was cut off by a crash of an earlier release.
-bool is_there(const std::filesystem::path& file) {
-  std::error_code ec;
-  return std::filesystem::exists(file, ec) && std::filesystem::file_size(file, ec) > 0;
-}
-
 }  // namespace
 
 std::string read_key(const std::filesystem::path& file, std::string_view what) {
@@ -60,7 +54,7 @@ std::string read_key(const std::filesystem::path& file, std::string_view what) {
 
 std::string read_or_make_key(const std::filesystem::path& file, std::string_view what,
                              std::size_t length) {
-  if (!is_there(file)) return make_key(file, what, length);
+  if (!std::filesystem::exists(file)) return make_key(file, what, length);
   return read_key(file, what);
 }
 

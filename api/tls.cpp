@@ -78,7 +78,8 @@ std::shared_ptr<ssl::context> load(const std::filesystem::path& certificate,
                              " isn't that of the certificate in " + certificate.string());
   }
   warn_of_readable(key, "the TLS key");
-  if (const auto end = end_of(*context); end <= infra::system_time()) {
+  const domain::Instant end = end_of(*context);
+  if (end != domain::Instant{} && end <= infra::system_time()) {
     spdlog::warn("the TLS certificate in {} has ended at {}: clients refuse it",
                  certificate.string(), domain::to_iso8601(end));
   }

@@ -21,7 +21,7 @@ std::string to_iso8601(Instant instant);
 
 // Reads `YYYY-MM-DDThh:mm:ss`, an optional fraction (digits past milliseconds are cut off) and
 // `Z` or an offset `±hh:mm` (RFC 3339), or a date alone, which is its first instant in UTC.
-// Returns nothing on anything else.
+// `t` and `z` will do. Returns nothing on anything else, or if it isn't of the years 0 to 9999.
 std::optional<Instant> parse_iso8601(std::string_view text);
 
 }  // namespace contactd::domain

@@ -35,6 +35,7 @@ constexpr std::size_t wal_reserve_bytes = 4U << 20U;
 constexpr std::size_t recycled_wal_files = 2;
 // Beside its writer: a file may go between the moments when it is listed and opened.
 constexpr int open_attempts = 3;
+constexpr int catch_up_attempts = 5;
 
 // Keeps RocksDB from going on by itself after a full disk: it writes to the file in which a write
 // has failed, and an assertion of Debian's build ends the process for that.
@@ -314,17 +315,33 @@ class ScratchDirectory {
   std::filesystem::path path_;
 };
 
+// How often it is looked for what the writer has written.
+constexpr std::chrono::milliseconds writer_look_interval{50};
+
 // How far the log reaches, by an open that fails where a file is missing or damaged.
 std::uint64_t end_of_all_files(const std::filesystem::path& directory) {
   for (int attempt = 1;; ++attempt) {
     try {
       return end_of(RocksDb{directory, {{"default", record_options()}}});
     } catch (const StoreUnavailable& problem) {
-      if (attempt < open_attempts) continue;
-      throw LogUnavailable(std::string{problem.what()} +
-                           "; check the disk, and restore the log from a backup");
+      if (attempt == open_attempts) {
+        throw LogUnavailable(std::string{problem.what()} +
+                             "; check the disk, the permissions and the limit of open files; if a "
+                             "file is damaged or missing, restore the log from a backup");
+      }
     }
+    std::this_thread::sleep_for(writer_look_interval);
   }
+}
+
+// Shows what the writer has written since.
+void catch_up(const RocksDb& db) {
+  rocksdb::Status status;
+  for (int attempt = 0; attempt < catch_up_attempts; ++attempt) {
+    status = db->TryCatchUpWithPrimary();
+    if (status.ok()) return;
+  }
+  throw LogUnavailable(failed("show what was written to it", status));
 }
 
 // Opened beside its writer, a database passes over files that are missing or damaged, and is what
@@ -332,14 +349,19 @@ std::uint64_t end_of_all_files(const std::filesystem::path& directory) {
 std::unique_ptr<RocksDb> open_beside_its_writer(const std::filesystem::path& directory) {
   require_nothing_would_be_forgotten(directory, nullptr);
   const std::uint64_t end = end_of_all_files(directory);
-  const ScratchDirectory scratch;
-  auto db = RocksDb::beside_its_writer(directory, scratch.path(), {{"default", record_options()}});
-  if (end_of(*db) < end) {
-    throw LogUnavailable("the embedded log in " + directory.string() + " ends at offset " +
-                         std::to_string(end) + ", and can be read up to " +
-                         std::to_string(end_of(*db)) + " only; try again");
+  for (int attempt = 1;; ++attempt) {
+    const ScratchDirectory scratch;
+    auto db =
+        RocksDb::beside_its_writer(directory, scratch.path(), {{"default", record_options()}});
+    catch_up(*db);
+    if (end_of(*db) >= end) return db;
+    if (attempt == open_attempts) {
+      throw LogUnavailable("the embedded log in " + directory.string() + " ends at offset " +
+                           std::to_string(end) + ", and can be read up to " +
+                           std::to_string(end_of(*db)) + " only; try again");
+    }
+    std::this_thread::sleep_for(writer_look_interval);
   }
-  return db;
 }
 
 class EmbeddedLogReader final : public LogReader {
@@ -350,39 +372,32 @@ class EmbeddedLogReader final : public LogReader {
   std::uint32_t partition_count() const override { return 1; }
 
   LogSlice read(std::uint32_t, std::uint64_t from, std::size_t count_max) override {
-    return read_records(*db_, from, no_end, count_max);
+    try {
+      return read_records(*db_, from, no_end, count_max);
+    } catch (const projections::BrokenLog&) {
+      // What its writer has just moved from one file to another may be in neither for a moment.
+      catch_up(*db_);
+      return read_records(*db_, from, no_end, count_max);
+    }
   }
 
   bool wait(std::uint32_t, std::uint64_t from, std::chrono::milliseconds patience) override {
     const auto deadline = std::chrono::steady_clock::now() + patience;
     for (;;) {
-      catch_up();
+      catch_up(*db_);
       if (end_of(*db_) > from) return true;
       if (std::chrono::steady_clock::now() >= deadline) return false;
-      std::this_thread::sleep_for(std::min(look_interval, patience));
+      std::this_thread::sleep_for(std::min(writer_look_interval, patience));
     }
   }
 
   std::uint64_t end_offset(std::uint32_t) override {
-    catch_up();
+    catch_up(*db_);
     return end_of(*db_);
   }
 
  private:
   static constexpr std::uint64_t no_end = static_cast<std::uint64_t>(-1);
-  // How often it is looked for what the writer has written.
-  static constexpr std::chrono::milliseconds look_interval{50};
-  // The writer may remove a file between the moments when it is listed and opened here.
-  static constexpr int catch_up_attempts = 5;
-
-  void catch_up() {
-    rocksdb::Status status;
-    for (int i = 0; i < catch_up_attempts; ++i) {
-      status = (*db_)->TryCatchUpWithPrimary();
-      if (status.ok()) return;
-    }
-    throw LogUnavailable(failed("show what was written to it", status));
-  }
 
   const std::unique_ptr<RocksDb> db_;
 };

@@ -47,7 +47,8 @@ struct LogSlice {
 // so many that what a write costs is shared, so few that what is decoded is still in the
 // processor's cache when it is folded.
 inline constexpr std::size_t slice_records_max = 1024;
-// And of how many bytes they are: with large ones, a slice has fewer records than it may.
+// And of how many bytes they are, in the embedded log: with large ones, a slice has fewer records
+// than it may. (On Kafka the client's queue is bounded.)
 inline constexpr std::size_t slice_bytes_max = 8U << 20U;
 
 // A log that is only read.

@@ -14,7 +14,7 @@ std::string kept_log_identity(const std::filesystem::path& data_dir) {
 }
 
 void keep_log_identity(const std::filesystem::path& data_dir, std::string_view identity) {
-  write_durably(data_dir / log_identity_name, std::string{identity} + '\n');
+  replace_durably(data_dir / log_identity_name, std::string{identity} + '\n');
 }
 
 }  // namespace contactd::infra

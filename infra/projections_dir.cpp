@@ -68,13 +68,7 @@ fs::path new_projections_dir(const fs::path& data_dir) {
 }
 
 void hold_projections_dir(const fs::path& data_dir, const fs::path& directory) {
-  const fs::path pointer = data_dir / pointer_name;
-  const fs::path written = data_dir / (std::string{pointer_name} + ".new");
-  write_durably(written, directory.filename().string() + '\n');
-  std::error_code ec;
-  fs::rename(written, pointer, ec);
-  if (ec) fail(pointer, ec.message());
-  sync_to_disk(data_dir);
+  replace_durably(data_dir / pointer_name, directory.filename().string() + '\n');
 }
 
 }  // namespace contactd::infra

@@ -25,8 +25,9 @@ class RocksDb {
   // Throws StoreUnavailable; StoreDamaged if no later attempt can succeed either.
   RocksDb(const std::filesystem::path& directory, const rocksdb::DBOptions& options,
           const std::vector<Family>& families);
-  // Opens those families of an existing database that nobody writes to, and leaves its files as
-  // they are. Throws StoreUnavailable.
+  // Opens those families of an existing database, as of now, and leaves its files as they are.
+  // Beside a process that writes to it, files may go meanwhile. Throws StoreUnavailable, also where
+  // one is missing or damaged.
   RocksDb(const std::filesystem::path& directory, const std::vector<Family>& families);
   // Opens an existing database beside the process that writes to it, if one does, to read what it
   // has written; TryCatchUpWithPrimary() shows what it has written since. `scratch` is a directory

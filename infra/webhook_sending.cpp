@@ -242,7 +242,11 @@ void WebhookDispatcher::finish(Sent sent) {
   // An endpoint that was disabled meanwhile is to find the schedule as this attempt leaves it; one
   // that is served anew by now has found it already.
   const bool anew = endpoint == nullptr && endpoints_.contains(sent.webhook);
-  if (!sent.by_hand && !anew) settle(delivery, sent);
+  if (!sent.by_hand && !anew) {
+    // Where the journal can't be written to, the queue alone knows of the last attempts.
+    delivery.failed = std::max(delivery.failed, sent.delivery.failed);
+    settle(delivery, sent);
+  }
   journal(sent.webhook, delivery);
   if (endpoint == nullptr) return;
   --endpoint->in_flight;

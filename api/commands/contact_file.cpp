@@ -107,11 +107,11 @@ class CsvContacts final : public ContactReader {
     }
     for (std::size_t i = 0; i < columns_.size(); ++i) {
       const CsvField& field = row.fields[i];
+      if (is_servers(columns_[i]) || (field.text.empty() && !field.quoted)) continue;
       if (!domain::is_utf8(field.text)) {
         line.problem = "its " + columns_[i] + " isn't UTF-8; save the file in that encoding";
         return line;
       }
-      if (is_servers(columns_[i]) || (field.text.empty() && !field.quoted)) continue;
       if (columns_[i] == name_of(domain::Field::tags)) {
         auto tags = split_tags(field.text);
         if (!tags) {

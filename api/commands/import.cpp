@@ -17,7 +17,6 @@
 #include "api/commands/progress.hpp"
 #include "domain/json_text.hpp"
 #include "domain/sha256.hpp"
-#include "infra/random.hpp"
 
 // `contactd import`: a file's contacts through the API, so that the same rules hold.
 namespace contactd::api {

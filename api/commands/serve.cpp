@@ -39,13 +39,15 @@ void add_limits(CLI::App& app, Raw& raw) {
          "Connections at once; more are answered 503")
       ->check(CLI::Range(1U, 1'000'000U));
   option(app, "max-connections-per-address", serve.connections_per_address_max,
-         "Connections of one address at once; more are answered 503; 0 is no limit")
+         "Connections of one address (IPv6: of its first 64 bits) at once; more are answered 503; "
+         "0 is "
+         "no limit")
       ->check(CLI::Range(0U, 1'000'000U));
   option(app, "queue-max", serve.queue_commands_max,
          "Changes that may wait for the writer; more are answered 503")
       ->check(CLI::Range(1U, 1'000'000U));
   option(app, "rate-limit", serve.rate_limit,
-         "Requests of one address in one window; 0 is no limit")
+         "Requests of one address (IPv6: of its first 64 bits) in one window; 0 is no limit")
       ->check(CLI::Range(0, 1'000'000'000));
   option(app, "rate-window-s", raw.rate_window_s, "The window, in seconds")
       ->check(CLI::Range(1, 86'400));

@@ -29,7 +29,7 @@ std::optional<Response> refuse_precondition(const Call& call) {
   return std::nullopt;
 }
 
-// What refuses a request to change one that is there, before its body is looked at.
+// What refuses a request that changes something, before its body is looked at.
 std::optional<Response> refuse_change(const Call& call) {
   if (auto refused = refuse_params(call)) return refused;
   if (auto refused = refuse_webhook_idempotency(call)) return refused;
@@ -157,8 +157,7 @@ Response webhook_not_found(const Call& call) {
 }  // namespace
 
 Handled create_webhook(const Call& call) {
-  if (auto refused = refuse_params(call)) return *std::move(refused);
-  if (auto refused = refuse_webhook_idempotency(call)) return *std::move(refused);
+  if (auto refused = refuse_change(call)) return *std::move(refused);
   auto body = read_body(call, true);
   if (auto* refused = std::get_if<Response>(&body)) return std::move(*refused);
   auto& request = std::get<domain::UpdateWebhook>(body);
@@ -224,8 +223,7 @@ Handled list_deliveries(const Call& call) {
 
 // Sends an event once more, whatever became of it.
 Handled replay_delivery(const Call& call) {
-  if (auto refused = refuse_params(call)) return *std::move(refused);
-  if (auto refused = refuse_webhook_idempotency(call)) return *std::move(refused);
+  if (auto refused = refuse_change(call)) return *std::move(refused);
   const auto webhook = find_webhook(call);
   if (!webhook) return webhook_not_found(call);
   constexpr std::size_t id_length = 16;

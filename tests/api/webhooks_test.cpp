@@ -163,7 +163,13 @@ TEST_F(Webhooks, TakeNoPrecondition) {
           .then(400)
           .with_error_naming(name);
       user.send("DELETE", path_of(id), header).then(400).with_error_naming(name);
-      user.send("POST", path_of(id) + "/rotate-secret", header).then(400).with_error_naming(name);
+      for (const std::string& path :
+           {path_of(id) + "/rotate-secret", path_of(id) + "/deliveries/0000000000000001/replay"}) {
+        user.send("POST", path, header).then(400).with_error_naming(name);
+      }
+      user.send("POST", "/api/v1/webhooks", header, R"({"url": "https://x.example"})")
+          .then(400)
+          .with_error_naming(name);
     }
   }
   EXPECT_EQ(user.send("GET", path_of(id)).then(200).json(), before);

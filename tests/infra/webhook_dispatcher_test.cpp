@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <boost/json.hpp>
+#include <chrono>
 
 #include "infra/embedded_event_log.hpp"
 #include "infra/errors.hpp"
@@ -65,7 +67,11 @@ class FaultyJournal final : public WebhookJournal {
     fault_ = std::move(fault);
   }
 
+  // From now on nothing more is written.
+  void refuse_puts() { full_ = true; }
+
   void put(const domain::WebhookId& webhook, const WebhookDelivery& delivery) override {
+    if (full_) throw StoreUnavailable("a fault of the test's");
     real_->put(webhook, delivery);
   }
   void remove_all(const domain::WebhookId& webhook) override {
@@ -90,6 +96,7 @@ class FaultyJournal final : public WebhookJournal {
 
  private:
   const std::unique_ptr<WebhookJournal> real_;
+  std::atomic<bool> full_ = false;
   std::mutex mutex_;
   std::function<void()> fault_;  // guarded by mutex_
 };
@@ -215,6 +222,26 @@ TEST_F(WebhookDispatcherTest, ContinuesTheScheduleOfAnEventThatIsReadOnceMore) {
   EXPECT_EQ(sender_.wait_for(2), (Sent{"/a ann", "/a bob"}));
   now_ms_ = second.unix_ms;
   EXPECT_EQ(sender_.wait_for(3), (Sent{"/a ann", "/a bob", "/a ann"}));
+}
+
+TEST_F(WebhookDispatcherTest, GivesUpInTheEndWhereTheJournalCannotBeWritten) {
+  given_webhook("a");
+  given_contact("ann");
+  ASSERT_EQ(sender_.wait_for(1), Sent{"/a ann"});
+  sender_.answer(0, 500);
+  deliveries("a", 1);
+  journal_.refuse_puts();
+  for (std::size_t retry = 1; retry <= std::size(webhook_retry_delays); ++retry) {
+    // The answer before may not have been looked at yet, so that its pause begins later.
+    wait_until(
+        [&] {
+          now_ms_ += std::chrono::milliseconds{std::chrono::hours{48}}.count();  // past any pause
+          return sender_.wait_for(0).size() > retry;
+        },
+        "it isn't sent again");
+    sender_.answer(retry, 500);
+  }
+  wait_until([&] { return metrics_.webhook_given_up.Value() == 1; }, "it isn't given up");
 }
 
 TEST_F(WebhookDispatcherTest, NotesWhatIsUnderWayWhenTheEndpointSaysThatItIsGone) {
