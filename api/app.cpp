@@ -15,7 +15,6 @@
 #include "api/admin_key.hpp"
 #include "api/data_dir.hpp"
 #include "api/key_file.hpp"
-#include "api/limits.hpp"
 #include "api/process_guard.hpp"
 #include "api/server.hpp"
 #include "api/tls.hpp"
@@ -30,7 +29,6 @@
 #include "infra/log_identity.hpp"
 #include "infra/projections_dir.hpp"
 #include "infra/rebuild.hpp"
-#include "projections/key_layout.hpp"
 
 namespace contactd::api {
 namespace {

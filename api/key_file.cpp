@@ -1,11 +1,8 @@
 #include "api/key_file.hpp"
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <fstream>
 
@@ -17,23 +14,10 @@
 namespace contactd::api {
 namespace {
 
-// Under its name there is all of it or nothing, also after a loss of power.
+// For the owner's eyes alone, as all that the server makes (process_guard.hpp).
 std::string make_key(const std::filesystem::path& file, std::string_view what, std::size_t length) {
   const std::string key = infra::random_text(length);
-  const std::string line = key + '\n';
-  const std::string unfinished = file.string() + ".new";
-  const int descriptor = open(unfinished.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  const bool written =
-      descriptor >= 0 &&
-      write(descriptor, line.data(), line.size()) == static_cast<ssize_t>(line.size()) &&
-      fsync(descriptor) == 0 && std::rename(unfinished.c_str(), file.c_str()) == 0;
-  const int error = errno;
-  if (descriptor >= 0) close(descriptor);
-  if (!written) {
-    throw infra::Unavailable("can't write " + std::string{what} + " to " + file.string() + ": " +
-                             std::strerror(error));
-  }
-  infra::sync_to_disk(file.parent_path());
+  infra::replace_durably(file, key + '\n');
   spdlog::info("made {} in {}", what, file.string());
   return key;
 }

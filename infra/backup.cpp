@@ -231,9 +231,9 @@ bool create_backup(ReadStore& store, EmbeddedEventLog* log, std::uint32_t partit
         {"format", manifest_format},   {"created_at", domain::to_iso8601(system_time())},
         {"log", log_identity},         {"projections_format", projections::format_version},
         {"partitions", std::move(at)}, {"files", *std::move(files)}};
-    write_durably(directory / "manifest.json.new", json::serialize(manifest) + '\n');
-    fs::rename(directory / "manifest.json.new", directory / manifest_name);
     sync_directories(directory);
+    // Last of all: what has a manifest is whole.
+    replace_durably(directory / manifest_name, json::serialize(manifest) + '\n');
     sync_to_disk(directory.parent_path());
     return true;
   } catch (const std::exception& problem) {

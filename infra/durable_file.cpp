@@ -28,18 +28,14 @@ void sync_to_disk(const std::filesystem::path& path) {
   if (!synced) fail(path, error);
 }
 
-void write_durably(const std::filesystem::path& file, std::string_view text) {
-  errno = 0;
-  std::ofstream stream{file, std::ios::binary | std::ios::trunc};
-  stream << text;
-  stream.close();
-  if (!stream) fail(file, errno == 0 ? EIO : errno);
-  sync_to_disk(file);
-}
-
 void replace_durably(const std::filesystem::path& file, std::string_view text) {
   const std::filesystem::path written = file.string() + ".new";
-  write_durably(written, text);
+  errno = 0;
+  std::ofstream stream{written, std::ios::binary | std::ios::trunc};
+  stream << text;
+  stream.close();
+  if (!stream) fail(written, errno == 0 ? EIO : errno);
+  sync_to_disk(written);
   std::error_code ec;
   std::filesystem::rename(written, file, ec);
   if (ec) fail(file, ec.value());
