@@ -78,8 +78,10 @@ RocksDb::RocksDb(const std::filesystem::path& directory, const rocksdb::DBOption
   db_.reset(db);
 }
 
-RocksDb::RocksDb(const std::filesystem::path& directory, const std::vector<Family>& families) {
+RocksDb::RocksDb(const std::filesystem::path& directory, const std::vector<Family>& families,
+                 rocksdb::Env* env) {
   rocksdb::DBOptions options;
+  if (env != nullptr) options.env = env;
   options.paranoid_checks = true;
   options.info_log = std::make_shared<Messages>();
   rocksdb::DB* db = nullptr;
@@ -93,8 +95,10 @@ RocksDb::RocksDb(const std::filesystem::path& directory, const std::vector<Famil
 
 std::unique_ptr<RocksDb> RocksDb::beside_its_writer(const std::filesystem::path& directory,
                                                     const std::filesystem::path& scratch,
-                                                    const std::vector<Family>& families) {
+                                                    const std::vector<Family>& families,
+                                                    rocksdb::Env* env) {
   rocksdb::DBOptions options;
+  options.env = env;
   options.paranoid_checks = true;
   options.max_open_files = -1;  // a file that the writer deletes must be open here by then
   options.info_log_level = rocksdb::ERROR_LEVEL;

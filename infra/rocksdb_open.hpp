@@ -27,14 +27,16 @@ class RocksDb {
           const std::vector<Family>& families);
   // Opens those families of an existing database, as of now, and leaves its files as they are.
   // Beside a process that writes to it, files may go meanwhile. Throws StoreUnavailable, also where
-  // one is missing or damaged.
-  RocksDb(const std::filesystem::path& directory, const std::vector<Family>& families);
+  // one is missing or damaged. Reads by `env`, or else the machine.
+  RocksDb(const std::filesystem::path& directory, const std::vector<Family>& families,
+          rocksdb::Env* env = nullptr);
   // Opens an existing database beside the process that writes to it, if one does, to read what it
   // has written; TryCatchUpWithPrimary() shows what it has written since. `scratch` is a directory
-  // for RocksDB's own notes. Throws StoreUnavailable.
+  // for RocksDB's own notes. Reads by `env`. Throws StoreUnavailable.
   static std::unique_ptr<RocksDb> beside_its_writer(const std::filesystem::path& directory,
                                                     const std::filesystem::path& scratch,
-                                                    const std::vector<Family>& families);
+                                                    const std::vector<Family>& families,
+                                                    rocksdb::Env* env);
   ~RocksDb();
   RocksDb(const RocksDb&) = delete;
   RocksDb& operator=(const RocksDb&) = delete;

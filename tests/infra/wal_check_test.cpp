@@ -1,11 +1,17 @@
 #include "infra/wal_check.hpp"
 
 #include <gtest/gtest.h>
+#include <rocksdb/env.h>
+#include <sys/stat.h>
 
 #include <fstream>
+#include <set>
+#include <thread>
 
 #include "infra/embedded_event_log.hpp"
 #include "infra/errors.hpp"
+#include "infra/wal_files.hpp"
+#include "infra/wal_format.hpp"
 #include "tests/domain/samples.hpp"
 #include "tests/support/temporary_directory.hpp"
 
@@ -16,40 +22,93 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t batches = 40;
+constexpr std::size_t filling_bytes = 1U << 20U;
+constexpr std::size_t fillings_max = 128;  // some three WALs are full by then
 
-class WalCheck : public testing::Test {
+enum class Wal { new_file, written_over };
+
+// The WAL with the highest number.
+fs::path wal_in(const fs::path& directory) {
+  fs::path newest;
+  for (const auto& entry : fs::directory_iterator{directory}) {
+    const auto number = infra::wal_number_of(entry.path());
+    if (number && (newest.empty() || number > infra::wal_number_of(newest))) newest = entry.path();
+  }
+  return newest;
+}
+
+std::string content_of(const fs::path& file) {
+  std::ifstream stream{file, std::ios::binary};
+  return {std::istreambuf_iterator<char>{stream}, {}};
+}
+
+ino_t inode_of(const fs::path& file) {
+  struct stat status{};
+  EXPECT_EQ(stat(file.c_str(), &status), 0) << file;
+  return status.st_ino;
+}
+
+// A log that is written to, and copied as it is on the disk meanwhile.
+class WalWriter {
+ public:
+  explicit WalWriter(fs::path directory)
+      : directory_(std::move(directory)), log_(infra::open_embedded_event_log(directory_)) {
+    event_.event = domain::WriterClaimed{"w"};
+    claim_ = log_->claim(0, event_);
+  }
+
+  void append(std::size_t records, std::size_t bytes) {
+    std::vector<domain::RecordedEvent> batch(records, event_);
+    for (auto& one : batch) {
+      one.event = domain::ApiKeyRevoked{std::string(bytes, 'k')};
+      one.stamp = {claim_.epoch, ++sequence_};
+    }
+    ASSERT_EQ(log_->append(claim_, batch), infra::AppendResult::committed);
+  }
+  // Until its WAL is a file that was another one before.
+  void append_until_a_wal_is_written_over() {
+    std::set<ino_t> files;
+    fs::path wal;
+    for (std::size_t i = 0; i < fillings_max; ++i) {
+      append(1, filling_bytes);
+      if (wal == wal_in(directory_)) continue;
+      wal = wal_in(directory_);
+      if (!files.insert(inode_of(wal)).second) return;
+    }
+    FAIL() << "no WAL was written over";
+  }
+  infra::EmbeddedEventLog& log() { return *log_; }
+
+ private:
+  const fs::path directory_;
+  const std::unique_ptr<infra::EmbeddedEventLog> log_;
+  domain::RecordedEvent event_;
+  infra::Claim claim_;
+  std::uint64_t sequence_ = 0;
+};
+
+class WalCheck : public testing::TestWithParam<Wal> {
  protected:
   // A log of a claim and `batches` batches, as it is on the disk while it is open; some of them
   // longer than a block.
   WalCheck() {
-    const auto log = infra::open_embedded_event_log(directory_.path() / "log");
-    domain::RecordedEvent event;
-    event.event = domain::WriterClaimed{"w"};
-    const infra::Claim claim = log->claim(0, event);
-    std::uint64_t sequence = 0;
+    WalWriter writer{directory_.path() / "log"};
+    if (GetParam() == Wal::written_over) writer.append_until_a_wal_is_written_over();
     for (std::size_t i = 0; i < batches; ++i) {
-      const std::size_t bytes = random_.one_in(4) ? 50'000 : 1 + random_.below(900);
-      std::vector<domain::RecordedEvent> batch(1 + random_.below(3), event);
-      for (auto& one : batch) {
-        one.event = domain::ApiKeyRevoked{std::string(bytes, 'k')};
-        one.stamp = {claim.epoch, ++sequence};
-      }
-      end_before_last_ = log->end_offset(0);
-      EXPECT_EQ(log->append(claim, batch), infra::AppendResult::committed);
+      end_before_last_ = writer.log().end_offset(0);
+      writer.append(1 + random_.below(3), random_.one_in(4) ? 50'000 : 1 + random_.below(900));
     }
-    end_ = log->end_offset(0);
+    end_ = writer.log().end_offset(0);
     fs::copy(directory_.path() / "log", original(), fs::copy_options::recursive);
   }
 
   fs::path original() const { return directory_.path() / "original"; }
   fs::path crashed() const { return directory_.path() / "crashed"; }
-  // The one that has the records.
-  static fs::path wal_in(const fs::path& directory) {
-    fs::path found;
-    for (const auto& entry : fs::directory_iterator{directory}) {
-      if (entry.path().extension() == ".log" && entry.file_size() > 0) found = entry.path();
-    }
-    return found;
+  // How many bytes of the WAL are its own.
+  std::uint64_t written() const {
+    std::uint64_t bytes = 0;
+    EXPECT_TRUE(infra::reading_whole_wals()->GetFileSize(wal_in(original()), &bytes).ok());
+    return bytes;
   }
   void copy_anew() const {
     fs::remove_all(crashed());
@@ -79,19 +138,19 @@ class WalCheck : public testing::Test {
   std::uint64_t end_ = 0;
 };
 
-TEST_F(WalCheck, LetsAWholeLogPass) {
+TEST_P(WalCheck, LetsAWholeLogPass) {
   copy_anew();
-  EXPECT_FALSE(infra::find_wal_damage(crashed()));
   EXPECT_EQ(end_when_opened(), end_);
 }
 
 // Only the last write may be missing from a log that opens.
-TEST_F(WalCheck, RefusesALogThatWouldForgetAcknowledgedRecords) {
-  constexpr int flips = 80;
+TEST_P(WalCheck, RefusesALogThatWouldForgetAcknowledgedRecords) {
+  const int flips = GetParam() == Wal::new_file ? 60 : 15;  // of a small file, or of large ones
+  const std::uint64_t bytes = written();
   int refused = 0;
   for (int i = 0; i < flips; ++i) {
     copy_anew();
-    const std::size_t at = random_.below(fs::file_size(wal_in(crashed())));
+    const std::size_t at = random_.below(bytes);
     const auto bit = static_cast<unsigned>(random_.below(8));
     flip(at, bit);
     const auto end = end_when_opened();
@@ -102,23 +161,141 @@ TEST_F(WalCheck, RefusesALogThatWouldForgetAcknowledgedRecords) {
   EXPECT_GT(refused, flips / 2);
 }
 
-// A write that was under way when the power went, however far it came: its end missing, or nothing
-// in its stead.
-TEST_F(WalCheck, LetsATornLastWritePass) {
-  const std::size_t whole = fs::file_size(wal_in(original()));
-  for (int i = 0; i < 40; ++i) {
+// A write that was under way when the power went, however far it came: its end missing, or in its
+// stead nothing, or what was there before.
+TEST_P(WalCheck, LetsATornLastWritePass) {
+  const std::size_t whole = written();
+  for (int i = 0; i < 12; ++i) {
     copy_anew();
     const std::size_t torn = 1 + random_.below(100);  // less than the smallest write
-    fs::resize_file(wal_in(crashed()), whole - torn);
-    if (random_.one_in(2)) fs::resize_file(wal_in(crashed()), whole + random_.below(100'000));
+    if (GetParam() == Wal::written_over && random_.one_in(2)) {
+      for (std::size_t byte = whole - torn; byte < whole; ++byte) flip(byte, 1);
+    } else {
+      fs::resize_file(wal_in(crashed()), whole - torn);
+      if (random_.one_in(2)) fs::resize_file(wal_in(crashed()), whole + random_.below(100'000));
+    }
     const auto end = end_when_opened();
     ASSERT_TRUE(end) << torn;
     EXPECT_EQ(end, end_before_last_) << torn;
   }
 }
 
-TEST_F(WalCheck, LooksAtNothingWhereThereIsNothing) {
-  EXPECT_FALSE(infra::find_wal_damage(directory_.path() / "nowhere"));
+// Nothing of an older WAL is taken for the newer one's; who reads beside the writer sees what it
+// appends, as soon as it is appended.
+TEST_P(WalCheck, IsFollowedByAReaderBesideTheWriter) {
+  WalWriter writer{directory_.path() / "followed"};
+  if (GetParam() == Wal::written_over) writer.append_until_a_wal_is_written_over();
+  const auto reader = infra::open_embedded_log_reader(directory_.path() / "followed");
+  for (std::size_t i = 0; i < batches; ++i) {
+    const std::uint64_t end = writer.log().end_offset(0);
+    writer.append(1 + random_.below(3), random_.one_in(4) ? 50'000 : 1 + random_.below(900));
+    ASSERT_TRUE(reader->wait(0, end, std::chrono::seconds{10}));
+    EXPECT_EQ(reader->read(0, end, batches).next_offset, writer.log().end_offset(0));
+  }
+}
+
+// RocksDB links what it thinks won't change any more.
+TEST_P(WalCheck, LeavesACopyAsItWas) {
+  WalWriter writer{directory_.path() / "copied"};
+  if (GetParam() == Wal::written_over) writer.append_until_a_wal_is_written_over();
+  std::jthread appending{[&](const std::stop_token& stop) {
+    while (!stop.stop_requested()) writer.append(1, filling_bytes);
+  }};
+  std::vector<std::uint64_t> ends;
+  constexpr std::size_t copies = 4;
+  for (std::size_t i = 0; i < copies; ++i) {
+    const fs::path copy = directory_.path() / ("copy" + std::to_string(i));
+    writer.log().copy_to(copy);
+    ends.push_back(infra::open_embedded_log_reader(copy)->end_offset(0));
+  }
+  appending.request_stop();
+  appending.join();
+  if (GetParam() == Wal::written_over) {
+    for (int i = 0; i < 3; ++i) writer.append_until_a_wal_is_written_over();
+  }
+  for (std::size_t i = 0; i < copies; ++i) {
+    const fs::path copy = directory_.path() / ("copy" + std::to_string(i));
+    EXPECT_EQ(infra::open_embedded_event_log(copy)->end_offset(0), ends[i]) << i;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, WalCheck, testing::Values(Wal::new_file, Wal::written_over),
+                         [](const auto& wal) {
+                           return wal.param == Wal::new_file ? "NewFile" : "WrittenOver";
+                         });
+
+// While WALs are written over, renamed and moved into tables.
+TEST(WrittenOverWals, CanBeOpenedBesideTheWriterAtAnyTime) {
+  const TemporaryDirectory directory;
+  WalWriter writer{directory.path()};
+  writer.append_until_a_wal_is_written_over();
+  std::jthread appending{[&](const std::stop_token& stop) {
+    while (!stop.stop_requested()) writer.append(1, filling_bytes / 4);
+  }};
+  constexpr int openings = 5;
+  constexpr std::uint64_t newest = 100;
+  for (int i = 0; i < openings; ++i) {
+    const std::uint64_t end = writer.log().end_offset(0);
+    const auto reader = infra::open_embedded_log_reader(directory.path());
+    EXPECT_GE(reader->end_offset(0), end);
+    for (std::uint64_t next = end - std::min(end, newest); next < end;) {
+      const std::uint64_t read = reader->read(0, next, newest).next_offset;
+      ASSERT_GT(read, next);
+      next = read;
+    }
+  }
+}
+
+// A WAL that RocksDB hasn't deleted yet may be damaged: nobody needs it.
+TEST(WalGaps, DoNotMatterWhereATableHasTheRecords) {
+  const TemporaryDirectory directory;
+  const fs::path log = directory.path() / "log";
+  const fs::path crashed = directory.path() / "crashed";
+  fs::path done;
+  std::string bytes;
+  {
+    WalWriter writer{log};
+    for (std::size_t i = 0; i < batches; ++i) writer.append(2, 500);
+    done = wal_in(log).filename();
+    bytes = content_of(log / done);
+  }
+  bytes[bytes.size() / 2] ^= 1;
+  WalWriter writer{log};  // has put all of it into a table
+  writer.append(2, 500);
+  fs::copy(log, crashed, fs::copy_options::recursive);
+  ASSERT_FALSE(fs::exists(crashed / done));
+  std::ofstream{crashed / done, std::ios::binary} << bytes;
+
+  const auto gaps = infra::find_wal_gaps(crashed);
+  ASSERT_EQ(gaps.size(), 1U);
+  EXPECT_EQ(gaps[0].file, crashed / done);
+  EXPECT_EQ(infra::open_embedded_event_log(crashed)->end_offset(0), writer.log().end_offset(0));
+}
+
+// One that a crash would have cut off, if the next one didn't go on behind it.
+TEST(WalGaps, AreFoundBetweenTwoFiles) {
+  const TemporaryDirectory directory;
+  const fs::path log = directory.path() / "log";
+  const fs::path crashed = directory.path() / "crashed";
+  WalWriter writer{log};
+  const fs::path first = wal_in(log);
+  writer.append(1, filling_bytes);
+  while (wal_in(log) == first) writer.append(1, filling_bytes);
+  fs::create_directory(crashed);
+  fs::copy(wal_in(log), crashed);
+  std::ofstream{crashed / first.filename(), std::ios::binary}
+      << content_of(first).substr(0, filling_bytes / 2);
+
+  const auto gaps = infra::find_wal_gaps(crashed);
+  ASSERT_EQ(gaps.size(), 1U);
+  EXPECT_EQ(gaps[0].file, crashed / first.filename());
+  EXPECT_EQ(gaps[0].first_offset, 1U);                             // after the claim
+  EXPECT_EQ(gaps[0].last_offset, writer.log().end_offset(0) - 2);  // the newest has one record
+}
+
+TEST(WalGaps, AreNoneWhereThereIsNothing) {
+  const TemporaryDirectory directory;
+  EXPECT_TRUE(infra::find_wal_gaps(directory.path() / "nowhere").empty());
 }
 
 }  // namespace
