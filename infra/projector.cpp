@@ -235,6 +235,7 @@ void Projector::fold(const LogSlice& slice, const StateReader& state, const OnFo
 
 // Throws BrokenLog, having applied what came before.
 void Projector::apply(const LogSlice& slice, FoldBatch& fold, const OnApplied& on_applied) {
+  std::size_t current = 0;
   for (std::size_t i = 0; i < slice.entries.size(); ++i) {
     if (i % FoldBatch::foreseen_max == 0) foresee(fold, std::span{slice.entries}.subspan(i));
     const LogEntry& entry = slice.entries[i];
@@ -253,9 +254,14 @@ void Projector::apply(const LogSlice& slice, FoldBatch& fold, const OnApplied& o
     }
     const auto& event = std::get<domain::RecordedEvent>(entry.record);
     FoldBatch::Result result = fold.apply(entry.offset, event, entry.canonical);
-    count(result.admission, entry.offset);
+    if (result.admission == Admission::current) {
+      ++current;
+    } else {
+      count_refused(result.admission, entry.offset);
+    }
     on_applied(event, std::move(result));
   }
+  metrics_.fold_events.Increment(static_cast<double>(current));
 }
 
 void Projector::stored(const Checkpoint& checkpoint) {
@@ -263,23 +269,16 @@ void Projector::stored(const Checkpoint& checkpoint) {
   offset_gauge_.Set(static_cast<double>(checkpoint_.next_offset));
 }
 
-void Projector::count(Admission admission, std::uint64_t offset) {
-  switch (admission) {
-    case Admission::current:
-      metrics_.fold_events.Increment();
-      return;
-    case Admission::stale_claim:
-      metrics_.fold_stale_claim.Increment();
-      spdlog::warn("partition {}: offset {} is of a writer that was fenced; not applied",
-                   partition_, offset);
-      return;
-    case Admission::out_of_sequence:
-      metrics_.fold_out_of_sequence.Increment();
-      spdlog::warn("partition {}: offset {} isn't its writer's next event; not applied", partition_,
-                   offset);
-      return;
+void Projector::count_refused(Admission admission, std::uint64_t offset) {
+  if (admission == Admission::stale_claim) {
+    metrics_.fold_stale_claim.Increment();
+    spdlog::warn("partition {}: offset {} is of a writer that was fenced; not applied", partition_,
+                 offset);
+  } else {
+    metrics_.fold_out_of_sequence.Increment();
+    spdlog::warn("partition {}: offset {} isn't its writer's next event; not applied", partition_,
+                 offset);
   }
-  std::abort();
 }
 
 }  // namespace contactd::infra

@@ -95,7 +95,7 @@ class Projector {
   bool fold_far_or_throw();
   void drop_far();
   void stored(const projections::Checkpoint& checkpoint);
-  void count(projections::Admission admission, std::uint64_t offset);
+  void count_refused(projections::Admission admission, std::uint64_t offset);
 
   const std::uint32_t partition_;
   LogReader& log_;

@@ -10,6 +10,8 @@ namespace {
 
 constexpr std::size_t slices_max = 4;
 constexpr std::chrono::milliseconds on_its_way_max{500};
+// How soon it is seen that the log's end has turned out to be nearer.
+constexpr std::chrono::milliseconds end_look_interval{20};
 
 }  // namespace
 
@@ -35,14 +37,22 @@ void ReadAhead::read(std::stop_token stop, std::uint64_t from) {
   for (;;) {
     LogSlice slice = log_.read(partition_, from, slice_records_max);
     if (slice.next_offset <= from) {
-      // A log behind a network has more than it shows while that is on its way.
-      if (from >= log_.end_offset(partition_) || stop.stop_requested()) return;
-      if (!log_.wait(partition_, from, on_its_way_max)) return;
+      if (!wait_for_more(stop, from)) return;
       continue;
     }
     from = slice.next_offset;
     if (!push(stop, std::move(slice))) return;
   }
+}
+
+// A log behind a network has more than it shows while that is on its way; or it turns out that what
+// is behind the last record is not for us.
+bool ReadAhead::wait_for_more(const std::stop_token& stop, std::uint64_t from) {
+  for (auto left = on_its_way_max; left.count() > 0; left -= end_look_interval) {
+    if (from >= log_.end_offset(partition_) || stop.stop_requested()) return false;
+    if (log_.wait(partition_, from, end_look_interval)) return true;
+  }
+  return false;
 }
 
 bool ReadAhead::push(std::stop_token stop, LogSlice slice) {

@@ -35,6 +35,8 @@ class ReadAhead {
 
  private:
   void read(std::stop_token stop, std::uint64_t from);
+  // Whether there is a record at or after `from`.
+  bool wait_for_more(const std::stop_token& stop, std::uint64_t from);
   // False if told to stop.
   bool push(std::stop_token stop, LogSlice slice);
 
