@@ -132,7 +132,9 @@ void Generation::remove_update(std::string key) {
     update->gone = true;  // no older generation has it
     update->row.reset();
   } else {
-    updates_.try_emplace(organization_part(key)).first->second.removed.push_back(std::move(key));
+    const std::uint64_t offset = projections::keys::update_position(key).offset;
+    auto& removed = updates_.try_emplace(organization_part(key)).first->second.removed;
+    removed.insert({offset, std::move(key)});
   }
 }
 
@@ -169,42 +171,46 @@ void Generation::feed_entries(std::string_view begin, std::string_view end,
   }
 }
 
-void Generation::update_entries(std::string_view begin, std::string_view end,
+void Generation::update_entries(std::string_view begin, std::string_view end, std::size_t count_max,
                                 std::vector<Entry>& out) const {
   // A range within one organization is what readers ask for.
   const auto one = begin.empty() ? updates_.end() : updates_.find(organization_part(begin));
   if (one != updates_.end() && end.starts_with(one->first)) {
-    return append_updates(one->second, begin, end, out);
+    return append_updates(one->second, begin, end, count_max, out);
   }
   std::vector<const ByKey<Updates>::value_type*> organizations;
   organizations.reserve(updates_.size());
   for (const auto& entry : updates_) organizations.push_back(&entry);
   sort_by_key(organizations, [](const auto* entry) { return std::string_view{entry->first}; });
-  for (const auto* entry : organizations) append_updates(entry->second, begin, end, out);
+  for (const auto* entry : organizations) append_updates(entry->second, begin, end, count_max, out);
 }
 
 void Generation::append_updates(const Updates& updates, std::string_view begin,
-                                std::string_view end, std::vector<Entry>& out) {
-  const auto first = static_cast<std::ptrdiff_t>(out.size());
-  std::vector<Entry> removed;
-  for (const std::string& key : updates.removed) {
-    if (within(key, begin, end)) removed.emplace_back(key, &removed_row);
+                                std::string_view end, std::size_t count_max,
+                                std::vector<Entry>& out) {
+  auto row = std::lower_bound(
+      updates.rows.begin(), updates.rows.end(), begin,
+      [](const Update& update, std::string_view wanted) { return update.key < wanted; });
+  auto removed = updates.removed.lower_bound(begin);
+  while (out.size() < count_max) {
+    while (row != updates.rows.end() && row->gone) ++row;
+    const bool has_row = row != updates.rows.end() && within(row->key, begin, end);
+    const bool has_removed = removed != updates.removed.end() && within(removed->key, begin, end);
+    if (has_removed && (!has_row || removed->offset < row->offset)) {
+      out.emplace_back(removed->key, &removed_row);
+      ++removed;
+    } else if (has_row) {
+      out.emplace_back(row->key, &row->row);
+      ++row;
+    } else {
+      return;
+    }
   }
-  sort_by_key(removed, [](const Entry& entry) { return entry.first; });
-  out.insert(out.end(), removed.begin(), removed.end());
-  const auto middle = static_cast<std::ptrdiff_t>(out.size());
-  for (const Update& update : updates.rows) {
-    if (!update.gone && within(update.key, begin, end)) out.emplace_back(update.key, &update.row);
-  }
-  // What older generations had comes first, as the log's events do.
-  const auto behind = out.begin() + middle;
-  if (removed.empty() || behind == out.end() || *(behind - 1) < *behind) return;
-  std::inplace_merge(out.begin() + first, behind, out.end());
 }
 
 const Generation::Row* Generation::find_in_updates(std::string_view key) const {
   std::vector<Entry> found;
-  update_entries(key, std::string{key} + '\0', found);
+  update_entries(key, std::string{key} + '\0', 1, found);
   return found.empty() ? nullptr : found.front().second;
 }
 
@@ -228,17 +234,27 @@ const Generation::Row* Generation::find(Table table, std::string_view key) const
   return nullptr;
 }
 
-void Generation::entries(Table table, std::string_view begin, std::string_view end,
-                         std::vector<Entry>& out) const {
-  if (table == Table::contacts) return contact_entries(begin, end, out);
-  if (table == Table::history) return history_entries(begin, end, out);
-  if (table == Table::by_update) return update_entries(begin, end, out);
-  if (table == Table::feed) return feed_entries(begin, end, out);
-  const Rows& rows = rows_[index(table)];
-  for (auto at = rows.lower_bound(begin); at != rows.end(); ++at) {
-    if (!end.empty() && at->first >= end) return;
-    out.emplace_back(at->first, &at->second);
+std::vector<Generation::Entry> Generation::entries(Table table, std::string_view begin,
+                                                   std::string_view end,
+                                                   std::size_t count_max) const {
+  std::vector<Entry> found;
+  if (table == Table::contacts) {
+    contact_entries(begin, end, found);
+  } else if (table == Table::history) {
+    history_entries(begin, end, found);
+  } else if (table == Table::by_update) {
+    update_entries(begin, end, count_max, found);
+  } else if (table == Table::feed) {
+    feed_entries(begin, end, found);
+  } else {
+    const Rows& rows = rows_[index(table)];
+    for (auto at = rows.lower_bound(begin);
+         at != rows.end() && within(at->first, begin, end) && found.size() < count_max; ++at) {
+      found.emplace_back(at->first, &at->second);
+    }
   }
+  if (found.size() > count_max) found.resize(count_max);
+  return found;
 }
 
 void Generation::contact_entries(std::string_view begin, std::string_view end,

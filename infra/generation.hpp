@@ -1,12 +1,14 @@
 #pragma once
 
 #include <absl/container/btree_map.h>
+#include <absl/container/btree_set.h>
 #include <absl/container/flat_hash_map.h>
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -44,10 +46,12 @@ class Generation {
   // What it says of the key; null if nothing: an older generation, or the disk, knows.
   const Row* find(Table table, std::string_view key) const;
 
-  // Appends all that it says of the keys from `begin` up to, without, `end`, in order; an empty
-  // `end` is the end of the table. The entries hold until the next change.
-  void entries(Table table, std::string_view begin, std::string_view end,
-               std::vector<Entry>& out) const;
+  // What it says of the keys from `begin` up to, without, `end`, in order, of the first
+  // `count_max` of them; an empty `end` is the end of the table. Of by_update, within an
+  // organization, that costs what it gives, however long the range is. Holds until the next change.
+  static constexpr std::size_t all = std::numeric_limits<std::size_t>::max();
+  std::vector<Entry> entries(Table table, std::string_view begin, std::string_view end,
+                             std::size_t count_max = all) const;
   // Calls `visit` with the key and the row of each contact that it says something of, in no order.
   template <class Visit>
   void visit_contacts(const Visit& visit) const {
@@ -82,9 +86,21 @@ class Generation {
     Row row;
     bool gone = false;  // put and removed since: this says nothing of the key
   };
+  struct RemovedUpdate {
+    std::uint64_t offset = 0;
+    std::string key;
+  };
+  struct ByOffset {
+    using is_transparent = void;
+    bool operator()(const RemovedUpdate& a, const RemovedUpdate& b) const {
+      return a.offset < b.offset;
+    }
+    bool operator()(const RemovedUpdate& a, std::string_view key) const { return a.key < key; }
+    bool operator()(std::string_view key, const RemovedUpdate& b) const { return key < b.key; }
+  };
   struct Updates {
     std::vector<Update> rows;
-    std::vector<std::string> removed;  // of older generations; in no order
+    absl::btree_set<RemovedUpdate, ByOffset> removed;  // of older generations
   };
 
   // The hash map's slots, the nodes of the trees, and what the allocator adds, a row.
@@ -101,11 +117,12 @@ class Generation {
   void put_feed(std::string key, std::string row);
   const Row* find_in_feed(std::string_view key) const;
   void feed_entries(std::string_view begin, std::string_view end, std::vector<Entry>& out) const;
-  void update_entries(std::string_view begin, std::string_view end, std::vector<Entry>& out) const;
+  void update_entries(std::string_view begin, std::string_view end, std::size_t count_max,
+                      std::vector<Entry>& out) const;
   void contact_entries(std::string_view begin, std::string_view end, std::vector<Entry>& out) const;
   void history_entries(std::string_view begin, std::string_view end, std::vector<Entry>& out) const;
   static void append_updates(const Updates& updates, std::string_view begin, std::string_view end,
-                             std::vector<Entry>& out);
+                             std::size_t count_max, std::vector<Entry>& out);
   static void append_history(const Contact& contact, std::string_view begin, std::string_view end,
                              std::vector<Entry>& out);
 

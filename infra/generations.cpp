@@ -122,14 +122,25 @@ const Generation::Row* Generations::look_up(Table table, std::string_view key) c
   return row;
 }
 
-Overlay Generations::overlay(Table table, std::string_view begin, std::string_view end) const {
-  std::vector<Generation::Entry> newer;
+Overlay Generations::overlay(Table table, std::string_view begin, std::string_view end,
+                             std::size_t count_max) const {
+  std::vector<Generation::Entry> newer = active_->entries(table, begin, end, count_max);
   std::vector<Generation::Entry> older;
-  active_->entries(table, begin, end, newer);
+  if (frozen_ != nullptr) older = frozen_->entries(table, begin, end, count_max);
   Overlay overlay;
+  // What isn't known of one generation is of no use of the other.
+  for (const auto* entries : {&newer, &older}) {
+    if (entries->size() < count_max) continue;
+    const std::string_view last = entries->back().first;
+    if (!overlay.cut || last < *overlay.cut) overlay.cut = last;
+  }
+  if (overlay.cut) {
+    const auto past = [&](const auto& entry) { return entry.first >= *overlay.cut; };
+    std::erase_if(newer, past);
+    std::erase_if(older, past);
+  }
   overlay.removed = active_->removed_ranges(table);
   if (frozen_ != nullptr) {
-    frozen_->entries(table, begin, end, older);
     std::erase_if(older, [&](const auto& entry) { return overlay.hides(entry.first); });
     const auto& removed = frozen_->removed_ranges(table);
     overlay.removed.insert(overlay.removed.end(), removed.begin(), removed.end());
@@ -194,8 +205,7 @@ void Generations::write_one(const Generation& generation) {
   SortedFiles files{db_};
   for (std::size_t i = 0; i < table_count; ++i) {
     const auto table = static_cast<Table>(i);
-    std::vector<Generation::Entry> entries;
-    generation.entries(table, {}, {}, entries);
+    const std::vector<Generation::Entry> entries = generation.entries(table, {}, {});
     const auto& removed = generation.removed_ranges(table);
     if (entries.empty() && removed.empty()) continue;
     SortedFiles::Writer file = files.add(table);

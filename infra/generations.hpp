@@ -32,6 +32,8 @@ struct Change {
 struct Overlay {
   std::vector<std::pair<std::string, Generation::Row>> rows;  // in order
   std::vector<Generation::Range> removed;
+  // If that is all of the range, nothing; else a key of it, from which on nothing is said here.
+  std::optional<std::string> cut;
 
   bool hides(std::string_view key) const;
 };
@@ -69,8 +71,10 @@ class Generations {
     const std::shared_lock lock{mutex_};
     return look();
   }
-  // To be called within at_rest(). An empty `end` is the end of the table.
-  Overlay overlay(projections::Table table, std::string_view begin, std::string_view end) const;
+  // To be called within at_rest(). An empty `end` is the end of the table. Of a range of which
+  // there is more than `count_max`, it says only as much. REQUIRES: `count_max` isn't 0.
+  Overlay overlay(projections::Table table, std::string_view begin, std::string_view end,
+                  std::size_t count_max = Generation::all) const;
   const Generation::Row* look_up(projections::Table table, std::string_view key) const;
   // Calls `look` with the rows of feed that are in memory of the organization with that prefix, the
   // frozen ones and then the active ones: in order. To be called within at_rest().

@@ -19,6 +19,12 @@ using domain::ContactId;
 using domain::Instant;
 using keys::UpdatePosition;
 
+// How much of what is in memory a list looks at, besides what it skips and shows, and how much more
+// each time that this isn't enough.
+constexpr std::size_t in_memory_first = 256;
+constexpr std::uint64_t in_memory_skipped_max = 1U << 20U;
+constexpr std::size_t in_memory_growth = 16;
+
 void require_listed(const rocksdb::Status& status) {
   if (!status.ok()) throw StoreUnavailable("can't list contacts: " + status.ToString());
 }
@@ -92,10 +98,11 @@ class Lister {
     std::optional<std::string> counts;
   };
 
-  Moment moment(Table table, std::string_view begin, std::string_view end) const {
+  Moment moment(Table table, std::string_view begin, std::string_view end,
+                std::size_t in_memory_max = Generation::all) const {
     return generations_.at_rest([&] {
       return Moment{std::make_shared<rocksdb::ManagedSnapshot>(&*db_),
-                    generations_.overlay(table, begin, end),
+                    generations_.overlay(table, begin, end, in_memory_max),
                     get(Table::counts, keys::counts(organization_))};
     });
   }
@@ -209,11 +216,22 @@ class Lister {
     return key_at(Instant{query_.updated_to->unix_ms + 1});
   }
 
+  // What is in memory of the range is copied while nothing can be committed: at first only as much
+  // of it as a page most likely needs, and more as long as that isn't enough.
   ListPage from_update_order() const {
+    const std::uint64_t skipped = std::min(query_.skip, in_memory_skipped_max);
+    for (std::size_t in_memory_max = in_memory_first + 2 * (skipped + query_.page_size);;
+         in_memory_max *= in_memory_growth) {
+      if (auto page = from_update_order(in_memory_max)) return *std::move(page);
+    }
+  }
+
+  // Nothing if `in_memory_max` rows weren't enough.
+  std::optional<ListPage> from_update_order(std::size_t in_memory_max) const {
     const std::string first = first_key();
     const std::string end = key_past_the_last();
-    const rocksdb::Slice bound = end;
-    const Moment now = moment(Table::by_update, first, end);
+    const Moment now = moment(Table::by_update, first, end, in_memory_max);
+    const rocksdb::Slice bound = now.overlay.cut ? *now.overlay.cut : end;
     PageBuilder page{query_, query_.count ? total_if_known(now) : PageBuilder::unknown};
     MergedRows at = rows(Table::by_update, now, bound);
     for (at.seek(first); at.valid() && page.wants_more(); at.next()) {
@@ -229,6 +247,7 @@ class Lister {
       add(page, keys::update_position(at.key()), *contact);
     }
     at.require_ok();
+    if (page.wants_more() && now.overlay.cut) return std::nullopt;
     return page.finish();
   }
 
