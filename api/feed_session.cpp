@@ -143,7 +143,7 @@ Awaitable<Response> FeedSession::read_store(bool first) {
   if (first) read->start = feed_.request;
   read->query = feed_.request.query;
   read->after = batch_.position;
-  SlowRead slow{[read] { return read->run(); }};
+  SlowRead slow{[read] { return read->run(); }, feed_.organization.str()};
   Response response = co_await peer_.read(std::move(slow));
   if (response.status != 200) co_return response;
   if (first) begin_ = read->after;

@@ -67,6 +67,7 @@ struct Write {
 // A read that may take long: run on another thread than the sessions'.
 struct SlowRead {
   std::function<Response()> run;
+  std::string organization = {};  // in whose turn (slow_reads.hpp); empty: nobody's
 };
 
 // A feed to be read, waited for or followed.

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <atomic>
-#include <boost/asio/thread_pool.hpp>
 #include <condition_variable>
 #include <list>
 #include <map>
@@ -15,6 +14,7 @@
 #include "api/http_message.hpp"
 #include "api/lane_types.hpp"
 #include "api/server.hpp"
+#include "api/slow_reads.hpp"
 
 // Shared by server.cpp, session.cpp and feed_session.cpp, and included by nothing else.
 namespace contactd::api {
@@ -23,13 +23,12 @@ class Session;
 
 // What all lanes share; owned by Server::Impl.
 struct ServerState {
-  ServerState(const Server::Settings& with, const Services& of, asio::thread_pool& pool)
-      : settings(with), services(of), slow_reads(pool) {}
+  ServerState(const Server::Settings& with, const Services& of, SlowReads& reads)
+      : settings(with), services(of), slow_reads(reads) {}
 
   const Server::Settings& settings;
   const Services& services;
-  asio::thread_pool& slow_reads;
-  std::atomic<std::size_t> slow_reads_waiting{0};
+  SlowReads& slow_reads;
 
   std::atomic<std::size_t> connections{0};
   std::atomic<bool> draining{false};
@@ -67,7 +66,7 @@ class Lane final : public infra::ReplySink {
 
   // From the writer: one wake-up for all replies of a batch.
   void deliver(std::vector<infra::Reply> replies) override;
-  // From the thread pool.
+  // From the slow reads' threads.
   void deliver(std::uint64_t token, Response response);
 
   // The feeds that are followed here.

@@ -56,9 +56,11 @@ inline constexpr std::chrono::milliseconds abort_max{2'000};
 
 // Clients that the rate limiter remembers (rate_limiter.hpp).
 inline constexpr std::size_t rate_limited_clients_max = 100'000;
-// Threads for reads that may take long (lists), and how many of those may wait.
+// Threads for reads that may take long (lists), and how many of those may wait, in all and of an
+// organization.
 inline constexpr std::size_t slow_read_threads = 2;
 inline constexpr std::size_t slow_reads_waiting_max = 1024;
+inline constexpr std::size_t slow_reads_waiting_of_one_max = 256;
 
 // Feeds. A long poll may wait so long, and a read looks at so many events of which the filters may
 // hold all back: a page may be empty and yet go on.

@@ -286,7 +286,10 @@ Handled dispatch(Call& call, const Route& route, std::string_view method) {
     if (auto refused = refuse_access(call, endpoint.access)) return *std::move(refused);
     if (auto refused = refuse_change(call, endpoint)) return *std::move(refused);
     if (auto refused = refuse_body(call, endpoint)) return *std::move(refused);
-    return endpoint.handle(call);
+    Handled handled = endpoint.handle(call);
+    auto* read = std::get_if<SlowRead>(&handled);
+    if (read != nullptr && call.key) read->organization = call.key->organization.str();
+    return handled;
   }
   if (method == "OPTIONS") return options_response(route);
   return error_response(call.format, 405,

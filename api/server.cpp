@@ -182,7 +182,8 @@ class Server::Impl {
  public:
   Impl(const Settings& settings, const Services& services)
       : settings_(settings),
-        slow_reads_(limits::slow_read_threads),
+        slow_reads_({limits::slow_read_threads, limits::slow_reads_waiting_max,
+                     limits::slow_reads_waiting_of_one_max}),
         state_(settings_, services, slow_reads_),
         addresses_(settings_.connections_per_address_max > 0) {
     for (unsigned i = 0; i < settings_.lanes; ++i) {
@@ -227,7 +228,6 @@ class Server::Impl {
 
   void stop() {
     slow_reads_.stop();
-    slow_reads_.join();
     for (const auto& lane : lanes_) lane->stop();
     for (const auto& lane : lanes_) lane->join();
   }
@@ -349,7 +349,7 @@ class Server::Impl {
   }
 
   const Settings settings_;
-  asio::thread_pool slow_reads_;
+  SlowReads slow_reads_;
   ServerState state_;
   AddressCounts addresses_;
   std::vector<std::unique_ptr<Lane>> lanes_;

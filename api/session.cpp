@@ -239,19 +239,17 @@ class Session::Impl final : public FeedPeer {
       cut_ = true;
       co_return Response{};
     }
-    ServerState& state = lane_.state();
-    if (state.slow_reads_waiting >= limits::slow_reads_waiting_max) {
-      co_return overloaded(asked_format, "Too many reads are waiting; try again");
-    }
+    const auto asker = std::make_shared<const int>();
     const std::uint64_t token = lane_.expect(*self_);
     slow_response_.reset();
-    ++state.slow_reads_waiting;
-    asio::post(state.slow_reads, [run = std::move(read.run), format = asked_format, token,
-                                  lane = &lane_, id = std::move(request_id)] {
-      Response response = run_guarded(run, format, id);
-      --lane->state().slow_reads_waiting;
-      lane->deliver(token, std::move(response));
-    });
+    const bool taken = lane_.state().slow_reads.submit(
+        read.organization, asker,
+        [run = std::move(read.run), format = asked_format, token, lane = &lane_,
+         id = std::move(request_id)] { lane->deliver(token, run_guarded(run, format, id)); });
+    if (!taken) {
+      lane_.forget(token);
+      co_return overloaded(asked_format, "Too many reads are waiting; try again");
+    }
     co_await wait_for_delivery(token);
     if (!slow_response_) {
       co_return overloaded(asked_format, "The read took too long; ask for less at once");
@@ -310,7 +308,7 @@ class Session::Impl final : public FeedPeer {
   Awaitable<Response> read(SlowRead read) override {
     // Many come back at once after a restart: they wait their turn, since clients of streams take a
     // refusal for the end.
-    while (lane_.state().slow_reads_waiting >= limits::slow_reads_waiting_max && !gone()) {
+    while (lane_.state().slow_reads.is_full(read.organization) && !gone()) {
       co_await sleep_until(std::chrono::steady_clock::now() + limits::feed_read_pause);
     }
     co_return co_await perform(std::move(read), format_, request_id_);
