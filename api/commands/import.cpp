@@ -1,3 +1,4 @@
+#include <atomic>
 #include <boost/json.hpp>
 #include <condition_variable>
 #include <cstdio>
@@ -28,6 +29,8 @@ constexpr std::size_t lines_waiting_max = 64;  // for each connection
 constexpr std::chrono::milliseconds retry_pause_first{100};
 constexpr std::chrono::milliseconds retry_pause_max{5'000};
 constexpr std::chrono::seconds retry_max{120};
+// A server that is busy for less than that is no news.
+constexpr std::chrono::milliseconds told_pause{1'000};
 
 struct ImportConfig {
   ServerOptions server;
@@ -121,10 +124,28 @@ std::string member_of(const Answer& answer, const char* pointer) {
   return found != nullptr && found->is_string() ? std::string{found->as_string()} : std::string{};
 }
 
+// A server that is away or busy for long, which all connections find out: it is told once, until it
+// answers again. Threads: any.
+class Outage {
+ public:
+  void tell(const std::string& why) {
+    if (told_.exchange(true)) return;
+    std::fprintf(stderr, "contactd: %s; trying again for up to %lld s\n", why.c_str(),
+                 static_cast<long long>(retry_max.count()));
+  }
+  void over() {
+    if (told_) told_ = false;
+  }
+
+ private:
+  std::atomic<bool> told_{false};
+};
+
 // Sends lines on a connection of its own. Threads: one.
 class Importer {
  public:
-  explicit Importer(const ImportConfig& config) : config_(config), client_(config.server) {}
+  Importer(const ImportConfig& config, Outage& outage)
+      : config_(config), outage_(outage), client_(config.server) {}
 
   // Throws ServerUnreachable or ServerRefused where going on makes no sense.
   Report import(const ContactLine& line) {
@@ -181,16 +202,22 @@ class Importer {
         const bool later =
             answer.status == 429 || answer.status == 503 ||
             (answer.status == 409 && sentence_of(answer) == "idempotent_request_in_progress");
-        if (!later) return answer;
+        if (!later) {
+          outage_.over();
+          return answer;
+        }
         if (last) throw ServerRefused(answer);
-      } catch (const ServerUnreachable&) {
+        if (pause >= told_pause) outage_.tell(sentence_of(answer));
+      } catch (const ServerUnreachable& problem) {
         if (last || !answered_) throw;
+        outage_.tell(problem.what());
       }
       std::this_thread::sleep_for(pause);
     }
   }
 
   const ImportConfig& config_;
+  Outage& outage_;
   HttpClient client_;
   bool answered_ = false;  // there is a server: one that is away comes back
 };
@@ -198,8 +225,8 @@ class Importer {
 // A connection, and the lines that wait for it.
 class Worker {
  public:
-  Worker(const ImportConfig& config, Reports& reports)
-      : importer_(config), reports_(reports), thread_([this] { run(); }) {}
+  Worker(const ImportConfig& config, Outage& outage, Reports& reports)
+      : importer_(config, outage), reports_(reports), thread_([this] { run(); }) {}
   ~Worker() { close(); }
 
   // Blocks while too many wait. False once the worker has failed.
@@ -277,10 +304,11 @@ int import_contacts(const ImportConfig& config) {
   if (!format) throw UsageError("say with --format whether " + config.file + " is csv or jsonl");
   const auto contacts = open_contacts(config.file, *format);
   Reports reports{config};
+  Outage outage;
   std::vector<std::unique_ptr<Worker>> workers;
   workers.reserve(config.connections);
   for (unsigned i = 0; i < config.connections; ++i) {
-    workers.push_back(std::make_unique<Worker>(config, reports));
+    workers.push_back(std::make_unique<Worker>(config, outage, reports));
   }
   std::uint64_t sequence = 0;
   while (auto line = contacts->next()) {

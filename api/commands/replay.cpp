@@ -53,6 +53,22 @@ std::uint64_t replay_partition(const ReplayConfig& config, infra::LogReader& log
   return folded;
 }
 
+// What was asked for may not be there yet.
+std::string text_of(const ReplayConfig& config, std::uint32_t id,
+                    const projections::Checkpoint& folded) {
+  std::string text = "partition " + std::to_string(id) + ": ";
+  if (folded.next_offset == 0) return text + "nothing was folded\n";
+  text += "folded up to offset " + std::to_string(folded.next_offset - 1) + ", of " +
+          domain::to_iso8601(folded.last_time);
+  const auto until = config.until.empty() ? std::nullopt : parse_log_place(config.until);
+  const auto* position = until ? std::get_if<LogPosition>(&*until) : nullptr;
+  if (position != nullptr && !names_another(*until, id) && position->offset >= folded.next_offset) {
+    text += "; the log has nothing that holds from there up to offset " +
+            std::to_string(position->offset);
+  }
+  return text + '\n';
+}
+
 int replay(const ReplayConfig& config) {
   const OpenedLog log = open_log_for_reading(config.log);
   if (!config.until.empty()) {
@@ -74,6 +90,9 @@ int replay(const ReplayConfig& config) {
                             json::object{{"directory", config.to.string()}, {"partitions", folded}})
                             .c_str());
   } else {
+    for (std::uint32_t id = 0; id < log->partition_count(); ++id) {
+      std::printf("%s", text_of(config, id, store->checkpoint(id)).c_str());
+    }
     std::printf(
         "The projections are in %s. To read them:\n    contactd serve --read-only "
         "--data-dir %s\n",

@@ -145,6 +145,21 @@ TEST_F(ImportCommand, GoesOnWhereItWasKilled) {
   EXPECT_EQ(contacts(), rows);
 }
 
+// The server lets in a few of the rows every few seconds: that is told, and waited for.
+TEST_F(ImportCommand, SaysWhatItWaitsFor) {
+  ServerProcess server{{{"--rate-limit", "15", "--rate-window-s", "3"}, {}}};
+  ApiUser slowed = given_user(server);
+  std::string csv = "first_name\n";
+  for (int i = 0; i < 20; ++i) csv += "n" + std::to_string(i) + "\n";
+  const Finished done = run_program(
+      {contactd_binary(), "import", file("a.csv", csv), "--quiet", "--url", server.url()},
+      {{"CONTACTD_KEY", slowed.key()}}, {}, import_wait_max);
+  EXPECT_EQ(done.status, exited(0)) << done.err;
+  EXPECT_THAT(done.out, HasSubstr("20 created, 0 refused"));
+  EXPECT_THAT(done.err, HasSubstr("Rate limit exceeded"));
+  EXPECT_THAT(done.err, HasSubstr("trying again for up to 120 s\n"));
+}
+
 // Strings that a careless CSV, JSON or shell would change; and those of the list that others made,
 // where it is.
 std::vector<std::string> naughty_strings() {

@@ -13,6 +13,7 @@ namespace {
 namespace json = boost::json;
 using testing::AnyOf;
 using testing::HasSubstr;
+using testing::Not;
 
 class ReplayCommand : public ::testing::Test {
  protected:
@@ -59,6 +60,23 @@ TEST_F(ReplayCommand, ShowsWhatWasAtAPositionAndATime) {
   DirectoryServer by_time{path("time"), {"--read-only"}};
   ApiUser{by_time.port(), user.key()}.read(gone.id).then(200);
   EXPECT_EQ(by_time.stop(), exited(0));
+}
+
+TEST_F(ReplayCommand, SaysHowFarItCame) {
+  user.given_contact();
+  const std::string newest = text_at(last_event(), "position");
+  const std::string partition = newest.substr(0, newest.find(':'));
+  const auto until = [&](const std::string& to, const std::string& place) {
+    return contactd_on_log(server, {"replay", "--to", path(to).string(), "--until", place});
+  };
+  const Finished there = until("there", newest);
+  EXPECT_EQ(there.status, exited(0)) << there.err;
+  EXPECT_THAT(there.out, HasSubstr("partition " + partition + ": folded up to offset " +
+                                   newest.substr(partition.size() + 1) + ", of 20"));
+  EXPECT_THAT(there.out, Not(HasSubstr("the log has nothing")));
+  const Finished beyond = until("beyond", partition + ":999999");
+  EXPECT_EQ(beyond.status, exited(0)) << beyond.err;
+  EXPECT_THAT(beyond.out, HasSubstr("the log has nothing that holds from there up to offset"));
 }
 
 TEST_F(ReplayCommand, WithoutAnEndShowsWhatIsAndTakesNoChanges) {
