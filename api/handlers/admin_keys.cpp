@@ -1,12 +1,8 @@
-#include <algorithm>
-#include <boost/json/object.hpp>
-
 #include "api/auth.hpp"
 #include "api/handlers/handlers.hpp"
+#include "api/handlers/json_body.hpp"
 #include "api/limits.hpp"
-#include "domain/contact/patch_reader.hpp"
 #include "domain/json_text.hpp"
-#include "domain/strict_json.hpp"
 
 // The operator's side: which keys there are. Keys are events of their organization.
 namespace contactd::api {
@@ -102,18 +98,6 @@ std::int64_t read_grace(const json::object& object, domain::ValidationErrors& er
   return 0;
 }
 
-void refuse_unknown(const json::object& object, std::initializer_list<std::string_view> known,
-                    domain::ValidationErrors& errors) {
-  std::vector<std::string> unknown;
-  for (const auto& member : object) {
-    std::string name{member.key().data(), member.key().size()};
-    if (std::find(known.begin(), known.end(), name) == known.end()) {
-      unknown.push_back(std::move(name));
-    }
-  }
-  domain::refuse_unknown_members(errors, unknown);
-}
-
 KeyRequest read_key_request(const json::object& object, domain::Instant now,
                             domain::ValidationErrors& errors) {
   KeyRequest request;
@@ -121,7 +105,6 @@ KeyRequest read_key_request(const json::object& object, domain::Instant now,
   read_name(request, object.if_contains("name"), errors);
   read_scopes(request, object.if_contains("scopes"), errors);
   request.expires_at = read_expiry(object, now, errors);
-  refuse_unknown(object, {"organization", "name", "scopes", "expires_at"}, errors);
   return request;
 }
 
@@ -130,30 +113,6 @@ RotateRequest read_rotate_request(const json::object& object, domain::Instant no
   RotateRequest request;
   request.grace_seconds = read_grace(object, errors);
   request.expires_at = read_expiry(object, now, errors);
-  refuse_unknown(object, {"grace_seconds", "expires_at"}, errors);
-  return request;
-}
-
-// What `read` makes of the body, or the answer that refuses it.
-template <class Read>
-auto read_body(const Call& call, std::string_view body, Read read) -> std::variant<
-    std::invoke_result_t<Read, const json::object&, domain::Instant, domain::ValidationErrors&>,
-    Response> {
-  const auto parsed = domain::parse_strict_json(body, {});
-  if (const auto* error = std::get_if<domain::JsonError>(&parsed)) {
-    const int status = error->kind == domain::JsonError::Kind::too_deep ? 413 : 400;
-    return bad_json(call.format, status, error->message, error->duplicate_key);
-  }
-  const json::value& value = std::get<json::value>(parsed);
-  domain::ValidationErrors errors;
-  const auto* object = value.if_object();
-  if (object == nullptr) {
-    errors.form.push_back("Expected object, received " +
-                          std::string{domain::json_type_name(value)});
-    return validation_error(call.format, errors);
-  }
-  auto request = read(*object, call.services.clock(), errors);
-  if (!errors.empty()) return validation_error(call.format, errors);
   return request;
 }
 
@@ -229,7 +188,10 @@ std::variant<std::vector<domain::ApiKey>, std::string> read_and_list(const Call&
 Handled create_key(const Call& call) {
   if (auto refused = refuse_params(call)) return *std::move(refused);
   if (auto refused = refuse_key_idempotency(call)) return *std::move(refused);
-  auto read = read_body(call, call.request.body, read_key_request);
+  auto read = read_object(call, call.request.body, {"organization", "name", "scopes", "expires_at"},
+                          [now = call.services.clock()](const auto& object, auto& errors) {
+                            return read_key_request(object, now, errors);
+                          });
   if (auto* refused = std::get_if<Response>(&read)) return std::move(*refused);
   const KeyRequest& request = std::get<KeyRequest>(read);
   const NewApiKey key = make_api_key();
@@ -244,13 +206,15 @@ Handled rotate_key(const Call& call) {
   if (auto refused = refuse_params(call)) return *std::move(refused);
   if (auto refused = refuse_key_idempotency(call)) return *std::move(refused);
   const std::string_view body = call.request.body.empty() ? "{}" : call.request.body;
-  auto read = read_body(call, body, read_rotate_request);
+  const domain::Instant now = call.services.clock();
+  auto read = read_object(
+      call, body, {"grace_seconds", "expires_at"},
+      [now](const auto& object, auto& errors) { return read_rotate_request(object, now, errors); });
   if (auto* refused = std::get_if<Response>(&read)) return std::move(*refused);
   const RotateRequest& request = std::get<RotateRequest>(read);
   const auto old = call.services.store.api_key(call.id);
   if (!old) return rejection_response(call.format, domain::ApiKeyNotFound{});
   const NewApiKey key = make_api_key();
-  const domain::Instant now = call.services.clock();
   const domain::Instant old_ends_at{now.unix_ms + request.grace_seconds * 1000};
   Write write = write_for(
       call, old->organization,

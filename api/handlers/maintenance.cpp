@@ -1,9 +1,6 @@
-#include <boost/json/object.hpp>
-
-#include "api/handlers/handlers.hpp"
 #include "api/maintenance.hpp"
-#include "domain/contact/patch_reader.hpp"
-#include "domain/strict_json.hpp"
+#include "api/handlers/handlers.hpp"
+#include "api/handlers/json_body.hpp"
 
 // The operator's side: long work on a running server, started here and asked after.
 namespace contactd::api {
@@ -18,33 +15,15 @@ Response status_response(const Maintenance& of, int status) {
   return response;
 }
 
-// The backup's name, or the answer to a body that has none.
-std::variant<std::string, Response> read_name(const Call& call) {
-  const auto parsed = domain::parse_strict_json(call.request.body, {});
-  if (const auto* error = std::get_if<domain::JsonError>(&parsed)) {
-    const int status = error->kind == domain::JsonError::Kind::too_deep ? 413 : 400;
-    return bad_json(call.format, status, error->message, error->duplicate_key);
-  }
-  domain::ValidationErrors errors;
-  const json::value& body = std::get<json::value>(parsed);
+std::string read_name(const json::object& object, domain::ValidationErrors& errors) {
+  const auto* value = object.if_contains("name");
   std::string name;
-  if (const auto* object = body.if_object()) {
-    std::vector<std::string> unknown;
-    for (const auto& member : *object) {
-      if (member.key() != "name") unknown.emplace_back(member.key());
-    }
-    domain::refuse_unknown_members(errors, unknown);
-    const auto* value = object->if_contains("name");
-    if (value != nullptr && value->is_string()) name = std::string{value->as_string()};
-    if (!is_backup_name(name)) {
-      errors.add("name",
-                 "Expected 1 to 64 characters of A-Z, a-z, 0-9, _, - and ., the first "
-                 "one a letter or a digit");
-    }
-  } else {
-    errors.form.push_back("Expected object, received " + std::string{domain::json_type_name(body)});
+  if (value != nullptr && value->is_string()) name = std::string{value->as_string()};
+  if (!is_backup_name(name)) {
+    errors.add("name",
+               "Expected 1 to 64 characters of A-Z, a-z, 0-9, _, - and ., the first "
+               "one a letter or a digit");
   }
-  if (!errors.empty()) return validation_error(call.format, errors);
   return name;
 }
 
@@ -52,7 +31,7 @@ std::variant<std::string, Response> read_name(const Call& call) {
 
 Handled start_backup(const Call& call) {
   if (auto refused = refuse_params(call)) return *std::move(refused);
-  auto read = read_name(call);
+  auto read = read_object(call, call.request.body, {"name"}, read_name);
   if (auto* refused = std::get_if<Response>(&read)) return std::move(*refused);
   const std::string& name = std::get<std::string>(read);
   const Operations& operations = call.services.operations;

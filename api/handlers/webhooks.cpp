@@ -1,9 +1,9 @@
 #include "api/handlers/handlers.hpp"
+#include "api/handlers/json_body.hpp"
 #include "api/limits.hpp"
 #include "api/query_values.hpp"
 #include "api/webhook_request.hpp"
 #include "domain/json_text.hpp"
-#include "domain/strict_json.hpp"
 #include "infra/random.hpp"
 
 // An organization's webhooks: endpoints that its events are sent to. They are events themselves,
@@ -36,18 +36,10 @@ std::optional<Response> refuse_change(const Call& call) {
   return refuse_precondition(call);
 }
 
-std::variant<domain::UpdateWebhook, Response> read_body(const Call& call, bool creation) {
-  const auto parsed = domain::parse_strict_json(call.request.body, {});
-  if (const auto* error = std::get_if<domain::JsonError>(&parsed)) {
-    const int status = error->kind == domain::JsonError::Kind::too_deep ? 413 : 400;
-    return bad_json(call.format, status, error->message, error->duplicate_key);
-  }
-  auto read =
-      read_webhook_body(std::get<json::value>(parsed), call.services.webhooks.rules, creation);
-  if (const auto* errors = std::get_if<domain::ValidationErrors>(&read)) {
-    return validation_error(call.format, *errors);
-  }
-  return std::get<domain::UpdateWebhook>(std::move(read));
+OrResponse<domain::UpdateWebhook> read_body(const Call& call, bool creation) {
+  return read_json(call, call.request.body, [&](const json::value& body) {
+    return read_webhook_body(body, call.services.webhooks.rules, creation);
+  });
 }
 
 // The webhook as an answer; with its secret where `secrets` is given.

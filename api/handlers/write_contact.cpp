@@ -1,12 +1,10 @@
-#include <boost/json/monotonic_resource.hpp>
-
 #include "api/handlers/handlers.hpp"
+#include "api/handlers/json_body.hpp"
 #include "api/limits.hpp"
 #include "api/preconditions.hpp"
 #include "domain/contact/decide.hpp"
 #include "domain/contact/patch_reader.hpp"
 #include "domain/sha256.hpp"
-#include "domain/strict_json.hpp"
 #include "infra/contact_history.hpp"
 #include "infra/random.hpp"
 
@@ -18,46 +16,14 @@ namespace {
 using domain::ContactId;
 using domain::ContactPatch;
 
-template <class Value>
-using OrResponse = std::variant<Value, Response>;
-
-// What `read` makes of the body, or what is wrong with it.
-template <class Value>
-OrResponse<Value> read_json(const Call& call, std::variant<Value, domain::ValidationErrors> (*read)(
-                                                  const boost::json::value& body)) {
-  unsigned char memory[4096];
-  boost::json::monotonic_resource arena{memory};
-  const auto parsed = domain::parse_strict_json(call.request.body, &arena);
-  if (const auto* error = std::get_if<domain::JsonError>(&parsed)) {
-    const int status = error->kind == domain::JsonError::Kind::too_deep ? 413 : 400;
-    return bad_json(call.format, status, error->message, error->duplicate_key);
-  }
-  auto value = read(std::get<boost::json::value>(parsed));
-  if (const auto* errors = std::get_if<domain::ValidationErrors>(&value)) {
-    return validation_error(call.format, *errors);
-  }
-  return std::get<Value>(std::move(value));
-}
-
 // The version that the body of a revert names: `{"version": 3}`.
-std::variant<domain::Version, domain::ValidationErrors> read_revert(
-    const boost::json::value& body) {
-  domain::ValidationErrors errors;
-  const auto* object = body.if_object();
-  if (object == nullptr) {
-    errors.form.push_back("Expected object, received " + std::string{domain::json_type_name(body)});
-    return errors;
+domain::Version read_revert(const boost::json::object& object, domain::ValidationErrors& errors) {
+  const auto* version = object.if_contains("version");
+  if (version != nullptr && version->is_int64() && version->get_int64() >= 1) {
+    return static_cast<domain::Version>(version->get_int64());
   }
-  const auto* version = object->if_contains("version");
-  const bool good = version != nullptr && version->is_int64() && version->get_int64() >= 1;
-  if (!good) errors.add("version", "Expected a whole number from 1, a version of the contact");
-  std::vector<std::string> unknown;
-  for (const auto& member : *object) {
-    if (member.key() != "version") unknown.emplace_back(member.key().data(), member.key().size());
-  }
-  domain::refuse_unknown_members(errors, unknown);
-  if (!errors.empty()) return errors;
-  return static_cast<domain::Version>(version->get_int64());
+  errors.add("version", "Expected a whole number from 1, a version of the contact");
+  return 0;
 }
 
 // If-None-Match is a condition on a change too (RFC 9110, section 13.1.2): what isn't evaluated
@@ -164,7 +130,7 @@ Handled create_contact(const Call& call) {
     return error_response(call.format, 400,
                           "If-Match isn't taken here: a new contact has no version yet");
   }
-  auto values = read_json(call, domain::read_patch);
+  auto values = read_json(call, call.request.body, domain::read_patch);
   if (auto* refused = std::get_if<Response>(&values)) return std::move(*refused);
   return submit(call, domain::CreateContact{infra::new_contact_id(),
                                             std::get<ContactPatch>(std::move(values))});
@@ -172,7 +138,7 @@ Handled create_contact(const Call& call) {
 
 Handled update_contact(const Call& call) {
   if (auto refused = refuse_params(call)) return *std::move(refused);
-  auto patch = read_json(call, domain::read_patch);
+  auto patch = read_json(call, call.request.body, domain::read_patch);
   if (auto* refused = std::get_if<Response>(&patch)) return std::move(*refused);
   auto if_match = read_condition(call);
   if (auto* refused = std::get_if<Response>(&if_match)) return std::move(*refused);
@@ -194,7 +160,7 @@ Handled delete_contact(const Call& call) {
 
 Handled revert_contact(const Call& call) {
   if (auto refused = refuse_params(call)) return *std::move(refused);
-  auto version = read_json(call, read_revert);
+  auto version = read_object(call, call.request.body, {"version"}, read_revert);
   if (auto* refused = std::get_if<Response>(&version)) return std::move(*refused);
   auto if_match = read_condition(call);
   if (auto* refused = std::get_if<Response>(&if_match)) return std::move(*refused);
