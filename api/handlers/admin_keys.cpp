@@ -163,24 +163,45 @@ auto tell_new_key(ErrorFormat format, std::string secret) {
   };
 }
 
-std::variant<std::vector<domain::ApiKey>, std::string> read_and_list(const Call& call,
-                                                                     std::size_t limit) {
+// Which keys are asked for.
+struct KeysQuery {
   std::optional<domain::OrganizationId> organization;
   domain::KeyId after;
+};
+
+std::variant<KeysQuery, std::string> read_keys_query(const Call& call) {
+  KeysQuery query;
   for (const auto& [name, value] : call.target.params) {
     if (name == "organization") {
-      organization = domain::OrganizationId::parse(value);
-      if (!organization) return "Invalid query parameter 'organization'";
+      query.organization = domain::OrganizationId::parse(value);
+      if (!query.organization) return "Invalid query parameter 'organization'";
     } else if (name == "cursor") {
       if (!value.empty() && !could_be_key_id(value)) {
         return "Invalid query parameter 'cursor': send next_cursor of an earlier answer as it came";
       }
-      after = value;
+      query.after = value;
     } else {
       return "Unknown query parameter '" + name + "'; known are organization, cursor";
     }
   }
-  return call.services.store.api_keys(organization, after, limit + 1);
+  return query;
+}
+
+Response keys_response(const KeysQuery& query, const infra::ReadStore& store,
+                       const KeyUsage& usage) {
+  constexpr std::size_t limit = limits::keys_page_size_max;
+  const auto keys = store.api_keys(query.organization, query.after, limit + 1);
+  Response response;
+  response.body = R"({"data":[)";
+  const std::size_t count = std::min(keys.size(), limit);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (i > 0) response.body += ',';
+    response.body += listed_key_json(keys[i], usage);
+  }
+  response.body += R"(],"next_cursor":)";
+  response.body += keys.size() > limit ? json_string(keys[limit - 1].id) : "null";
+  response.body += '}';
+  return response;
 }
 
 }  // namespace
@@ -224,23 +245,14 @@ Handled rotate_key(const Call& call) {
 }
 
 Handled list_keys(const Call& call) {
-  constexpr std::size_t limit = limits::keys_page_size_max;
-  auto read = read_and_list(call, limit);
+  auto read = read_keys_query(call);
   if (const auto* sentence = std::get_if<std::string>(&read)) {
     return error_response(call.format, 400, *sentence);
   }
-  const auto& keys = std::get<0>(read);
-  Response response;
-  response.body = R"({"data":[)";
-  const std::size_t count = std::min(keys.size(), limit);
-  for (std::size_t i = 0; i < count; ++i) {
-    if (i > 0) response.body += ',';
-    response.body += listed_key_json(keys[i], call.services.authenticator.usage());
-  }
-  response.body += R"(],"next_cursor":)";
-  response.body += keys.size() > limit ? json_string(keys[limit - 1].id) : "null";
-  response.body += '}';
-  return response;
+  return SlowRead{[query = std::get<KeysQuery>(std::move(read)), &store = call.services.store,
+                   &usage = call.services.authenticator.usage()] {
+    return keys_response(query, store, usage);
+  }};
 }
 
 Handled revoke_key(const Call& call) {
