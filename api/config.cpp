@@ -56,6 +56,23 @@ std::optional<std::string> flag_without_value(int argc, const char* const* argv)
   return std::nullopt;
 }
 
+// The first whole number that begins with a zero, by a flag, a variable or the config file: CLI11
+// reads it as octal, and nobody means that.
+std::optional<std::string> octal_number(const CLI::App& app) {
+  for (const CLI::App* command : app.get_subcommands()) {
+    if (auto found = octal_number(*command)) return found;
+  }
+  for (const CLI::Option* option : app.get_options()) {
+    const std::string type = option->get_type_name();
+    if (!type.starts_with("UINT") && !type.starts_with("INT")) continue;
+    for (const std::string& value : option->results()) {
+      const std::size_t sign = value.starts_with('-') || value.starts_with('+') ? 1 : 0;
+      if (value.size() > sign + 1 && value[sign] == '0') return option->get_name() + ' ' + value;
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::variant<Run, ExitNow> read_config(int argc, const char* const* argv) {
@@ -80,6 +97,10 @@ std::variant<Run, ExitNow> read_config(int argc, const char* const* argv) {
     return usage_error(error);
   } catch (const UsageError& error) {
     return ExitNow{exit_usage, "contactd: " + std::string{error.what()} + "\n"};
+  }
+  if (const auto number = octal_number(app)) {
+    return ExitNow{exit_usage, "contactd: " + *number +
+                                   " begins with a zero; write a decimal number without it\n"};
   }
   return Run{[chosen = line.chosen] { return run(chosen); }};
 }

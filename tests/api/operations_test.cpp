@@ -157,6 +157,7 @@ TEST(Operations, ABadFlagIsOneSentenceAndExitCode2) {
       {"serve", "--log", "paper"},
       {"serve", "--rate-limit", "many"},
       {"serve", "--rate-limit", "-1"},
+      {"serve", "--rate-limit", "010"},
       {"serve", "--rate-window-s", "0"},
       {"serve", "--max-connections", "0"},
       {"serve", "--queue-max", "x"},
