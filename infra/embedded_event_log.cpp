@@ -12,6 +12,7 @@
 #include <shared_mutex>
 #include <thread>
 
+#include "infra/durable_file.hpp"
 #include "infra/errors.hpp"
 #include "infra/record_codec.hpp"
 #include "infra/rocksdb_open.hpp"
@@ -144,29 +145,19 @@ LogSlice read_records(const RocksDb& db, std::uint64_t from, std::uint64_t end,
   return slice;
 }
 
-bool has_all(const RocksDb& db, std::uint64_t first, std::uint64_t last) {
-  rocksdb::ReadOptions options;
-  options.fill_cache = false;
-  const std::unique_ptr<rocksdb::Iterator> at{db->NewIterator(options)};
-  std::uint64_t next = first;
-  for (at->Seek(key_of(first)); at->Valid() && next <= last; at->Next()) {
-    if (offset_of(at->key()) != next++) return false;
-  }
-  return at->status().ok() && next > last;
-}
-
 // RocksDB would read a damaged WAL up to the damage, forget the rest, and delete it.
 void require_nothing_would_be_forgotten(const std::filesystem::path& directory, rocksdb::Env* env) {
   const std::vector<WalGap> gaps = find_wal_gaps(directory);
   if (gaps.empty()) return;
-  const RocksDb db{directory, {{"default", record_options()}}, env};
+  const auto no_wals = reading_no_wals(env);
+  const std::uint64_t end_of_tables =
+      end_of(RocksDb{directory, {{"default", record_options()}}, no_wals.get()});
   for (const WalGap& gap : gaps) {
-    // In a table, most likely: WALs whose records all are may lie there yet, one without the other.
-    if (has_all(db, gap.first_offset, gap.last_offset)) continue;
-    throw LogUnavailable("the embedded log is damaged: " + gap.file.string() + " at byte " +
-                         std::to_string(gap.byte) +
-                         ", with acknowledged records behind it, up to " + "offset " +
-                         std::to_string(gap.last_offset) + " at least; restore it from a backup");
+    if (gap.last_offset < end_of_tables) continue;
+    throw LogUnavailable("the embedded log is damaged: it lacks the record at offset " +
+                         std::to_string(gap.last_offset) + ", by " + gap.file.string() +
+                         " at byte " + std::to_string(gap.byte) +
+                         ", with acknowledged records behind it; restore it from a backup");
   }
 }
 
@@ -208,7 +199,7 @@ class RocksDbEventLog final : public EmbeddedEventLog {
 
   LogSlice read(std::uint32_t, std::uint64_t from, std::size_t count_max) override {
     const std::shared_lock lock{db_mutex_};
-    if (db_ == nullptr) throw LogUnavailable("the embedded log's disk is full; free space");
+    require_room();
     // What lies past it is written, but not yet known to be synced.
     return read_records(*db_, from, end_offset(only_partition), count_max);
   }
@@ -219,13 +210,16 @@ class RocksDbEventLog final : public EmbeddedEventLog {
   }
 
   void copy_to(const std::filesystem::path& directory) override {
-    flush();  // so that appends wait for little
-    const std::lock_guard no_append{append_mutex_};
-    const std::shared_lock lock{db_mutex_};
-    if (db_ == nullptr) throw LogUnavailable("the embedded log's disk is full; free space");
-    // RocksDB copies the WAL that it writes to, and would link one that was full meanwhile, and
-    // later write over it.
-    db_->copy_to(directory);
+    // Beside the log, where RocksDB links files instead of copying them: appends wait for it.
+    const std::filesystem::path beside = directory_.string() + ".copy";
+    try {
+      std::filesystem::remove_all(beside);  // of one that was cut off
+      link_to(beside);
+      move_to(directory, beside);
+    } catch (const std::filesystem::filesystem_error& problem) {
+      throw LogUnavailable("the embedded log can't be copied to " + directory.string() + ": " +
+                           problem.code().message() + "; check the place and its free space");
+    }
   }
 
   std::uint64_t end_offset(std::uint32_t) override {
@@ -244,9 +238,37 @@ class RocksDbEventLog final : public EmbeddedEventLog {
               rocksdb::SliceParts{value_parts.data(), static_cast<int>(value_parts.size())});
   }
 
+  static void move_to(const std::filesystem::path& directory, const std::filesystem::path& from) {
+    std::error_code elsewhere;  // on another file system
+    std::filesystem::rename(from, directory, elsewhere);
+    if (!elsewhere) return;
+    std::filesystem::copy(from, directory, std::filesystem::copy_options::recursive);
+    for (const auto& entry : std::filesystem::directory_iterator{directory}) {
+      sync_to_disk(entry.path());
+    }
+    std::filesystem::remove_all(from);
+  }
+
+  void link_to(const std::filesystem::path& directory) {
+    flush();  // so that there is little left to be written while appends wait
+    const std::lock_guard no_append{append_mutex_};
+    const std::shared_lock lock{db_mutex_};
+    require_room();
+    // RocksDB copies the WAL that it writes to, and would link one that was full meanwhile, and
+    // later write over it.
+    db_->copy_to(directory);
+  }
+
   void flush() {
     const std::shared_lock lock{db_mutex_};
-    if (db_ != nullptr) require_ok((*db_)->Flush({}));
+    require_room();
+    const auto status = (*db_)->Flush({});
+    if (!status.ok()) throw LogUnavailable(failed("write a table", status));
+  }
+
+  // Called with db_mutex_ held.
+  void require_room() const {
+    if (db_ == nullptr) throw LogUnavailable("the embedded log's disk is full; free space");
   }
 
   void open() {
@@ -353,6 +375,8 @@ std::uint64_t end_of_all_files(const std::filesystem::path& directory, rocksdb::
                              "; check the disk, the permissions and the limit of open files; if a "
                              "file is damaged or missing, restore the log from a backup");
       }
+    } catch (const LogUnavailable&) {
+      if (attempt == open_attempts) throw;
     }
     std::this_thread::sleep_for(writer_look_interval);
   }

@@ -24,6 +24,7 @@ constexpr std::size_t tag_at = 12;
 constexpr char tag_put = 1;
 constexpr std::size_t key_at = 14;
 constexpr std::size_t key_bytes = sizeof(std::uint64_t);
+constexpr std::size_t head_bytes = key_at + key_bytes;
 
 struct Offsets {
   std::uint64_t first = 0;
@@ -32,7 +33,7 @@ struct Offsets {
 
 // Nothing if the write has no records.
 std::optional<Offsets> offsets_of(std::string_view write) {
-  if (write.size() < key_at + key_bytes || write[tag_at] != tag_put ||
+  if (write.size() < head_bytes || write[tag_at] != tag_put ||
       static_cast<std::size_t>(static_cast<unsigned char>(write[tag_at + 1])) != key_bytes) {
     return std::nullopt;
   }
@@ -46,8 +47,8 @@ class Search {
   void look_at(const std::filesystem::path& file, std::string_view bytes, std::uint32_t number) {
     const bool recyclable_only = bytes.empty() || begins_recyclable(bytes);
     bool damaged = false;
-    under_way_.reset();
     if (!valid_to_) valid_to_ = {file, 0};
+    head_.reset();
     for (std::size_t at = 0; at < bytes.size();) {
       const std::size_t block_end =
           std::min(bytes.size(), (at / wal_block_bytes + 1) * wal_block_bytes);
@@ -55,12 +56,12 @@ class Search {
       const bool possible = !recyclable_only || begins_recyclable(rest);
       const auto record = possible ? wal_record_at(rest, number) : std::nullopt;
       if (!record) {
-        under_way_.reset();
         damaged = damaged || rest.size() >= header_bytes_max;
+        if (damaged) head_.reset();
         at = damaged ? at + 1 : block_end;  // else it is the end of a block without room
         continue;
       }
-      take(*record, damaged);
+      take(*record);
       at += record->bytes;
       valid_to_ = {file, at};
     }
@@ -75,37 +76,40 @@ class Search {
     std::uint64_t byte = 0;
   };
 
-  void take(const WalRecord& record, bool damaged) {
-    if (record.begins_a_write) {
-      under_way_ = offsets_of(record.payload);
-      if (under_way_) expect(under_way_->first, damaged);
-    }
-    if (record.ends_a_write && under_way_) {
-      next_ = std::max(*next_, under_way_->next);
-      under_way_.reset();
-    }
+  void take(const WalRecord& record) {
+    if (record.begins_a_write) head_.emplace();
+    if (!head_) return;  // the rest of a write whose beginning is missing
+    const std::size_t before = head_->size();
+    head_->append(record.payload.substr(0, head_bytes - before));
+    const auto offsets = offsets_of(*head_);
+    if (!offsets) return;
+    if (before < head_bytes) expect(offsets->first);
+    if (record.ends_a_write) next_ = std::max(next_, offsets->next);
   }
 
   // A write begins at `offset`.
-  void expect(std::uint64_t offset, bool damaged) {
-    // Of a log that begins with damage, the record before the first valid one is among the lost.
-    const std::uint64_t next = next_ ? *next_ : damaged && offset > 0 ? offset - 1 : offset;
-    if (offset > next) gaps_.push_back({valid_to_->file, valid_to_->byte, next, offset - 1});
-    next_ = std::max(next, offset);
+  void expect(std::uint64_t offset) {
+    if (offset > next_) gaps_.push_back({valid_to_->file, valid_to_->byte, offset - 1});
+    next_ = std::max(next_, offset);
   }
 
   std::vector<WalGap> gaps_;
-  std::optional<std::uint64_t> next_;  // the offset that comes after all valid writes
-  std::optional<Place> valid_to_;      // where the last valid record ends
-  std::optional<Offsets> under_way_;   // of a write whose end wasn't there yet
+  std::uint64_t next_ = 0;           // the offset that comes after all valid writes
+  std::optional<Place> valid_to_;    // where the last valid record ends
+  std::optional<std::string> head_;  // how the write that is under way begins
 };
 
 // Nothing if it has gone: its writer has done with it.
 std::optional<std::string> content_of(const std::filesystem::path& file) {
-  std::ifstream stream{file, std::ios::binary};
-  std::string bytes{std::istreambuf_iterator<char>{stream}, {}};
-  if (stream.is_open() && !stream.bad()) return bytes;
   std::error_code ec;
+  std::ifstream stream{file, std::ios::binary};
+  const auto size = std::filesystem::file_size(file, ec);
+  std::string bytes(ec ? 0 : size, '\0');
+  stream.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  if (!ec && stream.is_open() && !stream.bad()) {
+    bytes.resize(static_cast<std::size_t>(stream.gcount()));
+    return bytes;
+  }
   if (!std::filesystem::exists(file, ec) && !ec) return std::nullopt;
   throw StoreUnavailable("can't read " + file.string() + "; check the disk and its permissions");
 }

@@ -24,21 +24,39 @@ class WholeRecords final : public rocksdb::FSSequentialFile {
   WholeRecords(std::unique_ptr<rocksdb::FSRandomAccessFile> file, std::uint32_t wal_number)
       : file_(std::move(file)), wal_number_(wal_number) {}
 
+  // Reads what is there. To be called once, before all else.
+  IOStatus load() {
+    for (;;) {
+      const IOStatus status = extend({}, nullptr);
+      if (!status.ok() || given_ == valid_) return status;
+      loaded_.append(block_, given_, valid_ - given_);
+      given_ = valid_;
+    }
+  }
+  std::uint64_t loaded_bytes() const { return loaded_.size(); }
+
   IOStatus Read(std::size_t count, const IOOptions& options, rocksdb::Slice* result, char* scratch,
                 IODebugContext* context) override {
-    std::size_t given = 0;
-    while (given < count) {
+    std::size_t done = std::min(count, loaded_.size() - loaded_given_);
+    std::memcpy(scratch, loaded_.data() + loaded_given_, done);
+    loaded_given_ += done;
+    if (done > 0 && loaded_given_ == loaded_.size()) {
+      loaded_ = {};
+      loaded_given_ = 0;
+    }
+    while (done < count) {
       if (given_ == valid_) {
-        const IOStatus status = extend(options, context);
-        if (!status.ok()) return status;
+        IOStatus status = extend(options, context);
+        // What there is comes first: RocksDB drops what comes with an error.
+        if (!status.ok() && done == 0) return status;
         if (given_ == valid_) break;
       }
-      const std::size_t part = std::min(count - given, valid_ - given_);
-      std::memcpy(scratch + given, block_.data() + given_, part);
-      given += part;
+      const std::size_t part = std::min(count - done, valid_ - given_);
+      std::memcpy(scratch + done, block_.data() + given_, part);
+      done += part;
       given_ += part;
     }
-    *result = rocksdb::Slice{scratch, given};
+    *result = rocksdb::Slice{scratch, done};
     return IOStatus::OK();
   }
 
@@ -52,18 +70,6 @@ class WholeRecords final : public rocksdb::FSSequentialFile {
       count -= part.size();
     }
     return IOStatus::OK();
-  }
-
-  // How many bytes it has.
-  IOStatus measure(std::uint64_t& bytes) {
-    std::string passed(wal_block_bytes, '\0');
-    rocksdb::Slice part;
-    bytes = 0;
-    for (;;) {
-      const IOStatus status = Read(passed.size(), {}, &part, passed.data(), nullptr);
-      bytes += part.size();
-      if (!status.ok() || part.empty()) return status;
-    }
   }
 
  private:
@@ -107,27 +113,46 @@ class WholeRecords final : public rocksdb::FSSequentialFile {
 
   const std::unique_ptr<rocksdb::FSRandomAccessFile> file_;
   const std::uint32_t wal_number_;
+  std::string loaded_;  // what was there at first, until it was given
+  std::size_t loaded_given_ = 0;
+  // Behind that:
   std::uint64_t block_at_ = 0;  // where the block begins
   std::string block_;           // as it was last read
   std::size_t valid_ = 0;       // so much of it is valid
   std::size_t given_ = 0;       // and was given
 };
 
-class WholeWals final : public rocksdb::FileSystemWrapper {
+class EmptyFile final : public rocksdb::FSSequentialFile {
  public:
-  explicit WholeWals(const std::shared_ptr<rocksdb::FileSystem>& files)
-      : rocksdb::FileSystemWrapper(files) {}
+  IOStatus Read(std::size_t, const IOOptions&, rocksdb::Slice* result, char*,
+                IODebugContext*) override {
+    *result = {};
+    return IOStatus::OK();
+  }
+  IOStatus Skip(std::uint64_t) override { return IOStatus::OK(); }
+};
 
-  const char* Name() const override { return "contactd.whole-wals"; }
+enum class Wals : std::uint8_t { whole, none };
+
+class Files final : public rocksdb::FileSystemWrapper {
+ public:
+  Files(const std::shared_ptr<rocksdb::FileSystem>& files, Wals wals)
+      : rocksdb::FileSystemWrapper(files), wals_(wals) {}
+
+  const char* Name() const override { return "contactd.wals"; }
 
   IOStatus NewSequentialFile(const std::string& name, const rocksdb::FileOptions& options,
                              std::unique_ptr<rocksdb::FSSequentialFile>* result,
                              IODebugContext* context) override {
     const auto number = wal_number_of(name);
     if (!number) return target()->NewSequentialFile(name, options, result, context);
+    if (wals_ == Wals::none) {
+      *result = std::make_unique<EmptyFile>();
+      return IOStatus::OK();
+    }
     std::unique_ptr<WholeRecords> records;
-    const IOStatus status = open(name, *number, options, records, context);
-    *result = std::move(records);
+    IOStatus status = load(name, *number, options, records, context);
+    if (status.ok()) *result = std::move(records);
     return status;
   }
 
@@ -135,26 +160,40 @@ class WholeWals final : public rocksdb::FileSystemWrapper {
                        IODebugContext* context) override {
     const auto number = wal_number_of(name);
     if (!number) return target()->GetFileSize(name, options, size, context);
+    *size = 0;
+    if (wals_ == Wals::none) return IOStatus::OK();
     std::unique_ptr<WholeRecords> records;
-    const IOStatus status = open(name, *number, {}, records, context);
-    return status.ok() ? records->measure(*size) : status;
+    IOStatus status = load(name, *number, {}, records, context);
+    if (status.ok()) *size = records->loaded_bytes();
+    return status;
   }
 
  private:
-  IOStatus open(const std::string& name, std::uint32_t number, const rocksdb::FileOptions& options,
+  IOStatus load(const std::string& name, std::uint32_t number, const rocksdb::FileOptions& options,
                 std::unique_ptr<WholeRecords>& records, IODebugContext* context) {
     std::unique_ptr<rocksdb::FSRandomAccessFile> file;
     IOStatus status = target()->NewRandomAccessFile(name, options, &file, context);
-    if (status.ok()) records = std::make_unique<WholeRecords>(std::move(file), number);
-    return status;
+    if (!status.ok()) return status;
+    records = std::make_unique<WholeRecords>(std::move(file), number);
+    return records->load();
   }
+
+  const Wals wals_;
 };
+
+std::unique_ptr<rocksdb::Env> reading(Wals wals, rocksdb::Env* env) {
+  if (env == nullptr) env = rocksdb::Env::Default();
+  return rocksdb::NewCompositeEnv(std::make_shared<Files>(env->GetFileSystem(), wals));
+}
 
 }  // namespace
 
 std::unique_ptr<rocksdb::Env> reading_whole_wals(rocksdb::Env* env) {
-  if (env == nullptr) env = rocksdb::Env::Default();
-  return rocksdb::NewCompositeEnv(std::make_shared<WholeWals>(env->GetFileSystem()));
+  return reading(Wals::whole, env);
+}
+
+std::unique_ptr<rocksdb::Env> reading_no_wals(rocksdb::Env* env) {
+  return reading(Wals::none, env);
 }
 
 }  // namespace contactd::infra

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <rocksdb/env.h>
+#include <rocksdb/file_system.h>
 #include <sys/stat.h>
 
 #include <fstream>
@@ -87,6 +88,47 @@ class WalWriter {
   std::uint64_t sequence_ = 0;
 };
 
+// After so many reads of WALs, one fails.
+class FailingDisk final : public rocksdb::FileSystemWrapper {
+ public:
+  explicit FailingDisk(int reads)
+      : rocksdb::FileSystemWrapper(rocksdb::FileSystem::Default()), reads_left_(reads) {}
+
+  const char* Name() const override { return "failing disk"; }
+  bool failed() const { return reads_left_ < 0; }
+
+  rocksdb::IOStatus NewRandomAccessFile(const std::string& name,
+                                        const rocksdb::FileOptions& options,
+                                        std::unique_ptr<rocksdb::FSRandomAccessFile>* result,
+                                        rocksdb::IODebugContext* context) override {
+    const auto status = target()->NewRandomAccessFile(name, options, result, context);
+    if (status.ok() && infra::wal_number_of(name)) {
+      *result = std::make_unique<File>(std::move(*result), reads_left_);
+    }
+    return status;
+  }
+
+ private:
+  class File final : public rocksdb::FSRandomAccessFileOwnerWrapper {
+   public:
+    File(std::unique_ptr<rocksdb::FSRandomAccessFile> file, int& reads_left)
+        : rocksdb::FSRandomAccessFileOwnerWrapper(std::move(file)), reads_left_(reads_left) {}
+
+    rocksdb::IOStatus Read(std::uint64_t offset, std::size_t count,
+                           const rocksdb::IOOptions& options, rocksdb::Slice* result, char* scratch,
+                           rocksdb::IODebugContext* context) const override {
+      if (reads_left_-- == 0) return rocksdb::IOStatus::IOError("this sector is bad");
+      return rocksdb::FSRandomAccessFileOwnerWrapper::Read(offset, count, options, result, scratch,
+                                                           context);
+    }
+
+   private:
+    int& reads_left_;
+  };
+
+  int reads_left_;
+};
+
 class WalCheck : public testing::TestWithParam<Wal> {
  protected:
   // A log of a claim and `batches` batches, as it is on the disk while it is open; some of them
@@ -141,6 +183,25 @@ class WalCheck : public testing::TestWithParam<Wal> {
 TEST_P(WalCheck, LetsAWholeLogPass) {
   copy_anew();
   EXPECT_EQ(end_when_opened(), end_);
+}
+
+// A read that fails is no end of a WAL: a log opens whole, or not at all, and then as it was.
+TEST_P(WalCheck, IsRefusedAsLongAsItCanNotBeRead) {
+  bool failed = true;
+  int refused = 0;
+  for (int reads = 0; failed; reads += GetParam() == Wal::new_file ? 1 : 101) {
+    copy_anew();
+    const auto disk = std::make_shared<FailingDisk>(reads);
+    const auto env = rocksdb::NewCompositeEnv(disk);
+    try {
+      EXPECT_EQ(infra::open_embedded_event_log(crashed(), env.get())->end_offset(0), end_) << reads;
+    } catch (const infra::LogUnavailable&) {
+      ++refused;
+      EXPECT_EQ(end_when_opened(), end_) << reads;
+    }
+    failed = disk->failed();
+  }
+  EXPECT_GT(refused, 0);
 }
 
 // Only the last write may be missing from a log that opens.
@@ -224,6 +285,23 @@ INSTANTIATE_TEST_SUITE_P(, WalCheck, testing::Values(Wal::new_file, Wal::written
                            return wal.param == Wal::new_file ? "NewFile" : "WrittenOver";
                          });
 
+// To where files can't be linked, unless that is where temporary files are, too.
+TEST(WrittenOverWals, AreCopiedToAnotherFileSystem) {
+  const TemporaryDirectory directory;
+  WalWriter writer{directory.path() / "log"};
+  writer.append_until_a_wal_is_written_over();
+  writer.append(3, 500);
+  const fs::path elsewhere = fs::path{"/dev/shm"} / directory.path().filename();
+  fs::create_directory(elsewhere);
+  for (const char* name : {"first", "second"}) {
+    writer.log().copy_to(elsewhere / name);
+    EXPECT_EQ(infra::open_embedded_event_log(elsewhere / name)->end_offset(0),
+              writer.log().end_offset(0));
+    EXPECT_FALSE(fs::exists(directory.path() / "log.copy"));
+  }
+  fs::remove_all(elsewhere);
+}
+
 // While WALs are written over, renamed and moved into tables.
 TEST(WrittenOverWals, CanBeOpenedBesideTheWriterAtAnyTime) {
   const TemporaryDirectory directory;
@@ -289,8 +367,46 @@ TEST(WalGaps, AreFoundBetweenTwoFiles) {
   const auto gaps = infra::find_wal_gaps(crashed);
   ASSERT_EQ(gaps.size(), 1U);
   EXPECT_EQ(gaps[0].file, crashed / first.filename());
-  EXPECT_EQ(gaps[0].first_offset, 1U);                             // after the claim
   EXPECT_EQ(gaps[0].last_offset, writer.log().end_offset(0) - 2);  // the newest has one record
+}
+
+// A write may begin in the last bytes of a block, with less of it than says which record it is.
+TEST(WalGaps, AreNoneInAWholeLogHoweverItsWritesLie) {
+  const std::uint64_t seed = test_seed();
+  SCOPED_TRACE(seed_note(seed));
+  Random random{seed};
+  const TemporaryDirectory directory;
+  WalWriter writer{directory.path()};
+  constexpr int writes = 4000;
+  for (int i = 0; i < writes; ++i) writer.append(1, 1 + random.below(250));
+  EXPECT_TRUE(infra::find_wal_gaps(directory.path()).empty());
+}
+
+// The first WAL that no table has the records of: as RocksDB says nothing of it.
+TEST(WalGaps, AreFoundBeforeTheFirstRecord) {
+  const TemporaryDirectory directory;
+  const fs::path log = directory.path() / "log";
+  const fs::path crashed = directory.path() / "crashed";
+  fs::path first;
+  {
+    WalWriter writer{log};
+    writer.append(2, 500);
+    first = wal_in(log).filename();
+    fs::copy(log, crashed, fs::copy_options::recursive);  // all of it is in the WAL
+  }
+  WalWriter writer{log};
+  writer.append(2, 500);
+  fs::copy(wal_in(log), crashed);
+  const std::string bytes = content_of(crashed / first);
+  for (const std::string& damaged : {std::string{}, std::string(bytes.size(), '\0')}) {
+    std::ofstream{crashed / first, std::ios::binary} << damaged;
+    EXPECT_THROW(infra::open_embedded_event_log(crashed), infra::LogUnavailable);
+    EXPECT_THROW(infra::open_embedded_log_reader(crashed), infra::LogUnavailable);
+  }
+  fs::remove(crashed / first);
+  EXPECT_THROW(infra::open_embedded_event_log(crashed), infra::LogUnavailable);
+  std::ofstream{crashed / first, std::ios::binary} << bytes;
+  EXPECT_EQ(infra::open_embedded_event_log(crashed)->end_offset(0), writer.log().end_offset(0));
 }
 
 TEST(WalGaps, AreNoneWhereThereIsNothing) {

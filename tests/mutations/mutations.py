@@ -103,7 +103,7 @@ MUTATIONS = [
              "if (log_end >= folded) return;", "return;"),
     Mutation("damage-before-the-end-accepted", "records behind a damaged one of the log are lost",
              "infra/wal_check.cpp",
-             "if (offset > next) gaps_.push_back(", "if (false) gaps_.push_back("),
+             "if (offset > next_) gaps_.push_back(", "if (false) gaps_.push_back("),
     Mutation("old-wal-read-on", "what a WAL was written over is taken for a part of it",
              "infra/wal_format.cpp",
              "wal_number_at<std::uint32_t>(block, wal_number_at_byte) != wal_number", "false"),
