@@ -35,8 +35,9 @@ constexpr std::size_t table_block_bytes = 64U << 10U;
 constexpr std::size_t wal_reserve_bytes = 4U << 20U;
 // Written over again instead of made anew: to sync a file that doesn't grow takes half the time.
 constexpr std::size_t recycled_wal_files = 2;
-// Beside its writer: a file may go between the moments when it is listed and opened.
-constexpr int open_attempts = 3;
+// Beside its writer: a file may go between the moments when it is listed and opened, and goes often
+// where much is written.
+constexpr int open_attempts = 10;
 constexpr int catch_up_attempts = 5;
 
 // Keeps RocksDB from going on by itself after a full disk: it writes to the file in which a write
@@ -415,7 +416,7 @@ std::unique_ptr<RocksDb> open_beside_its_writer(const std::filesystem::path& dir
 class EmbeddedLogReader final : public LogReader {
  public:
   explicit EmbeddedLogReader(const std::filesystem::path& directory)
-      : env_(reading_whole_wals()), db_(open_beside_its_writer(directory, env_.get())) {}
+      : env_(following_wals()), db_(open_beside_its_writer(directory, env_.get())) {}
 
   std::uint32_t partition_count() const override { return 1; }
 

@@ -132,7 +132,7 @@ class EmptyFile final : public rocksdb::FSSequentialFile {
   IOStatus Skip(std::uint64_t) override { return IOStatus::OK(); }
 };
 
-enum class Wals : std::uint8_t { whole, none };
+enum class Wals : std::uint8_t { loaded, followed, none };
 
 class Files final : public rocksdb::FileSystemWrapper {
  public:
@@ -151,7 +151,8 @@ class Files final : public rocksdb::FileSystemWrapper {
       return IOStatus::OK();
     }
     std::unique_ptr<WholeRecords> records;
-    IOStatus status = load(name, *number, options, records, context);
+    IOStatus status = open(name, *number, options, records, context);
+    if (status.ok() && wals_ == Wals::loaded) status = records->load();
     if (status.ok()) *result = std::move(records);
     return status;
   }
@@ -159,23 +160,23 @@ class Files final : public rocksdb::FileSystemWrapper {
   IOStatus GetFileSize(const std::string& name, const IOOptions& options, std::uint64_t* size,
                        IODebugContext* context) override {
     const auto number = wal_number_of(name);
-    if (!number) return target()->GetFileSize(name, options, size, context);
-    *size = 0;
-    if (wals_ == Wals::none) return IOStatus::OK();
+    if (!number || wals_ != Wals::loaded) {
+      return target()->GetFileSize(name, options, size, context);
+    }
     std::unique_ptr<WholeRecords> records;
-    IOStatus status = load(name, *number, {}, records, context);
+    IOStatus status = open(name, *number, {}, records, context);
+    if (status.ok()) status = records->load();
     if (status.ok()) *size = records->loaded_bytes();
     return status;
   }
 
  private:
-  IOStatus load(const std::string& name, std::uint32_t number, const rocksdb::FileOptions& options,
+  IOStatus open(const std::string& name, std::uint32_t number, const rocksdb::FileOptions& options,
                 std::unique_ptr<WholeRecords>& records, IODebugContext* context) {
     std::unique_ptr<rocksdb::FSRandomAccessFile> file;
     IOStatus status = target()->NewRandomAccessFile(name, options, &file, context);
-    if (!status.ok()) return status;
-    records = std::make_unique<WholeRecords>(std::move(file), number);
-    return records->load();
+    if (status.ok()) records = std::make_unique<WholeRecords>(std::move(file), number);
+    return status;
   }
 
   const Wals wals_;
@@ -189,7 +190,11 @@ std::unique_ptr<rocksdb::Env> reading(Wals wals, rocksdb::Env* env) {
 }  // namespace
 
 std::unique_ptr<rocksdb::Env> reading_whole_wals(rocksdb::Env* env) {
-  return reading(Wals::whole, env);
+  return reading(Wals::loaded, env);
+}
+
+std::unique_ptr<rocksdb::Env> following_wals(rocksdb::Env* env) {
+  return reading(Wals::followed, env);
 }
 
 std::unique_ptr<rocksdb::Env> reading_no_wals(rocksdb::Env* env) {

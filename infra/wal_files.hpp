@@ -23,6 +23,10 @@ namespace contactd::infra {
 // `env` must outlive it; threads are the machine's.
 std::unique_ptr<rocksdb::Env> reading_whole_wals(rocksdb::Env* env = nullptr);
 
+// The same for who reads beside the writer, in modes in which RocksDB tells errors: a WAL is read
+// as it is asked for, or it may be gone before the last one of them is opened.
+std::unique_ptr<rocksdb::Env> following_wals(rocksdb::Env* env = nullptr);
+
 // The same, but each WAL is empty: what a database has in its tables alone.
 std::unique_ptr<rocksdb::Env> reading_no_wals(rocksdb::Env* env = nullptr);
 
