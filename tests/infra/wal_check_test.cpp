@@ -8,12 +8,14 @@
 #include <fstream>
 #include <set>
 #include <thread>
+#include <tuple>
 
 #include "infra/embedded_event_log.hpp"
 #include "infra/errors.hpp"
 #include "infra/wal_files.hpp"
 #include "infra/wal_format.hpp"
 #include "tests/domain/samples.hpp"
+#include "tests/support/eventually.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 // What becomes of a write-ahead log that a crash has left behind, if it is damaged.
@@ -45,8 +47,32 @@ std::string content_of(const fs::path& file) {
 
 ino_t inode_of(const fs::path& file) {
   struct stat status{};
-  EXPECT_EQ(stat(file.c_str(), &status), 0) << file;
-  return status.st_ino;
+  return stat(file.c_str(), &status) == 0 ? status.st_ino : 0;
+}
+
+// Copies a log as it is on the disk while it is open and nobody appends: what RocksDB does by
+// itself meanwhile has an end.
+void copy_open_log(const fs::path& from, const fs::path& to) {
+  const auto files = [&] {
+    std::set<std::tuple<std::string, ino_t, std::uintmax_t>> found;
+    for (const auto& entry : fs::directory_iterator{from}) {
+      found.emplace(entry.path().filename(), inode_of(entry.path()), entry.file_size());
+    }
+    return found;
+  };
+  const bool copied = eventually(
+      [&] {
+        try {
+          const auto before = files();
+          fs::remove_all(to);
+          fs::copy(from, to, fs::copy_options::recursive);
+          return before == files();
+        } catch (const fs::filesystem_error&) {
+          return false;  // a file has gone
+        }
+      },
+      std::chrono::seconds{30});
+  ASSERT_TRUE(copied) << from;
 }
 
 // A log that is written to, and copied as it is on the disk meanwhile.
@@ -141,7 +167,7 @@ class WalCheck : public testing::TestWithParam<Wal> {
       writer.append(1 + random_.below(3), random_.one_in(4) ? 50'000 : 1 + random_.below(900));
     }
     end_ = writer.log().end_offset(0);
-    fs::copy(directory_.path() / "log", original(), fs::copy_options::recursive);
+    copy_open_log(directory_.path() / "log", original());
   }
 
   fs::path original() const { return directory_.path() / "original"; }
@@ -340,7 +366,7 @@ TEST(WalGaps, DoNotMatterWhereATableHasTheRecords) {
   bytes[bytes.size() / 2] ^= 1;
   WalWriter writer{log};  // has put all of it into a table
   writer.append(2, 500);
-  fs::copy(log, crashed, fs::copy_options::recursive);
+  copy_open_log(log, crashed);
   ASSERT_FALSE(fs::exists(crashed / done));
   std::ofstream{crashed / done, std::ios::binary} << bytes;
 
@@ -392,7 +418,7 @@ TEST(WalGaps, AreFoundBeforeTheFirstRecord) {
     WalWriter writer{log};
     writer.append(2, 500);
     first = wal_in(log).filename();
-    fs::copy(log, crashed, fs::copy_options::recursive);  // all of it is in the WAL
+    copy_open_log(log, crashed);  // all of it is in the WAL
   }
   WalWriter writer{log};
   writer.append(2, 500);
