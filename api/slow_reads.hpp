@@ -35,7 +35,7 @@ class SlowReads {
   // stop(). `read` must not throw.
   bool submit(std::string_view organization, std::weak_ptr<const void> asker,
               std::function<void()> read);
-  // Whether submit() would refuse the organization's next read, for now.
+  // Whether submit() would refuse another read of the organization's, as it is at this moment.
   bool is_full(std::string_view organization) const;
 
   // Forgets what waits, and returns once what has begun has ended.

@@ -218,6 +218,8 @@ class RocksDbEventLog final : public EmbeddedEventLog {
       link_to(beside);
       move_to(directory, beside);
     } catch (const std::filesystem::filesystem_error& problem) {
+      std::error_code ignored;  // what is linked keeps its room on the disk
+      std::filesystem::remove_all(beside, ignored);
       throw LogUnavailable("the embedded log can't be copied to " + directory.string() + ": " +
                            problem.code().message() + "; check the place and its free space");
     }

@@ -82,12 +82,12 @@ class WholeRecords final : public rocksdb::FSSequentialFile {
     }
     if (take_record()) return IOStatus::OK();
     // What was read of the block may be older than its next record.
-    IOStatus status = load(options, context);
+    IOStatus status = read_block(options, context);
     if (status.ok()) take_record();
     return status;
   }
 
-  IOStatus load(const IOOptions& options, IODebugContext* context) {
+  IOStatus read_block(const IOOptions& options, IODebugContext* context) {
     block_.resize(wal_block_bytes);
     rocksdb::Slice read;
     IOStatus status =

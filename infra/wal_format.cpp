@@ -39,12 +39,12 @@ std::optional<WalRecord> wal_record_at(std::string_view block, std::uint32_t wal
   const auto type = static_cast<std::uint8_t>(block[type_at]);
   if (type < full || type > recyclable_last) return std::nullopt;
   WalRecord record;
-  record.recyclable = begins_recyclable(block);
-  record.header_bytes = record.recyclable ? recyclable_header_bytes : plain_header_bytes;
+  const bool recyclable = begins_recyclable(block);
+  record.header_bytes = recyclable ? recyclable_header_bytes : plain_header_bytes;
   const std::size_t length = wal_number_at<std::uint16_t>(block, length_at);
   record.bytes = record.header_bytes + length;
   if (block.size() < record.bytes) return std::nullopt;
-  if (record.recyclable && wal_number_at<std::uint32_t>(block, wal_number_at_byte) != wal_number) {
+  if (recyclable && wal_number_at<std::uint32_t>(block, wal_number_at_byte) != wal_number) {
     return std::nullopt;
   }
   Crc32c crc;

@@ -18,7 +18,6 @@ constexpr std::size_t wal_block_bytes = 32'768;
 struct WalRecord {
   std::size_t bytes = 0;         // with its header
   std::size_t header_bytes = 0;  // less than that at the end of a block is left empty
-  bool recyclable = false;       // it has its WAL's number
   bool begins_a_write = false;
   bool ends_a_write = false;
   std::string_view payload;  // of the write, or its part of it
