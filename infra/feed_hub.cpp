@@ -49,4 +49,14 @@ void FeedHub::tell(std::span<const domain::OrganizationId> organizations) {
   for (const auto& [follower, of_follower] : told) follower->grew(of_follower);
 }
 
+void FeedHub::watch_webhooks(WebhookWatcher* watcher) {
+  const std::lock_guard lock{mutex_};
+  webhook_watcher_ = watcher;
+}
+
+void FeedHub::tell_webhooks(const std::vector<WebhookChange>& webhooks) {
+  const std::lock_guard lock{mutex_};
+  if (webhook_watcher_ != nullptr) webhook_watcher_->changed(webhooks);
+}
+
 }  // namespace contactd::infra

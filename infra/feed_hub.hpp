@@ -10,19 +10,34 @@
 #include <vector>
 
 #include "domain/ids.hpp"
+#include "domain/organization/webhook_events.hpp"
 
 namespace contactd::infra {
 
-// Tells those who follow an organization's feed that there is something new in it.
+// Tells those who follow an organization's feed that there is something new in it, and who serves
+// the webhooks that some have changed.
 // Threads: any.
 class FeedHub {
  public:
+  struct WebhookChange {
+    domain::OrganizationId organization;
+    domain::WebhookId webhook;
+    bool deleted = false;
+  };
+
   class Follower {
    public:
     virtual ~Follower() = default;
     // These organizations, all followed, have new events, which can be read. Called by a
     // partition's threads; must not block, throw, or call the hub.
     virtual void grew(const std::vector<domain::OrganizationId>& organizations) = 0;
+  };
+
+  class WebhookWatcher {
+   public:
+    virtual ~WebhookWatcher() = default;
+    // These webhooks were made, changed or deleted, whoever did so; it can be read. As grew().
+    virtual void changed(const std::vector<WebhookChange>& webhooks) = 0;
   };
 
   // Counted: as many unfollow() as follow(). What is folded after follow() has returned is told;
@@ -35,6 +50,10 @@ class FeedHub {
   // Events of these organizations were folded and are visible to readers.
   void tell(std::span<const domain::OrganizationId> organizations);
 
+  // Of all organizations; null: nobody from now on.
+  void watch_webhooks(WebhookWatcher* watcher);
+  void tell_webhooks(const std::vector<WebhookChange>& webhooks);
+
  private:
   // Goes up before a follower reads and is looked at after a commit; the store's lock is between.
   std::atomic<std::size_t> following_{0};
@@ -42,6 +61,7 @@ class FeedHub {
   // Guarded by mutex_.
   std::mutex mutex_;
   std::unordered_map<std::string, std::vector<std::pair<Follower*, std::size_t>>> followers_;
+  WebhookWatcher* webhook_watcher_ = nullptr;
 };
 
 }  // namespace contactd::infra

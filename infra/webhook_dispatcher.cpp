@@ -17,7 +17,6 @@ using Steady = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds look_interval{200};  // at which partitions are ours
 constexpr std::chrono::seconds tell_interval{1};
-constexpr std::chrono::milliseconds trouble_pause{1'000};
 constexpr std::size_t by_hand_max = 64;  // that wait or are under way
 
 }  // namespace
@@ -40,6 +39,7 @@ WebhookDispatcher::~WebhookDispatcher() { stop(); }
 void WebhookDispatcher::start(const std::vector<std::unique_ptr<Writer>>& writers) {
   writers_ = &writers;
   served_.assign(writers.size(), false);
+  parts_.hub.watch_webhooks(this);
   thread_ = std::jthread{[this](std::stop_token stop) {
     pthread_setname_np(pthread_self(), "webhooks");
     run(std::move(stop));
@@ -48,11 +48,24 @@ void WebhookDispatcher::start(const std::vector<std::unique_ptr<Writer>>& writer
 
 void WebhookDispatcher::stop() {
   if (!thread_.joinable()) return;
+  parts_.hub.watch_webhooks(nullptr);
   thread_.request_stop();
   thread_.join();
 }
 
-void WebhookDispatcher::changed(const OrganizationId& organization) {
+void WebhookDispatcher::changed(const std::vector<FeedHub::WebhookChange>& webhooks) {
+  const std::lock_guard lock{mailbox_->mutex};
+  for (const FeedHub::WebhookChange& webhook : webhooks) {
+    if (webhook.deleted) {
+      mailbox_->inbox.deleted.push_back(webhook.webhook);
+    } else {
+      mailbox_->inbox.changed.insert(webhook.organization);
+    }
+  }
+  mailbox_->filled.notify_one();
+}
+
+void WebhookDispatcher::reload_soon(const OrganizationId& organization) {
   const std::lock_guard lock{mailbox_->mutex};
   mailbox_->inbox.changed.insert(organization);
   mailbox_->filled.notify_one();
@@ -87,11 +100,11 @@ void WebhookDispatcher::run(std::stop_token stop) {
     } catch (const std::exception& problem) {
       // The database is away, or damaged: what was read stays, the rest is tried again.
       spdlog::error("webhooks: {}; trying again", problem.what());
-      look_due_ = Steady::now() + trouble_pause;
+      look_due_ = Steady::now() + settings_.trouble_pause;
       read_again_ = true;
       for (auto& [id, endpoint] : endpoints_) {
         endpoint.unread = true;
-        timers_.emplace(domain::Instant{parts_.clock().unix_ms + trouble_pause.count()}, id);
+        enqueue(endpoint);
       }
     }
   }
@@ -111,6 +124,7 @@ void WebhookDispatcher::work(Inbox inbox) {
     write_progress(false);
     tell_state();
   }
+  for (const WebhookId& id : inbox.deleted) forget(id);
   for (const OrganizationId& organization : inbox.changed) reload(organization);
   for (const OrganizationId& organization : inbox.grew) {
     const auto known = of_organization_.find(organization);
@@ -249,16 +263,17 @@ void WebhookDispatcher::add(const Webhook& webhook) {
     return;
   }
   complained_of_.erase(webhook.id);
-  auto& of_organization = of_organization_[webhook.organization];
-  if (of_organization.empty()) parts_.hub.follow(webhook.organization, *this);
-  of_organization.insert(webhook.id);
-  Endpoint& endpoint = endpoints_[webhook.id];
+  Endpoint endpoint;
   endpoint.webhook = webhook;
   endpoint.url = std::get<WebhookUrl>(std::move(url));
   endpoint.incarnation = next_number_++;
   endpoint.queue = WebhookQueue{webhook.next_offset};
+  // Before it is among the others: its progress would else pass over what couldn't be read.
   restore(endpoint);
-  enqueue(endpoint);
+  auto& of_organization = of_organization_[webhook.organization];
+  if (of_organization.empty()) parts_.hub.follow(webhook.organization, *this);
+  of_organization.insert(webhook.id);
+  enqueue(endpoints_.emplace(webhook.id, std::move(endpoint)).first->second);
 }
 
 // What was pending when the progress was written.

@@ -39,13 +39,18 @@ inline constexpr std::chrono::seconds webhook_retry_delays[] = {
 std::optional<std::chrono::milliseconds> webhook_retry_delay(unsigned failed, double scale,
                                                              std::uint64_t random);
 
+// Whether the webhook is to be sent events of this kind.
+bool wants(const domain::Webhook& webhook, projections::HistoryEntry::Kind kind);
+
 // Sends the events of organizations to their webhooks: of those partitions that this process
 // writes, in the order of each contact's versions, at least once. How far an endpoint has come is
 // an event, written about once a second while something is delivered, and at stop().
 //
 // Threads: one of its own, which alone touches the endpoints. start() and stop() from one; all
 // else from any.
-class WebhookDispatcher final : public ReplySink, public FeedHub::Follower {
+class WebhookDispatcher final : public ReplySink,
+                                public FeedHub::Follower,
+                                public FeedHub::WebhookWatcher {
  public:
   struct Settings {
     WebhookUrlRules rules;
@@ -53,7 +58,8 @@ class WebhookDispatcher final : public ReplySink, public FeedHub::Follower {
     std::size_t in_flight_max = 128;  // in all
     std::size_t organization_in_flight_max = 32;
     std::size_t endpoint_in_flight_max = 8;
-    std::chrono::milliseconds drain_max{3'000};  // for what is under way at stop(), twice
+    std::chrono::milliseconds drain_max{3'000};      // for what is under way at stop(), twice
+    std::chrono::milliseconds trouble_pause{1'000};  // after the database couldn't be read
   };
   // What it works with; all must outlive it.
   struct Parts {
@@ -74,14 +80,13 @@ class WebhookDispatcher final : public ReplySink, public FeedHub::Follower {
   // Waits for what is under way, writes how far the endpoints are, ends the thread.
   void stop();
 
-  // An endpoint of the organization was made, changed or deleted.
-  void changed(const domain::OrganizationId& organization);
   // Sends the event at `offset` to the webhook now, whether or not it was sent before. False if too
   // many such wait.
   bool replay(const domain::WebhookId& webhook, std::uint64_t offset);
 
   void deliver(std::vector<Reply> replies) override;
   void grew(const std::vector<domain::OrganizationId>& organizations) override;
+  void changed(const std::vector<FeedHub::WebhookChange>& webhooks) override;
 
  private:
   struct Endpoint {
@@ -89,8 +94,9 @@ class WebhookDispatcher final : public ReplySink, public FeedHub::Follower {
     WebhookUrl url;
     std::uint64_t incarnation = 0;  // tells what was sent for an earlier one from this one's
     WebhookQueue queue{0};
-    bool queued = false;  // in to_pump_
-    bool unread = true;   // the feed may have events after the queue's
+    bool queued = false;           // in to_pump_
+    bool unread = true;            // the feed may have events after the queue's
+    domain::Instant paused_until;  // since its events couldn't be read
     std::size_t in_flight = 0;
     std::uint64_t passed_over = 0;  // events that no progress tells of yet
     bool dirty = false;             // there is progress to be written
@@ -113,14 +119,16 @@ class WebhookDispatcher final : public ReplySink, public FeedHub::Follower {
     bool disables = false;
   };
   struct Inbox {
-    std::set<domain::OrganizationId> changed;
+    std::set<domain::OrganizationId> changed;  // have webhooks that are
+    std::vector<domain::WebhookId> deleted;
     std::set<domain::OrganizationId> grew;
     std::vector<Sent> sent;
     std::vector<Reply> replies;
     std::vector<std::pair<domain::WebhookId, std::uint64_t>> by_hand;
 
     bool empty() const {
-      return changed.empty() && grew.empty() && sent.empty() && replies.empty() && by_hand.empty();
+      return changed.empty() && deleted.empty() && grew.empty() && sent.empty() &&
+             replies.empty() && by_hand.empty();
     }
   };
   // Shared with what is under way, which may outlive the dispatcher.
@@ -141,6 +149,7 @@ class WebhookDispatcher final : public ReplySink, public FeedHub::Follower {
   std::set<domain::WebhookId> endpoints_of(std::size_t partition) const;
   void read_table(std::size_t partition);
   bool serves(const domain::OrganizationId& organization) const;
+  void reload_soon(const domain::OrganizationId& organization);
   void reload(const domain::OrganizationId& organization);
   void update(const domain::Webhook& webhook);
   void add(const domain::Webhook& webhook);
@@ -152,6 +161,7 @@ class WebhookDispatcher final : public ReplySink, public FeedHub::Follower {
   void enqueue(Endpoint& endpoint);
   void pump_all();
   void pump(Endpoint& endpoint);
+  void pause_in_trouble(Endpoint& endpoint);
   bool has_room_in_flight(const domain::OrganizationId& organization) const;
   void send_scheduled(Endpoint& endpoint, std::uint64_t offset);
   void read_on(Endpoint& endpoint, domain::Instant now) const;

@@ -30,13 +30,13 @@ std::uint64_t random_number() {
   return word;
 }
 
+}  // namespace
+
 bool wants(const Webhook& webhook, HistoryEntry::Kind kind) {
   const auto& types = webhook.settings.types;
   return types.empty() ||
          std::find(types.begin(), types.end(), projections::type_of(kind)) != types.end();
 }
-
-}  // namespace
 
 void WebhookDispatcher::enqueue(Endpoint& endpoint) {
   if (endpoint.queued) return;
@@ -94,9 +94,23 @@ void WebhookDispatcher::pump_all() {
     const auto found = endpoints_.find(to_pump_.front());
     to_pump_.pop_front();
     if (found == endpoints_.end()) continue;
-    found->second.queued = false;
-    pump(found->second);
+    Endpoint& endpoint = found->second;
+    endpoint.queued = false;
+    if (now < endpoint.paused_until) continue;
+    // What of one can't be read is not to keep the others waiting.
+    try {
+      pump(endpoint);
+    } catch (const std::exception& problem) {
+      spdlog::error("webhook {}: {}; trying again", endpoint.webhook.id, problem.what());
+      endpoint.unread = true;
+      pause_in_trouble(endpoint);
+    }
   }
+}
+
+void WebhookDispatcher::pause_in_trouble(Endpoint& endpoint) {
+  endpoint.paused_until = {parts_.clock().unix_ms + settings_.trouble_pause.count()};
+  timers_.emplace(endpoint.paused_until, endpoint.webhook.id);
 }
 
 void WebhookDispatcher::pump(Endpoint& endpoint) {
@@ -242,7 +256,15 @@ void WebhookDispatcher::finish(Sent sent) {
   // An endpoint that was disabled meanwhile is to find the schedule as this attempt leaves it; one
   // that is served anew by now has found it already.
   const bool anew = endpoint == nullptr && endpoints_.contains(sent.webhook);
-  if (!sent.by_hand && !anew) {
+  if (sent.by_hand) {
+    // Of an event that the schedule has done with, and whose row was dropped since.
+    const bool scheduled = endpoint == nullptr ||
+                           delivery.offset >= endpoint->queue.next_offset() ||
+                           endpoint->queue.find(delivery.offset) != nullptr;
+    if (delivery.state == WebhookDelivery::State::pending && !scheduled) {
+      delivery.state = WebhookDelivery::State::given_up;
+    }
+  } else if (!anew) {
     // Where the journal can't be written to, the queue alone knows of the last attempts.
     delivery.failed = std::max(delivery.failed, sent.delivery.failed);
     settle(delivery, sent);
@@ -314,7 +336,7 @@ void WebhookDispatcher::disable(Endpoint& endpoint) {
   if (submit(endpoint, domain::DisableWebhook{id, std::string{domain::webhook_gone}})) {
     disabling_.insert(id);
   } else {
-    changed(endpoint.webhook.organization);  // to be told so again
+    reload_soon(endpoint.webhook.organization);  // to be told so again
   }
   drop(id);
 }
@@ -367,7 +389,7 @@ void WebhookDispatcher::finish_submission(const Reply& reply) {
   }
   // It was disabled, or is no more; or that is still to be done.
   const bool as_known = answer != nullptr && answer->webhook.settings.enabled;
-  if (!as_known || found == endpoints_.end()) changed(organization);
+  if (!as_known || found == endpoints_.end()) reload_soon(organization);
 }
 
 }  // namespace contactd::infra

@@ -19,6 +19,21 @@ constexpr std::chrono::milliseconds idle_look_interval{200};
 constexpr std::chrono::milliseconds retry_pause{100};
 constexpr std::chrono::seconds fold_progress_interval{2};
 
+// The webhook that the event has changed; none of those that say how far deliveries are.
+std::optional<FeedHub::WebhookChange> webhook_change(const domain::RecordedEvent& event) {
+  return std::visit(
+      [&](const auto& fact) -> std::optional<FeedHub::WebhookChange> {
+        using Fact = std::decay_t<decltype(fact)>;
+        if constexpr (requires { fact.webhook; } &&
+                      !std::is_same_v<Fact, domain::WebhookProgressed>) {
+          return FeedHub::WebhookChange{event.organization, fact.webhook,
+                                        std::is_same_v<Fact, domain::WebhookDeleted>};
+        }
+        return std::nullopt;
+      },
+      event.event);
+}
+
 }  // namespace
 
 bool Writer::InFlight::complete() const { return confirmed == decider->events().size(); }
@@ -112,13 +127,17 @@ bool Writer::fold_next() {
 // Called with fold_mutex_ held.
 bool Writer::fold_and_tell() {
   std::vector<domain::OrganizationId> followed;  // those that somebody may want to be told of
+  std::vector<FeedHub::WebhookChange> webhooks;
   const bool folded = projector_.fold_next([&](const auto& event, const auto& result) {
     confirm(event, result);
-    if (feed_hub_ == nullptr || !feed_hub_->followed()) return;
+    if (feed_hub_ == nullptr) return;
+    if (auto change = webhook_change(event)) webhooks.push_back(*std::move(change));
+    if (!feed_hub_->followed()) return;
     if (followed.empty() || followed.back() != event.organization) {
       followed.push_back(event.organization);
     }
   });
+  if (!webhooks.empty()) feed_hub_->tell_webhooks(webhooks);
   if (!followed.empty()) feed_hub_->tell(followed);
   return folded;
 }

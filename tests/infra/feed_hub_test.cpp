@@ -55,5 +55,22 @@ TEST(FeedHub, TellsUntilTheLastOfAFollowersInterestsInAnOrganizationEnds) {
   EXPECT_THAT(one.heard, IsEmpty());
 }
 
+TEST(FeedHub, TellsOfWebhooksWhoWatchesThem) {
+  class Watcher final : public FeedHub::WebhookWatcher {
+   public:
+    void changed(const std::vector<FeedHub::WebhookChange>& webhooks) override {
+      for (const auto& one : webhooks) heard.push_back(one.webhook);
+    }
+    std::vector<std::string> heard;
+  } watcher;
+  FeedHub hub;
+  hub.tell_webhooks({{org("a"), "early"}});
+  hub.watch_webhooks(&watcher);
+  hub.tell_webhooks({{org("a"), "one"}, {org("b"), "two", true}});
+  hub.watch_webhooks(nullptr);
+  hub.tell_webhooks({{org("a"), "late"}});
+  EXPECT_THAT(watcher.heard, ElementsAre("one", "two"));
+}
+
 }  // namespace
 }  // namespace contactd::infra

@@ -67,6 +67,10 @@ class FaultyJournal final : public WebhookJournal {
     fault_ = std::move(fault);
   }
 
+  // The next find() fails, in a way that nobody expects of it.
+  void fail_next_find() { find_fails_ = true; }
+  bool find_has_failed() const { return !find_fails_; }
+
   // From now on nothing more is written.
   void refuse_puts() { full_ = true; }
 
@@ -86,6 +90,7 @@ class FaultyJournal final : public WebhookJournal {
   }
   std::optional<WebhookDelivery> find(const domain::WebhookId& webhook,
                                       std::uint64_t offset) const override {
+    if (find_fails_.exchange(false)) throw std::runtime_error("a fault of the test's");
     return real_->find(webhook, offset);
   }
   std::vector<WebhookDelivery> list(const domain::WebhookId& webhook,
@@ -97,6 +102,7 @@ class FaultyJournal final : public WebhookJournal {
  private:
   const std::unique_ptr<WebhookJournal> real_;
   std::atomic<bool> full_ = false;
+  mutable std::atomic<bool> find_fails_ = false;
   std::mutex mutex_;
   std::function<void()> fault_;  // guarded by mutex_
 };
@@ -121,23 +127,19 @@ class WebhookDispatcherTest : public testing::Test {
   // Instead of the one before, if there was one.
   void start(WebhookDispatcher::Settings settings = {}) {
     settings.drain_max = std::chrono::milliseconds{0};  // what a test holds ends never
+    settings.trouble_pause = std::chrono::milliseconds{1};
     if (!dispatchers_.empty()) dispatchers_.back()->stop();
     dispatchers_.push_back(std::make_unique<WebhookDispatcher>(
         settings, WebhookDispatcher::Parts{*store_, hub_, journal_, secrets_, sender_, metrics_,
                                            [this] { return domain::Instant{now_ms_}; }}));
     dispatchers_.back()->start(writers_);
   }
-  // The dispatcher isn't told.
-  void decide(domain::Command command, std::string_view organization = "acme") {
+  void run(domain::Command command, std::string_view organization = "acme") {
     const auto refused = writers_[0]->submit({org(organization), std::move(command), "key1",
                                               "request", std::nullopt, &replies_, ++last_token_});
     EXPECT_FALSE(refused);
     writers_[0]->wake();
     replies_.wait_for(last_token_);
-  }
-  void run(domain::Command command, std::string_view organization = "acme") {
-    decide(std::move(command), organization);
-    dispatchers_.back()->changed(org(organization));
   }
   // Each is sent to /ID.
   void given_webhook(const domain::WebhookId& id, std::string_view organization = "acme") {
@@ -204,11 +206,57 @@ TEST_F(WebhookDispatcherTest, LetsGoOfWhatIsDeletedInTrouble) {
   for (const char* id : {"a", "b", "c"}) given_webhook(id);
   wait_for_endpoints(3);
   journal_.on_remove_all([] {});
-  decide(domain::DeleteWebhook{"a"});
+  run(domain::DeleteWebhook{"a"});
   run(domain::DeleteWebhook{"b"});
   wait_for_endpoints(1);
   given_contact("ann");
   EXPECT_EQ(sender_.wait_for(1), (Sent{"/c ann"}));
+}
+
+TEST_F(WebhookDispatcherTest, KeepsNoDeliveriesOfWhatWasDisabledAndThenDeleted) {
+  given_webhook("a");
+  given_contact("ann");
+  ASSERT_EQ(sender_.wait_for(1), Sent{"/a ann"});
+  sender_.answer(0, 200);
+  deliveries("a", 1);
+  enable("a", false);
+  wait_for_endpoints(0);
+  run(domain::DeleteWebhook{"a"});
+  wait_until([&] { return journal_.list("a", std::nullopt, 1).empty(); },
+             "its deliveries are still there");
+}
+
+TEST_F(WebhookDispatcherTest, LosesNothingPendingWhereItCannotBeReadAtFirst) {
+  given_webhook("a");
+  for (const char* name : {"ann", "bob", "cid"}) given_contact(name);
+  ASSERT_EQ(sender_.wait_for(3).size(), 3U);
+  sender_.answer(0, 500);
+  sender_.answer(1, 500);
+  sender_.answer(2, 200);
+  const auto failed = deliveries("a", 3);
+  wait_until([&] { return store_->webhook(org("acme"), "a")->pending.size() == 2; },
+             "the progress isn't written");
+  journal_.fail_next_find();
+  start();
+  wait_until([&] { return journal_.find_has_failed(); }, "nothing pending was read");
+  now_ms_ = std::max(failed.at(0).next_attempt, failed.at(1).next_attempt).unix_ms;
+  Sent sent = sender_.wait_for(5);
+  std::sort(sent.begin() + 3, sent.end());
+  EXPECT_EQ(sent, (Sent{"/a ann", "/a bob", "/a cid", "/a ann", "/a bob"}));
+}
+
+TEST_F(WebhookDispatcherTest, SendsOnAfterAnEventThatCouldNotBeRead) {
+  given_webhook("a");
+  wait_for_endpoints(1);
+  journal_.fail_next_find();
+  given_contact("ann");
+  wait_until([&] { return journal_.find_has_failed(); }, "nothing was read");
+  wait_until(
+      [&] {
+        ++now_ms_;  // past the pause
+        return sender_.wait_for(0) == Sent{"/a ann"};
+      },
+      "it isn't sent");
 }
 
 TEST_F(WebhookDispatcherTest, ContinuesTheScheduleOfAnEventThatIsReadOnceMore) {
