@@ -25,13 +25,6 @@ int read_weight(std::string_view text) {
   return std::min(weight, weight_max);
 }
 
-// Off the front of a list: what stands before the next `separator`.
-std::string_view take_until(std::string_view& list, char separator) {
-  const std::string_view item = list.substr(0, list.find(separator));
-  list.remove_prefix(std::min(list.size(), item.size() + 1));
-  return trimmed(item);
-}
-
 int weight_among(std::string_view parameters) {
   while (!parameters.empty()) {
     std::string_view parameter = take_until(parameters, ';');

@@ -1,7 +1,4 @@
 #include "api/auth.hpp"
-
-#include <algorithm>
-
 #include "domain/sha256.hpp"
 #include "infra/random.hpp"
 
@@ -14,12 +11,6 @@ constexpr std::size_t secret_length = 43;
 constexpr std::size_t key_length = secret_prefix.size() + id_length + 1 + secret_length;
 
 }  // namespace
-
-bool could_be_key_id(std::string_view text) {
-  return text.size() == id_length && std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
-         });
-}
 
 NewApiKey make_api_key() {
   NewApiKey key;

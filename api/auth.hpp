@@ -20,9 +20,6 @@ struct NewApiKey {
 };
 NewApiKey make_api_key();
 
-// Whether `text` has the form of a key's id.
-bool could_be_key_id(std::string_view text);
-
 // Says who a request is from. Threads: any.
 class Authenticator {
  public:

@@ -1,7 +1,5 @@
 #include "api/feed_query.hpp"
 
-#include <set>
-
 #include "api/limits.hpp"
 #include "api/query_values.hpp"
 
@@ -9,9 +7,8 @@ namespace contactd::api {
 namespace {
 
 using Kind = projections::HistoryEntry::Kind;
-using Problem = std::optional<std::string>;
 
-Problem read_after(FeedRequest& request, std::string_view value) {
+ErrorText read_after(FeedRequest& request, std::string_view value) {
   if (value.empty()) return std::nullopt;  // from the beginning
   if (value == "latest") {
     request.after = FromNow{};
@@ -26,7 +23,7 @@ Problem read_after(FeedRequest& request, std::string_view value) {
   return std::nullopt;
 }
 
-Problem read_types(infra::FeedQuery& query, std::string_view value) {
+ErrorText read_types(infra::FeedQuery& query, std::string_view value) {
   query.created = query.updated = query.deleted = false;
   for (;;) {
     const std::size_t comma = value.find(',');
@@ -46,8 +43,8 @@ Problem read_types(infra::FeedQuery& query, std::string_view value) {
   }
 }
 
-Problem read_number(std::uint64_t& number, const std::string& name, std::string_view value,
-                    std::uint64_t low, std::uint64_t high) {
+ErrorText read_number(std::uint64_t& number, const std::string& name, std::string_view value,
+                      std::uint64_t low, std::uint64_t high) {
   const auto found = number_between(value, low, high);
   if (!found) {
     return "Invalid query parameter '" + name + "': give a whole number from " +
@@ -57,19 +54,19 @@ Problem read_number(std::uint64_t& number, const std::string& name, std::string_
   return std::nullopt;
 }
 
-Problem read_param(FeedRequest& request, const std::string& name, const std::string& value) {
+ErrorText read_param(FeedRequest& request, const std::string& name, const std::string& value) {
   if (name == "after") return read_after(request, value);
   if (name == "limit") {
     std::uint64_t limit = 0;
-    auto problem = read_number(limit, name, value, 1, limits::page_size_max);
+    auto error = read_number(limit, name, value, 1, limits::page_size_max);
     request.query.count = limit;
-    return problem;
+    return error;
   }
   if (name == "wait") {
     std::uint64_t seconds = 0;
-    auto problem = read_number(seconds, name, value, 0, limits::feed_wait_seconds_max);
+    auto error = read_number(seconds, name, value, 0, limits::feed_wait_seconds_max);
     request.wait = std::chrono::seconds{seconds};
-    return problem;
+    return error;
   }
   if (name == "type") return read_types(request.query, value);
   if (name == "contact") {
@@ -87,11 +84,10 @@ std::variant<FeedRequest, std::string> read_feed_request(const Target& target,
   FeedRequest request;
   request.query.count = limits::page_size_default;
   request.query.looked_at_max = limits::feed_looked_at_max;
-  std::set<std::string> names;
-  for (const auto& [name, value] : target.params) {
-    if (auto problem = read_param(request, name, value)) return *std::move(problem);
-    if (!names.insert(name).second) return "Query parameter '" + name + "' came more than once";
-  }
+  const auto read = [&](const auto& name, const auto& value) {
+    return read_param(request, name, value);
+  };
+  if (auto error = read_params(target, read)) return *std::move(error);
   if (last_event_id.empty()) return request;
   const auto cursor = feed_cursor_from(last_event_id);
   if (!cursor) return "Invalid header Last-Event-ID: send the id of an earlier event as it came";

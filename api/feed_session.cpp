@@ -93,7 +93,6 @@ Awaitable<Response> FeedSession::answer() {
     spdlog::error("a feed can't be read: {}", problem.what());
     response = overloaded(format_, "The database can't be read at present; try again");
   }
-  if (feed_.finish) response = feed_.finish(std::move(response));
   co_return response;
 }
 
@@ -190,9 +189,10 @@ Awaitable<void> FeedSession::stream(bool chunked) {
       next_beat = std::chrono::steady_clock::now() + settings.feed_heartbeat;
     }
     const Response read = co_await next();
-    if (!batch_.events.empty() || batch_.more) continue;
+    const bool failed = read.status != 200;
+    if (over() || (!failed && (!batch_.events.empty() || batch_.more))) continue;
     const auto pause = std::chrono::steady_clock::now() + limits::feed_retry;
-    co_await peer_.sleep_until(read.status == 200 ? next_beat : std::min(next_beat, pause));
+    co_await peer_.sleep_until(failed ? std::min(next_beat, pause) : next_beat);
     if (std::chrono::steady_clock::now() < next_beat) continue;
     // Where filters have held everything back, the client's place moves on all the same.
     out = ": still here\n";

@@ -36,4 +36,11 @@ constexpr std::string_view trimmed(std::string_view text) {
   return text;
 }
 
+// Off the front of a list: what stands before the next `separator`.
+constexpr std::string_view take_until(std::string_view& list, char separator) {
+  const std::string_view item = list.substr(0, list.find(separator));
+  list.remove_prefix(std::min(list.size(), item.size() + 1));
+  return trimmed(item);
+}
+
 }  // namespace contactd::api

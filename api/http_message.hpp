@@ -37,11 +37,13 @@ struct Request {
 // A client's request id is kept if it is short and of visible ASCII.
 bool good_request_id(std::string_view id);
 
+using Fields = std::vector<std::pair<std::string_view, std::string>>;  // names are literals
+
 struct Response {
   int status = 200;
   std::string_view content_type = "application/json";  // none where the body must have none
   std::string body;
-  std::vector<std::pair<std::string_view, std::string>> fields;  // names are literals
+  Fields fields;
   bool close = false;     // the connection can't be used further
   bool streamed = false;  // no body here: what follows is sent in chunks, for as long as it takes
   bool head = false;      // the answer to a HEAD: the body's length is told, the body isn't sent
@@ -75,8 +77,7 @@ struct Feed {
   domain::OrganizationId organization;
   domain::KeyId key;
   FeedRequest request;
-  bool stream = false;                       // as Server-Sent Events
-  std::function<Response(Response)> finish;  // what is to be added to the answer; may be empty
+  bool stream = false;  // as Server-Sent Events
 };
 
 using Handled = std::variant<Response, Write, SlowRead, Feed>;

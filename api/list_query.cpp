@@ -1,7 +1,5 @@
 #include "api/list_query.hpp"
 
-#include <set>
-
 #include "api/cursor.hpp"
 #include "api/limits.hpp"
 #include "api/query_values.hpp"
@@ -13,7 +11,6 @@ namespace contactd::api {
 namespace {
 
 using projections::keys::UpdatePosition;
-using Problem = std::optional<std::string>;
 
 constexpr std::uint64_t cursor_format = 1;
 constexpr std::uint64_t past_cursor_format = 2;
@@ -44,7 +41,7 @@ std::optional<UpdatePosition> position_from(std::string_view cursor, const ListR
   return UpdatePosition{{static_cast<std::int64_t>(*updated_at)}, *offset};
 }
 
-Problem read_status(ListRequest& request, std::string_view value) {
+ErrorText read_status(ListRequest& request, std::string_view value) {
   request.query.active = request.query.inactive = false;
   for (;;) {
     const std::size_t comma = value.find(',');
@@ -61,21 +58,21 @@ Problem read_status(ListRequest& request, std::string_view value) {
   }
 }
 
-Problem read_time(std::optional<domain::Instant>& time, const std::string& name,
-                  std::string_view value) {
+ErrorText read_time(std::optional<domain::Instant>& time, const std::string& name,
+                    std::string_view value) {
   time = time_value(value);
   if (time) return std::nullopt;
   return invalid_time(name);
 }
 
-Problem read_email(ListRequest& request, std::string_view value) {
+ErrorText read_email(ListRequest& request, std::string_view value) {
   const auto email = domain::EmailAddress::parse(value);
   if (!email) return "Invalid query parameter 'email': give a valid email address";
   request.query.email = email->str();
   return std::nullopt;
 }
 
-Problem read_tag(ListRequest& request, const std::string& value) {
+ErrorText read_tag(ListRequest& request, const std::string& value) {
   // Neither would be found, and a NUL would end the tag within the index's key.
   if (value.find('\0') != std::string::npos) {
     return "Invalid query parameter 'tag': it must not contain a NUL character";
@@ -85,19 +82,19 @@ Problem read_tag(ListRequest& request, const std::string& value) {
 }
 
 // The present's cursors are no good for the past, nor the other way round.
-Problem read_cursor(ListRequest& request, const domain::OrganizationId& organization,
-                    std::string_view value) {
+ErrorText read_cursor(ListRequest& request, const domain::OrganizationId& organization,
+                      std::string_view value) {
   if (value.empty()) return std::nullopt;  // from the beginning
   request.query.after = position_from(value, request, organization);
   if (request.query.after) return std::nullopt;
   return std::string{bad_cursor};
 }
 
-Problem read_param(ListRequest& request, const std::string& name, const std::string& value) {
+ErrorText read_param(ListRequest& request, const std::string& name, const std::string& value) {
   if (name == "page") {
     const auto page = number_between(value, 1, page_max);
     if (!page) return std::string{bad_paging};
-    request.page = *page;
+    request.page = page;
     return std::nullopt;
   }
   if (name == "page_size") {
@@ -127,15 +124,14 @@ std::variant<ListRequest, std::string> read_list_request(
     const Target& target, const domain::OrganizationId& organization) {
   ListRequest request;
   request.query.page_size = limits::page_size_default;
-  std::set<std::string> names;
-  for (const auto& [name, value] : target.params) {
-    if (auto problem = read_param(request, name, value)) return *std::move(problem);
-    if (!names.insert(name).second) return "Query parameter '" + name + "' came more than once";
-  }
-  if (request.by_cursor && names.contains("page")) return std::string{bad_paging};
+  const auto read = [&](const auto& name, const auto& value) {
+    return read_param(request, name, value);
+  };
+  if (auto error = read_params(target, read)) return *std::move(error);
+  if (request.by_cursor && request.page) return std::string{bad_paging};
   for (const auto& [name, value] : target.params) {
     if (name == "cursor") {
-      if (auto problem = read_cursor(request, organization, value)) return *std::move(problem);
+      if (auto error = read_cursor(request, organization, value)) return *std::move(error);
     } else if (request.at && name != "at" && name != "page" && name != "page_size") {
       return "Query parameter '" + name +
              "' can't be given with 'at', which takes page, "
@@ -144,7 +140,7 @@ std::variant<ListRequest, std::string> read_list_request(
   }
   if (!request.by_cursor) {
     request.query.count = true;
-    request.query.skip = (request.page - 1) * request.query.page_size;
+    request.query.skip = (request.page.value_or(1) - 1) * request.query.page_size;
   }
   return request;
 }

@@ -13,7 +13,7 @@ namespace contactd::api {
 struct ListRequest {
   infra::ListQuery query;
   bool by_cursor = false;
-  std::uint64_t page = 1;
+  std::optional<std::uint64_t> page;
   // Where the list is asked for as it was: of the query above, only the paging counts then.
   std::optional<domain::Instant> at;
 };

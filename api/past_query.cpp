@@ -1,7 +1,6 @@
 #include "api/past_query.hpp"
 
 #include <limits>
-#include <set>
 
 #include "api/cursor.hpp"
 #include "api/limits.hpp"
@@ -9,8 +8,6 @@
 
 namespace contactd::api {
 namespace {
-
-using Problem = std::optional<std::string>;
 
 constexpr std::uint64_t history_cursor_format = 3;
 constexpr std::size_t history_cursor_length = 2 + 16;
@@ -32,7 +29,7 @@ std::optional<domain::Version> version_in_cursor(std::string_view cursor,
   return version;
 }
 
-Problem read_fields(infra::HistoryQuery& query, std::string_view value) {
+ErrorText read_fields(infra::HistoryQuery& query, std::string_view value) {
   for (;;) {
     const std::size_t comma = value.find(',');
     const auto field = domain::field_named(value.substr(0, comma));
@@ -46,8 +43,8 @@ Problem read_fields(infra::HistoryQuery& query, std::string_view value) {
   }
 }
 
-Problem read_history_param(infra::HistoryQuery& query, const std::string& history,
-                           const std::string& name, const std::string& value) {
+ErrorText read_history_param(infra::HistoryQuery& query, const std::string& history,
+                             const std::string& name, const std::string& value) {
   if (name == "limit") {
     const auto limit = number_between(value, 1, limits::page_size_max);
     if (!limit) {
@@ -67,8 +64,8 @@ Problem read_history_param(infra::HistoryQuery& query, const std::string& histor
   return "Unknown query parameter '" + name + "'; known are limit, cursor, field";
 }
 
-Problem read_moment_param(std::optional<infra::Moment>& moment, const std::string& name,
-                          const std::string& value) {
+ErrorText read_moment_param(std::optional<infra::Moment>& moment, const std::string& name,
+                            const std::string& value) {
   if (name == "version") {
     const auto version = number_between(value, 1, std::numeric_limits<std::uint64_t>::max());
     if (!version) return "Invalid query parameter 'version': give a whole number from 1";
@@ -88,12 +85,12 @@ Problem read_moment_param(std::optional<infra::Moment>& moment, const std::strin
 
 std::variant<std::optional<infra::Moment>, std::string> read_moment(const Target& target) {
   std::optional<infra::Moment> moment;
-  std::set<std::string> names;
-  for (const auto& [name, value] : target.params) {
-    if (auto problem = read_moment_param(moment, name, value)) return *std::move(problem);
-    if (!names.insert(name).second) return "Query parameter '" + name + "' came more than once";
-  }
-  if (names.size() > 1) return std::string{"Give one of the query parameters 'version' and 'at'"};
+  const auto read = [&](const auto& name, const auto& value) {
+    return read_moment_param(moment, name, value);
+  };
+  if (auto error = read_params(target, read)) return *std::move(error);
+  if (target.params.size() > 1)
+    return std::string{"Give one of the query parameters 'version' and 'at'"};
   return moment;
 }
 
@@ -102,11 +99,10 @@ std::variant<infra::HistoryQuery, std::string> read_history_query(
   const std::string history = history_of(organization, contact);
   infra::HistoryQuery query;
   query.count = limits::page_size_default;
-  std::set<std::string> names;
-  for (const auto& [name, value] : target.params) {
-    if (auto problem = read_history_param(query, history, name, value)) return *std::move(problem);
-    if (!names.insert(name).second) return "Query parameter '" + name + "' came more than once";
-  }
+  const auto read = [&](const auto& name, const auto& value) {
+    return read_history_param(query, history, name, value);
+  };
+  if (auto error = read_params(target, read)) return *std::move(error);
   return query;
 }
 

@@ -185,12 +185,11 @@ Response unsupported_media_type(ErrorFormat format) {
       .with("Accept-Patch", std::string{accepted_patches});
 }
 
-Response unknown_outcome(ErrorFormat format) {
-  return retry_later(error_response(
-      format, 503,
-      "The log didn't answer in time, and the change may still be applied. Read the contact to "
-      "find out, or repeat the request with the same Idempotency-Key, which never applies it "
-      "twice"));
+Response unknown_outcome(ErrorFormat format, std::string_view how_to_find_out) {
+  return retry_later(
+      error_response(format, 503,
+                     "The log didn't answer in time, and the change may still be applied. " +
+                         std::string{how_to_find_out}));
 }
 
 Response not_taken(ErrorFormat format) {

@@ -36,7 +36,9 @@ Response missing_key(ErrorFormat format);
 Response invalid_key(ErrorFormat format);
 Response insufficient_scope(ErrorFormat format, std::string_view scope);
 Response unsupported_media_type(ErrorFormat format);
-Response unknown_outcome(ErrorFormat format);
+// Of a change of which it isn't known whether it is in the log; a sentence says how a client
+// learns.
+Response unknown_outcome(ErrorFormat format, std::string_view how_to_find_out);
 Response not_taken(ErrorFormat format);
 Response overloaded(ErrorFormat format, std::string_view error);
 Response idempotency_key_reused(ErrorFormat format);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 
 namespace contactd::api {
 
@@ -16,6 +17,17 @@ std::optional<std::uint64_t> number_between(std::string_view text, std::uint64_t
                                             std::uint64_t high) {
   const auto value = whole_number(text, 10);
   return value && *value >= low && *value <= high ? value : std::nullopt;
+}
+
+ErrorText read_params(
+    const Target& target,
+    const std::function<ErrorText(const std::string& name, const std::string& value)>& read) {
+  std::set<std::string> names;
+  for (const auto& [name, value] : target.params) {
+    if (auto error = read(name, value)) return error;
+    if (!names.insert(name).second) return "Query parameter '" + name + "' came more than once";
+  }
+  return std::nullopt;
 }
 
 void append_hex(std::string& out, std::uint64_t value, int digits) {

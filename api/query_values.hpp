@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "api/query.hpp"
 #include "domain/instant.hpp"
 
 // Values that several endpoints' query strings have, and the digits that cursors are made of.
@@ -20,6 +22,15 @@ std::optional<std::uint64_t> number_between(std::string_view text, std::uint64_t
                                             std::uint64_t high);
 
 void append_hex(std::string& out, std::uint64_t value, int digits);
+
+// What is wrong with a request, to be told to who sent it; nothing: nothing is.
+using ErrorText = std::optional<std::string>;
+
+// Reads each parameter of the query string by `read`, up to the first that it finds something wrong
+// with. One that comes twice is refused, whatever `read` says of it.
+ErrorText read_params(
+    const Target& target,
+    const std::function<ErrorText(const std::string& name, const std::string& value)>& read);
 
 // A time from 1970 on, and what to say of any other text.
 std::optional<domain::Instant> time_value(std::string_view text);

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "api/handlers/handlers.hpp"
+#include "api/http_grammar.hpp"
 #include "api/limits.hpp"
 #include "domain/json_text.hpp"
 #include "infra/errors.hpp"
@@ -186,23 +187,20 @@ Response options_response(const Route& route) {
 
 // `application/json`, `application/merge-patch+json`, or no type at all; in UTF-8 if it says so.
 bool is_json(std::string_view content_type) {
-  const std::size_t semicolon = content_type.find(';');
-  std::string_view type = content_type.substr(0, semicolon);
-  while (type.ends_with(' ')) type.remove_suffix(1);
+  const std::string_view type = take_until(content_type, ';');
   if (!equal_ignoring_case(type, "application/json") &&
       !equal_ignoring_case(type, "application/merge-patch+json")) {
     return false;
   }
-  if (semicolon == std::string_view::npos) return true;
-  std::string_view parameter = content_type.substr(semicolon + 1);
-  while (parameter.starts_with(' ')) parameter.remove_prefix(1);
-  constexpr std::string_view name = "charset=";
-  if (parameter.size() < name.size() ||
-      !equal_ignoring_case(parameter.substr(0, name.size()), name)) {
-    return true;
+  while (!content_type.empty()) {
+    std::string_view parameter = take_until(content_type, ';');
+    const std::string_view name = take_until(parameter, '=');
+    if (equal_ignoring_case(name, "charset") && !equal_ignoring_case(parameter, "utf-8") &&
+        !equal_ignoring_case(parameter, "\"utf-8\"")) {
+      return false;
+    }
   }
-  const std::string_view charset = parameter.substr(name.size());
-  return equal_ignoring_case(charset, "utf-8") || equal_ignoring_case(charset, "\"utf-8\"");
+  return true;
 }
 
 // While another instance writes an organization's partition, or may have written it since it was
@@ -297,44 +295,23 @@ Handled dispatch(Call& call, const Route& route, std::string_view method) {
       .with("Allow", allowed_methods(route));
 }
 
-void tell_rate(Handled& handled, const RateLimiter& limiter, const RateLimiter::Verdict& verdict) {
-  // RateLimit header fields for HTTP, draft-ietf-httpapi-ratelimit-headers-10.
-  std::string limit = R"("default";r=)" + std::to_string(verdict.remaining) +
-                      ";t=" + std::to_string(verdict.reset_seconds);
-  std::string policy = R"("default";q=)" + std::to_string(limiter.requests_max()) +
-                       ";w=" + std::to_string(limiter.window().count());
-  const auto add = [limit = std::move(limit), policy = std::move(policy)](Response response) {
-    response.with("RateLimit", limit).with("RateLimit-Policy", policy);
-    return response;
-  };
-  if (auto* response = std::get_if<Response>(&handled)) {
-    *response = add(std::move(*response));
-  } else if (auto* read = std::get_if<SlowRead>(&handled)) {
-    read->run = [add, run = std::move(read->run)] { return add(run()); };
-  } else if (auto* feed = std::get_if<Feed>(&handled)) {
-    feed->finish = add;
-  } else {
-    auto& write = std::get<Write>(handled);
-    write.render = [add, render = std::move(write.render)](const infra::Outcome& outcome) {
-      return add(render(outcome));
-    };
-    write.refuse = [add, refuse = std::move(write.refuse)](infra::Refusal refusal) {
-      return add(refuse(refusal));
-    };
-  }
+// RateLimit header fields for HTTP, draft-ietf-httpapi-ratelimit-headers-10.
+Fields rate_fields(const RateLimiter& limiter, const RateLimiter::Verdict& verdict) {
+  return {{"RateLimit", R"("default";r=)" + std::to_string(verdict.remaining) +
+                            ";t=" + std::to_string(verdict.reset_seconds)},
+          {"RateLimit-Policy", R"("default";q=)" + std::to_string(limiter.requests_max()) +
+                                   ";w=" + std::to_string(limiter.window().count())}};
 }
 
-Handled limited_dispatch(Call& call, const Route& route, std::string_view method) {
+Handled limited_dispatch(Call& call, const Route& route, std::string_view method, Fields& told) {
   RateLimiter& limiter = call.services.rate_limiter;
   const bool counted = limiter.enabled() && route.path[0] == "api";
   if (!counted) return dispatch(call, route, method);
   const auto verdict = limiter.count(call.request.client_network, std::chrono::steady_clock::now());
-  Handled handled =
-      verdict.allowed ? dispatch(call, route, method)
-                      : error_response(call.format, 429, "Rate limit exceeded. Try again shortly.")
-                            .with("Retry-After", std::to_string(verdict.reset_seconds));
-  tell_rate(handled, limiter, verdict);
-  return handled;
+  told = rate_fields(limiter, verdict);
+  if (verdict.allowed) return dispatch(call, route, method);
+  return error_response(call.format, 429, "Rate limit exceeded. Try again shortly.")
+      .with("Retry-After", std::to_string(verdict.reset_seconds));
 }
 
 // A name is repeated to who asks, in JSON; a value may be looked for among strings.
@@ -346,44 +323,26 @@ std::optional<std::string> not_utf8(const Target& target) {
   return std::nullopt;
 }
 
-Routed route_or_throw(const Services& services, const Request& request) {
+// Notes in `routed` what is known of the route before anything can be thrown.
+Handled handle(const Services& services, const Request& request, Routed& routed) {
   const ErrorFormat format = error_format(request);
   const auto target = parse_target(request.target);
-  if (!target) {
-    return {error_response(format, 400, "The request target is no valid path and query"), "none"};
-  }
-  if (const auto sentence = not_utf8(*target)) {
-    return {error_response(format, 400, *sentence), "none"};
-  }
+  if (!target) return error_response(format, 400, "The request target is no valid path and query");
+  if (const auto sentence = not_utf8(*target)) return error_response(format, 400, *sentence);
   std::array<std::string, 2> ids;
   const Route* found = find_route(*target, ids);
-  Call call{services, request, *target, format, {}, std::move(ids[0]), std::move(ids[1])};
   if (found == nullptr) {
-    return {error_response(format, 404, "No such resource; /openapi.json lists what there is"),
-            "none"};
+    return error_response(format, 404, "No such resource; /openapi.json lists what there is");
   }
+  routed.route = found->name;
+  Call call{services, request, *target, format, {}, std::move(ids[0]), std::move(ids[1])};
   const bool head = request.method == "HEAD";
-  Handled handled = limited_dispatch(call, *found, head ? "GET" : request.method);
-  return {std::move(handled), found->name};
+  return limited_dispatch(call, *found, head ? "GET" : request.method, routed.told);
 }
 
-}  // namespace
-
-Routed route(const Services& services, const Request& request) {
-  try {
-    return route_or_throw(services, request);
-  } catch (const infra::Unavailable& problem) {
-    spdlog::error("request {}: {}", request.request_id, problem.what());
-    return {overloaded(error_format(request), "The database can't be read at present; try again"),
-            "none"};
-  } catch (const std::exception& problem) {
-    spdlog::error("request {}: {}", request.request_id, problem.what());
-    return {internal_error(error_format(request)), "none"};
-  }
-}
-
-Response run_guarded(const std::function<Response()>& run, ErrorFormat format,
-                     std::string_view request_id) {
+template <class Result>
+Result guarded(const std::function<Result()>& run, ErrorFormat format,
+               std::string_view request_id) {
   try {
     return run();
   } catch (const infra::Unavailable& problem) {
@@ -393,6 +352,20 @@ Response run_guarded(const std::function<Response()>& run, ErrorFormat format,
     spdlog::error("request {}: {}", request_id, problem.what());
     return internal_error(format);
   }
+}
+
+}  // namespace
+
+Routed route(const Services& services, const Request& request) {
+  Routed routed;
+  routed.handled = guarded<Handled>([&] { return handle(services, request, routed); },
+                                    error_format(request), request.request_id);
+  return routed;
+}
+
+Response run_guarded(const std::function<Response()>& run, ErrorFormat format,
+                     std::string_view request_id) {
+  return guarded<Response>(run, format, request_id);
 }
 
 }  // namespace contactd::api

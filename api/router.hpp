@@ -11,7 +11,8 @@ namespace contactd::api {
 // A request's answer, or what is to be done for it; and its route's name, for the metrics.
 struct Routed {
   Handled handled;
-  std::string_view route;  // a literal; "none" where no route matched
+  std::string_view route = "none";  // a literal; so where none matched
+  Fields told = {};                 // with every answer, whatever comes of `handled`
 };
 
 // Finds the endpoint and checks, in this order: target, path (404), method (405, OPTIONS), rate

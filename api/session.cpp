@@ -151,7 +151,8 @@ class Session::Impl final : public FeedPeer {
       if (reader_.header_is_done() && !told_to_continue) {
         told_to_continue = true;
         begin_receiving(Phase::body, settings().request_timeout);
-        if (reader_.expects_continue()) out_ += "HTTP/1.1 100 Continue\r\n\r\n";
+        if (reader_.expects_continue() && reader_.minor_version() > 0)
+          out_ += "HTTP/1.1 100 Continue\r\n\r\n";
       }
       if (!co_await flush()) co_return false;
       if (phase_ == Phase::idle && lane_.state().draining) co_return false;
@@ -182,11 +183,12 @@ class Session::Impl final : public FeedPeer {
     const auto started = std::chrono::steady_clock::now();
     const Request asked = reader_.take_request(client_network_);
     Routed routed = route(lane_.state().services, asked);
+    told_ = std::move(routed.told);
     Response response;
     if (auto* ready = std::get_if<Response>(&routed.handled)) {
       response = std::move(*ready);
     } else if (auto* write = std::get_if<Write>(&routed.handled)) {
-      response = co_await perform(*write, asked);
+      response = co_await perform(*write);
     } else if (auto* read = std::get_if<SlowRead>(&routed.handled)) {
       response = co_await perform(std::move(*read), error_format(asked), asked.request_id);
     } else {
@@ -201,6 +203,7 @@ class Session::Impl final : public FeedPeer {
                               SteadyTime started) {
     if (cut_) co_return false;
     response.head = asked.method == "HEAD";
+    tell_with(response);
     const bool keep = reader_.keep_alive() && !response.close && !lane_.state().draining;
     append_response(out_, response, reader_.minor_version(), keep, lane_.date(), asked.request_id,
                     tls_.has_value());
@@ -215,7 +218,11 @@ class Session::Impl final : public FeedPeer {
     co_return false;
   }
 
-  Awaitable<Response> perform(Write& write, const Request& asked) {
+  void tell_with(Response& response) {
+    for (auto& [name, value] : std::exchange(told_, {})) response.with(name, std::move(value));
+  }
+
+  Awaitable<Response> perform(Write& write) {
     if (!co_await flush()) {
       cut_ = true;
       co_return Response{};
@@ -230,7 +237,7 @@ class Session::Impl final : public FeedPeer {
     }
     lane_.wake_soon(*write.writer);
     co_await wait_for_delivery(token);
-    if (!outcome_) co_return unknown_outcome(error_format(asked));
+    if (!outcome_) outcome_ = infra::Outcome{infra::OutcomeUnknown{}};
     co_return write.render(*outcome_);
   }
 
@@ -261,6 +268,7 @@ class Session::Impl final : public FeedPeer {
   Awaitable<bool> follow(Feed asked_for, const Request& asked, SteadyTime started) {
     FeedSession& feed = feed_.emplace(lane_, *this, std::move(asked_for), error_format(asked));
     feed_timer_.emplace(lane_.executor());
+    woken_ = false;
     format_ = error_format(asked);
     request_id_ = asked.request_id;
     if (!reader_.has_bytes()) reader_.discard();  // it may be long until the memory is needed
@@ -272,6 +280,7 @@ class Session::Impl final : public FeedPeer {
       co_return co_await send_answer(std::move(response), asked, "events", started);
     }
     const int minor_version = reader_.minor_version();
+    tell_with(response);
     append_response(out_, response, minor_version, false, lane_.date(), asked.request_id,
                     tls_.has_value());
     lane_.count(asked.method, "events", response.status,
@@ -306,14 +315,17 @@ class Session::Impl final : public FeedPeer {
     co_return sent;
   }
   Awaitable<Response> read(SlowRead read) override {
-    // Many come back at once after a restart: they wait their turn, since clients of streams take a
+    // Many come back at once after a restart: streams wait their turn, since their clients take a
     // refusal for the end.
-    while (lane_.state().slow_reads.is_full(read.organization) && !gone()) {
+    while (feed_->streams() && !gone() && !lane_.state().draining &&
+           lane_.state().slow_reads.is_full(read.organization)) {
       co_await sleep_until(std::chrono::steady_clock::now() + limits::feed_read_pause);
     }
     co_return co_await perform(std::move(read), format_, request_id_);
   }
   Awaitable<void> sleep_until(SteadyTime time) override {
+    // It may have been while a read was under way that has not seen what it was for.
+    if (std::exchange(woken_, false)) co_return;
     phase_ = Phase::waiting;
     deadline_ = SteadyTime::max();
     sleeping_ = true;
@@ -322,7 +334,11 @@ class Session::Impl final : public FeedPeer {
     sleeping_ = false;
   }
   void wake() override {
-    if (sleeping_) feed_timer_->cancel();
+    if (sleeping_) {
+      feed_timer_->cancel();
+    } else {
+      woken_ = true;
+    }
   }
   void stop_sending() override {
     if (phase_ == Phase::writing) cancel();
@@ -438,7 +454,9 @@ class Session::Impl final : public FeedPeer {
   ErrorFormat format_ = ErrorFormat::plain;
   std::string request_id_;
   std::optional<Timer> feed_timer_;
+  Fields told_;            // with the answer to the request that is handled
   bool sleeping_ = false;  // in sleep_until()
+  bool woken_ = false;     // while it wasn't
   bool gone_ = false;      // the client has closed, or half closed, the connection
   const std::shared_ptr<int> here_ = std::make_shared<int>(0);  // for what may outlive the session
   bool cut_ = false;  // nothing more can be sent: the drain's time was over, or sending failed

@@ -110,6 +110,14 @@ std::size_t character_length(std::string_view text) {
 
 }  // namespace
 
+std::string shortened(std::string_view text) {
+  constexpr std::size_t quoted_bytes_max = 100;
+  if (text.size() <= quoted_bytes_max) return std::string{text};
+  std::size_t end = quoted_bytes_max;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
+  return std::string{text.substr(0, end)} + "...";
+}
+
 bool is_utf8(std::string_view text) {
   while (!text.empty()) {
     const bool ascii = static_cast<unsigned char>(text.front()) < 0x80U;

@@ -16,6 +16,10 @@ namespace contactd::domain {
 void append_json_string(std::string& out, std::string_view text);
 std::string json_string(std::string_view text);
 
+// The first bytes of `text`, as many as a message quotes of what it was sent, cut between
+// characters; all of it where it is short.
+std::string shortened(std::string_view text);
+
 // Whether `text` is valid UTF-8 (RFC 3629).
 bool is_utf8(std::string_view text);
 // The same, and without control characters (U+0000 to U+001F).

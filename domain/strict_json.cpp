@@ -7,6 +7,8 @@
 #include <set>
 #include <vector>
 
+#include "domain/json_text.hpp"
+
 namespace contactd::domain {
 namespace {
 
@@ -157,7 +159,7 @@ JsonError duplicate_in(std::string_view text) {
   json::basic_parser<DuplicateFinder> parser{options()};
   json::error_code ec;
   parser.write_some(false, text.data(), text.size(), ec);
-  std::string key = parser.handler().key;
+  std::string key = shortened(parser.handler().key);
   std::string message = "The JSON object has the member '" + key + "' more than once; send it once";
   return {JsonError::Kind::malformed, std::move(message), std::move(key)};
 }

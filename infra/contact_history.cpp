@@ -213,8 +213,10 @@ PastListPage list_past_contacts(const ReadStore& store, const OrganizationId& or
     if (!was_there(store, organization, *contact, query.at)) return true;
     if (seen >= query.skip && page.contacts.size() < query.page_size) {
       const History history{store, organization, *contact};
-      const Version version = history.version_at(history.latest(), query.at);
-      page.contacts.push_back(history.contact_in(version));
+      auto then = contact_or_deletion(history, history.version_at(history.latest(), query.at));
+      auto* there = std::get_if<Contact>(&then);
+      if (there == nullptr) return true;  // deleted meanwhile, and `at` isn't past yet
+      page.contacts.push_back(std::move(*there));
       page.last = keys::update_position(key);
     } else {
       page.more = page.more || seen >= query.skip;

@@ -21,6 +21,9 @@ using keys::UpdatePosition;
 
 // How much of what is in memory a list looks at, besides what it skips and shows, and how much more
 // each time that this isn't enough.
+// Of more contacts with a tag than this a page isn't looked for among all of them, but in the order
+// of updates, where so many are soon met.
+constexpr std::size_t tagged_max = 1'000;
 constexpr std::size_t in_memory_first = 256;
 constexpr std::uint64_t in_memory_skipped_max = 1U << 20U;
 constexpr std::size_t in_memory_growth = 16;
@@ -86,7 +89,10 @@ class Lister {
 
   ListPage run() {
     if (query_.email) return from_candidates({by_email()});
-    if (query_.tag) return from_candidates(by_tag());
+    if (query_.tag) {
+      const auto contacts = by_tag(query_.count ? Generation::all : tagged_max);
+      if (contacts) return from_candidates(*contacts);
+    }
     return from_update_order();
   }
 
@@ -156,13 +162,15 @@ class Lister {
     return holder ? ContactId::parse(*holder) : std::nullopt;
   }
 
-  std::vector<std::optional<ContactId>> by_tag() const {
+  // Nothing if there are more than `count_max`.
+  std::optional<std::vector<std::optional<ContactId>>> by_tag(std::size_t count_max) const {
     std::vector<std::optional<ContactId>> contacts;
     const std::string prefix = keys::tag_prefix(organization_, *query_.tag);
     const std::string end = keys::past(prefix);
     const rocksdb::Slice bound = end;
     MergedRows at = rows(Table::tags, moment(Table::tags, prefix, end), bound);
     for (at.seek(prefix); at.valid(); at.next()) {
+      if (contacts.size() == count_max) return std::nullopt;
       contacts.emplace_back(keys::tagged_contact(at.key()));
     }
     at.require_ok();
@@ -257,7 +265,8 @@ class Lister {
     const auto row = row_of_(contact);
     if (!row) return;
     const auto document = read_document(*row);
-    if (document.offset != position.offset && !passes(read_contact(*row))) return;
+    const bool look = query_.tag || document.offset != position.offset;
+    if (look && !passes(read_contact(*row))) return;
     page.add(position, document.json);
   }
 

@@ -94,7 +94,9 @@ class HttpClient::Impl {
     http::request<http::string_body> request;
     request.method_string(method);
     request.target(target);
-    request.set(http::field::host, server_.host + ":" + server_.port);
+    const bool is_ipv6 = server_.host.find(':') != std::string::npos;
+    const std::string host = is_ipv6 ? '[' + server_.host + ']' : server_.host;
+    request.set(http::field::host, host + ":" + server_.port);
     request.set("X-API-KEY", server_.key);
     if (!body.empty()) request.set(http::field::content_type, "application/json");
     for (const auto& [name, value] : fields) request.set(name, value);

@@ -1,7 +1,9 @@
 #include "api/auth.hpp"
+#include "api/cursor.hpp"
 #include "api/handlers/handlers.hpp"
 #include "api/handlers/json_body.hpp"
 #include "api/limits.hpp"
+#include "api/query_values.hpp"
 #include "domain/json_text.hpp"
 
 // The operator's side: which keys there are. Keys are events of their organization.
@@ -10,6 +12,10 @@ namespace {
 
 namespace json = boost::json;
 using domain::json_string;
+
+constexpr std::string_view find_out_if_made =
+    "GET /admin/v1/keys tells whether there is a new key; revoke one that you weren't given";
+constexpr std::string_view find_out_if_revoked = "GET /admin/v1/keys tells whether it is revoked";
 
 std::optional<Response> refuse_key_idempotency(const Call& call) {
   return refuse_idempotency_key(call, "API keys", "/admin/v1/keys");
@@ -154,7 +160,7 @@ std::string listed_key_json(const domain::ApiKey& key, const KeyUsage& usage) {
 auto tell_new_key(ErrorFormat format, std::string secret) {
   return [format, secret = std::move(secret)](const infra::Outcome& outcome) {
     const auto* created = std::get_if<infra::ApiKeyCreatedAnswer>(&outcome.answer);
-    if (created == nullptr) return no_success(format, outcome);
+    if (created == nullptr) return no_success(format, outcome, find_out_if_made);
     Response response;
     response.status = 201;
     response.body = R"({"data":)" + new_key_json(created->key, secret) + '}';
@@ -169,21 +175,31 @@ struct KeysQuery {
   domain::KeyId after;
 };
 
+// What a cursor leads on in.
+std::string keys_of(const std::optional<domain::OrganizationId>& organization) {
+  return organization ? "keys of " + organization->str() : "keys";
+}
+
 std::variant<KeysQuery, std::string> read_keys_query(const Call& call) {
   KeysQuery query;
-  for (const auto& [name, value] : call.target.params) {
+  std::string cursor;
+  const auto read = [&](const auto& name, const auto& value) -> ErrorText {
     if (name == "organization") {
       query.organization = domain::OrganizationId::parse(value);
-      if (!query.organization) return "Invalid query parameter 'organization'";
-    } else if (name == "cursor") {
-      if (!value.empty() && !could_be_key_id(value)) {
-        return "Invalid query parameter 'cursor': send next_cursor of an earlier answer as it came";
-      }
-      query.after = value;
-    } else {
-      return "Unknown query parameter '" + name + "'; known are organization, cursor";
+      if (query.organization) return std::nullopt;
+      return "Invalid query parameter 'organization': give an organization's id";
     }
-  }
+    if (name == "cursor") {
+      cursor = value;
+      return std::nullopt;  // read once it is known of which list
+    }
+    return "Unknown query parameter '" + name + "'; known are organization, cursor";
+  };
+  if (auto error = read_params(call.target, read)) return *std::move(error);
+  if (cursor.empty()) return query;  // from the beginning
+  const auto after = without_sum(cursor, keys_of(query.organization));
+  if (!after) return std::string{bad_cursor};
+  query.after = *after;
   return query;
 }
 
@@ -199,7 +215,9 @@ Response keys_response(const KeysQuery& query, const infra::ReadStore& store,
     response.body += listed_key_json(keys[i], usage);
   }
   response.body += R"(],"next_cursor":)";
-  response.body += keys.size() > limit ? json_string(keys[limit - 1].id) : "null";
+  response.body += keys.size() > limit
+                       ? json_string(with_sum(keys[limit - 1].id, keys_of(query.organization)))
+                       : "null";
   response.body += '}';
   return response;
 }
@@ -263,7 +281,7 @@ Handled revoke_key(const Call& call) {
   Write write = write_for(call, key->organization, domain::RevokeApiKey{call.id});
   write.render = [format = call.format](const infra::Outcome& outcome) {
     const auto* revoked = std::get_if<infra::ApiKeyRevokedAnswer>(&outcome.answer);
-    if (revoked == nullptr) return no_success(format, outcome);
+    if (revoked == nullptr) return no_success(format, outcome, find_out_if_revoked);
     Response response;
     response.body = R"({"deleted":true,"id":)" + json_string(revoked->key) + '}';
     return response;

@@ -23,8 +23,8 @@ Handled get_events(const Call& call) {
   if (const auto* sentence = std::get_if<std::string>(&request)) {
     return error_response(call.format, 400, *sentence);
   }
-  Feed feed{
-      call.key->organization, call.key->id, std::get<FeedRequest>(std::move(request)), stream, {}};
+  Feed feed{call.key->organization, call.key->id, std::get<FeedRequest>(std::move(request)),
+            stream};
   if (stream) feed.request.query.count = stream_read_events_max;
   if (call.request.method == "HEAD") feed.request.wait = {};
   return feed;

@@ -29,8 +29,10 @@ struct Call {
 // rendered by the caller.
 Write write_for(const Call& call, const domain::OrganizationId& organization,
                 domain::Command command);
-// What an outcome is told as that is no success: rejected, not taken, or not known.
-Response no_success(ErrorFormat format, const infra::Outcome& outcome);
+// What an outcome is told as that is no success: rejected, not taken, or not known, with how to
+// find out.
+Response no_success(ErrorFormat format, const infra::Outcome& outcome,
+                    std::string_view how_to_find_out);
 
 Handled get_contact(const Call& call);
 Handled get_history(const Call& call);

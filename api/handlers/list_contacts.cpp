@@ -67,7 +67,7 @@ Response list_response(const ListRequest& request, const Page& page,
   if (!request.by_cursor) {
     append_member(body, "total", page.total);
     body += ',';
-    append_member(body, "page", request.page);
+    append_member(body, "page", request.page.value_or(1));
     body += ',';
   }
   append_member(body, "page_size", size);

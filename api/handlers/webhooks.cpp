@@ -1,3 +1,4 @@
+#include "api/cursor.hpp"
 #include "api/handlers/handlers.hpp"
 #include "api/handlers/json_body.hpp"
 #include "api/limits.hpp"
@@ -68,7 +69,6 @@ Write rendered_write(const Call& call, domain::Command command, const Rendering&
   write.render = [format = call.format, organization, rendering,
                   &webhooks = call.services.webhooks](const infra::Outcome& outcome) {
     if (const auto* changed = std::get_if<infra::WebhookAnswer>(&outcome.answer)) {
-      webhooks.dispatcher.changed(organization);
       Response response =
           webhook_response(changed->webhook, rendering.secret ? &webhooks.secrets : nullptr);
       response.status = rendering.status;
@@ -78,12 +78,13 @@ Write rendered_write(const Call& call, domain::Command command, const Rendering&
       return response;
     }
     if (const auto* deleted = std::get_if<infra::WebhookDeletedAnswer>(&outcome.answer)) {
-      webhooks.dispatcher.changed(organization);
       Response response;
       response.body = R"({"deleted":true,"id":)" + json_string(deleted->webhook) + '}';
       return response;
     }
-    return no_success(format, outcome);
+    return no_success(format, outcome,
+                      "GET /api/v1/webhooks tells what there is; rotate a secret that you weren't "
+                      "given");
   };
   return write;
 }
@@ -97,20 +98,36 @@ struct DeliveriesQuery {
   std::optional<std::uint64_t> before;
 };
 
-std::variant<DeliveriesQuery, std::string> read_deliveries_query(const Target& target) {
-  DeliveriesQuery query;
-  for (const auto& [name, value] : target.params) {
-    if (name == "limit") {
-      const auto limit = number_between(value, 1, limits::page_size_max);
-      if (!limit) return "Invalid pagination parameters: limit is a number from 1 to 200";
-      query.limit = static_cast<std::size_t>(*limit);
-    } else if (name == "cursor") {
-      query.before = whole_number(value, 16);
-      if (!query.before) return "Invalid pagination parameters: the cursor is none of this list's";
-    } else {
-      return "Unknown query parameter '" + name + "'; known are limit, cursor";
+// What a cursor leads on in.
+std::string deliveries_of(const domain::WebhookId& webhook) { return "deliveries of " + webhook; }
+
+ErrorText read_deliveries_param(DeliveriesQuery& query, const domain::WebhookId& webhook,
+                                const std::string& name, const std::string& value) {
+  if (name == "limit") {
+    const auto limit = number_between(value, 1, limits::page_size_max);
+    if (!limit) {
+      return "Invalid query parameter 'limit': give a whole number from 1 to " +
+             std::to_string(limits::page_size_max);
     }
+    query.limit = static_cast<std::size_t>(*limit);
+    return std::nullopt;
   }
+  if (name == "cursor") {
+    if (value.empty()) return std::nullopt;  // from the newest on
+    const auto text = without_sum(value, deliveries_of(webhook));
+    query.before = text ? whole_number(*text, 16) : std::nullopt;
+    if (query.before) return std::nullopt;
+    return std::string{bad_cursor};
+  }
+  return "Unknown query parameter '" + name + "'; known are limit, cursor";
+}
+
+std::variant<DeliveriesQuery, std::string> read_deliveries_query(const Call& call) {
+  DeliveriesQuery query;
+  const auto read = [&](const auto& name, const auto& value) {
+    return read_deliveries_param(query, call.id, name, value);
+  };
+  if (auto error = read_params(call.target, read)) return *std::move(error);
   return query;
 }
 
@@ -131,9 +148,9 @@ struct DeliveriesRead {
     }
     response.body += R"(],"next_cursor":)";
     if (more) {
-      response.body += '"';
-      append_hex(response.body, deliveries.back().offset, 16);
-      response.body += '"';
+      std::string cursor;
+      append_hex(cursor, deliveries.back().offset, 16);
+      response.body += json_string(with_sum(std::move(cursor), deliveries_of(webhook)));
     } else {
       response.body += "null";
     }
@@ -144,6 +161,13 @@ struct DeliveriesRead {
 
 Response webhook_not_found(const Call& call) {
   return rejection_response(call.format, domain::WebhookNotFound{});
+}
+
+// Whether the event was to be delivered to the webhook, as its settings are now or as they were.
+bool is_delivery(const Call& call, const domain::Webhook& webhook, const infra::FeedItem& item) {
+  if (infra::wants(webhook, item.event.kind) && item.event.time >= webhook.created_at) return true;
+  const auto row = call.services.webhooks.journal.find(webhook.id, item.place.offset);
+  return row && row->event == item.event.event;
 }
 
 }  // namespace
@@ -204,7 +228,7 @@ Handled rotate_webhook_secret(const Call& call) {
 }
 
 Handled list_deliveries(const Call& call) {
-  auto query = read_deliveries_query(call.target);
+  auto query = read_deliveries_query(call);
   if (const auto* sentence = std::get_if<std::string>(&query)) {
     return error_response(call.format, 400, *sentence);
   }
@@ -224,7 +248,9 @@ Handled replay_delivery(const Call& call) {
   const auto item =
       offset ? infra::read_feed_item(call.services.store, call.key->organization, *offset)
              : std::nullopt;
-  if (!item) return error_response(call.format, 404, "Delivery not found");
+  if (!item || !is_delivery(call, *webhook, *item)) {
+    return error_response(call.format, 404, "Delivery not found");
+  }
   if (!webhook->settings.enabled) {
     return error_response(call.format, 409,
                           "This webhook is disabled; enable it, then repeat the delivery");

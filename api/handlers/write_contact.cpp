@@ -72,9 +72,18 @@ OrResponse<std::optional<domain::IdempotencyStamp>> read_idempotency(const Call&
   return std::optional{domain::IdempotencyStamp{domain::sha256(scoped), domain::sha256(request)}};
 }
 
-// What an outcome of any of the three is told as.
+constexpr std::string_view find_out_if_changed =
+    "Read the contact to find out, or repeat the request with the same Idempotency-Key, which "
+    "never "
+    "applies it twice";
+constexpr std::string_view find_out_if_created =
+    "Repeat the request with the same Idempotency-Key, which never applies it twice; if it had "
+    "none, look for the contact in GET /api/v1/contacts, by its email if it has one";
+
+// What an outcome of any of the four is told as.
 struct OutcomeToResponse {
   ErrorFormat format;
+  bool creates = false;
 
   Response operator()(const projections::ContactAnswer& answer) const {
     Response response;
@@ -102,7 +111,9 @@ struct OutcomeToResponse {
     return idempotency_key_reused(format);
   }
   Response operator()(const infra::NotTaken&) const { return not_taken(format); }
-  Response operator()(const infra::OutcomeUnknown&) const { return unknown_outcome(format); }
+  Response operator()(const infra::OutcomeUnknown&) const {
+    return unknown_outcome(format, creates ? find_out_if_created : find_out_if_changed);
+  }
   Response operator()(const infra::ApiKeyCreatedAnswer&) const { return internal_error(format); }
   Response operator()(const infra::ApiKeyRevokedAnswer&) const { return internal_error(format); }
   Response operator()(const infra::WebhookAnswer&) const { return internal_error(format); }
@@ -112,10 +123,11 @@ struct OutcomeToResponse {
 Handled submit(const Call& call, domain::Command command) {
   auto idempotency = read_idempotency(call);
   if (auto* refused = std::get_if<Response>(&idempotency)) return std::move(*refused);
+  const bool creates = std::holds_alternative<domain::CreateContact>(command);
   Write write = write_for(call, call.key->organization, std::move(command));
   write.submission.idempotency = std::get<0>(idempotency);
-  write.render = [format = call.format](const infra::Outcome& outcome) {
-    Response response = std::visit(OutcomeToResponse{format}, outcome.answer);
+  write.render = [format = call.format, creates](const infra::Outcome& outcome) {
+    Response response = std::visit(OutcomeToResponse{format, creates}, outcome.answer);
     if (outcome.replayed) response.with("Idempotent-Replay", "true");
     return response;
   };

@@ -16,12 +16,13 @@ Write write_for(const Call& call, const domain::OrganizationId& organization,
   return write;
 }
 
-Response no_success(ErrorFormat format, const infra::Outcome& outcome) {
+Response no_success(ErrorFormat format, const infra::Outcome& outcome,
+                    std::string_view how_to_find_out) {
   if (const auto* rejection = std::get_if<domain::Rejection>(&outcome.answer)) {
     return rejection_response(format, *rejection);
   }
   if (std::holds_alternative<infra::NotTaken>(outcome.answer)) return not_taken(format);
-  return unknown_outcome(format);
+  return unknown_outcome(format, how_to_find_out);
 }
 
 std::variant<std::optional<domain::Precondition>, Response> read_if_match(const Call& call) {

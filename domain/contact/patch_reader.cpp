@@ -7,6 +7,7 @@
 #include <set>
 
 #include "domain/email_address.hpp"
+#include "domain/json_text.hpp"
 #include "domain/strict_json.hpp"
 
 namespace contactd::domain {
@@ -14,10 +15,8 @@ namespace {
 
 namespace json = boost::json;
 
-// An answer lists this many unknown members and quotes this much of a value; a hostile body gets no
-// more of itself back.
+// An answer lists this many unknown members; a hostile body gets no more of itself back.
 constexpr std::size_t unknown_members_listed_max = 20;
-constexpr std::size_t quoted_bytes_max = 100;
 
 using ReadValue = std::variant<std::variant<Clear, FieldValue>, std::string>;  // value or sentence
 
@@ -29,14 +28,6 @@ std::string expected(std::string_view type, const json::value& received) {
 
 std::string too_long(std::size_t length_max) {
   return "String must contain at most " + std::to_string(length_max) + " character(s)";
-}
-
-// The first bytes of `text`, cut between characters.
-std::string shortened(std::string_view text) {
-  if (text.size() <= quoted_bytes_max) return std::string{text};
-  std::size_t end = quoted_bytes_max;
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;
-  return std::string{text.substr(0, end)} + "...";
 }
 
 ReadValue read_text(const FieldSpec& spec, const json::value& value) {

@@ -80,8 +80,8 @@ TEST_F(Create, IsReadAtOnce) {
 TEST_F(Create, TakesJsonOfEitherMediaTypeOrNone) {
   for (const std::string type :
        {"application/json", "application/json; charset=utf-8", "APPLICATION/JSON;charset=UTF-8",
-        "application/merge-patch+json"}) {
-    user.send("POST", "/api/v1/contacts", {{"Content-Type", type}}, "{}");
+        "application/json; charset=utf-8; profile=x", "application/merge-patch+json"}) {
+    user.send("POST", "/api/v1/contacts", {{"Content-Type", type}}, "{}").then(201);
   }
   const std::string head = "POST /api/v1/contacts HTTP/1.1\r\nHost: x\r\nX-API-KEY: " + user.key();
   EXPECT_EQ(send_raw(shared_server().port(), head + "\r\nContent-Length: 2\r\n\r\n{}").status,

@@ -133,7 +133,7 @@ TEST_F(Http, OtherMediaTypesAre415WithAcceptPatch) {
   for (const std::string type :
        {"text/plain", "application/x-www-form-urlencoded", "application/json-patch+json",
         "application/jsonx", "multipart/form-data; boundary=x", "json", "", "*/*",
-        "application/json; charset=latin1"}) {
+        "application/json; charset=latin1", "application/json; profile=x; charset=latin1"}) {
     user.patch(ann.id, "{}", {{"Content-Type", type}}).then(415).with_header("Accept-Patch");
     user.create("{}", {{"Content-Type", type}}).then(415);
   }
@@ -259,6 +259,15 @@ TEST_F(Http, ExpectContinueIsAnsweredBeforeTheBodyIsSent) {
   EXPECT_EQ(reader.read().status, 100U);
   connection.send(R"({"company":"A"})");
   EXPECT_EQ(reader.read().status, 200U);
+}
+
+// RFC 9110, section 10.1.1.
+TEST_F(Http, ExpectContinueOfHttp10IsPassedOver) {
+  const Contact ann = user.given_contact();
+  const std::string request = "PATCH /api/v1/contacts/" + ann.id +
+                              " HTTP/1.0\r\nX-API-KEY: " + user.key() +
+                              "\r\nExpect: 100-continue\r\nContent-Length: 15\r\n\r\n";
+  EXPECT_EQ(send_raw(port, request + R"({"company":"A"})").status, 200U);
 }
 
 TEST_F(Http, ExpectOfABodyThatIsTooLargeIsRefusedInstead) {

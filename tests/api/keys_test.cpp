@@ -156,6 +156,9 @@ TEST_F(Keys, QueriesThatAreWrongAre400) {
       .with_error_naming("organization");
   admin.send("GET", "/admin/v1/keys?sort=name").then(400).with_error_naming("sort");
   admin.send("GET", "/admin/v1/keys?cursor=zzzz").then(400).with_error_naming("cursor");
+  admin.send("GET", "/admin/v1/keys?organization=a&organization=b")
+      .then(400)
+      .with_error_naming("organization");
   admin.send("POST", "/admin/v1/keys?x=1", {}, "{}").then(400).with_error_naming("x");
   admin.send("DELETE", "/admin/v1/keys/k?x=1").then(400).with_error_naming("x");
 }

@@ -250,6 +250,31 @@ TEST_F(List, ACursorWalksAllContactsOnce) {
   EXPECT_EQ(seen, ids_of(contacts));
 }
 
+// More of them than are looked for one by one.
+TEST_F(List, ACursorWalksAllContactsWithATagThatIsOnMany) {
+  std::vector<std::string> tagged;
+  for (int i = 0; i < 1'050; ++i) {
+    const bool other = i % 35 == 0;
+    const Contact contact = user.given_contact(other ? R"({"tags":["b"]})" : R"({"tags":["a"]})");
+    if (!other) tagged.push_back(contact.id);
+  }
+  user.given_patched(tagged[0], R"({"tags":["b"]})");
+  user.given_patched(tagged[1], R"({"company":"A"})");
+  std::rotate(tagged.begin(), tagged.begin() + 2, tagged.end());
+  tagged.erase(tagged.end() - 2);
+
+  std::vector<std::string> seen;
+  std::string cursor;
+  do {
+    const Answer page = user.list("tag=a&page_size=200&cursor=" + cursor).then(200);
+    for (const std::string& id : ids_in(page)) seen.push_back(id);
+    cursor = next_cursor(page);
+  } while (!cursor.empty());
+  EXPECT_EQ(seen, tagged);
+  EXPECT_EQ(user.list("tag=a&page=6&page_size=200").json().at("pagination").at("total"),
+            tagged.size());
+}
+
 // It would leave out what is before a place of another list, or of none.
 TEST_F(List, RefusesACursorThatIsNotOneOfTheOrganizationsList) {
   given_contacts(2);

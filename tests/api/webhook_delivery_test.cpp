@@ -156,8 +156,10 @@ TEST_F(WebhookDelivery, FollowsNoRedirect) {
 }
 
 TEST_F(WebhookDelivery, IsOfTheTypesThatAreWanted) {
-  given_webhook(receiver.url("/deleted"), R"(, "types": ["contactd.contact.deleted.v1"])");
-  given_webhook(receiver.url("/created"), R"(, "types": ["contactd.contact.created.v1"])");
+  const Hook other =
+      given_webhook(receiver.url("/deleted"), R"(, "types": ["contactd.contact.deleted.v1"])");
+  const Hook hook =
+      given_webhook(receiver.url("/created"), R"(, "types": ["contactd.contact.created.v1"])");
   const Contact ann = user.given_contact();
   user.given_patched(ann.id, R"({"company": "A"})");
   user.remove(ann.id).then(200);
@@ -166,6 +168,10 @@ TEST_F(WebhookDelivery, IsOfTheTypesThatAreWanted) {
     const std::string_view type = request.target == "/deleted" ? deleted_type : created_type;
     EXPECT_EQ(body_of(request).at("type"), text(type));
   }
+  const auto created =
+      wait_for_deliveries(hook, [](const json::array& all) { return all.size() == 1; });
+  const std::string replay = "/deliveries/" + text_of(created[0].at("id")) + "/replay";
+  user.send("POST", path_of(other) + replay).then(404).with_error("Delivery not found");
 }
 
 TEST_F(WebhookDelivery, IsToTheOrganizationsOwnWebhooksAlone) {
@@ -292,6 +298,7 @@ TEST_F(WebhookDelivery, ListsPages) {
   wait_for_deliveries(hook, [](const json::array& all) { return all.size() == 5; });
   std::vector<std::string> ids;
   std::string cursor;
+  std::string second_page;
   for (;;) {
     const json::value page =
         user.send("GET", path_of(hook) + "/deliveries?limit=2" + cursor).then(200).json();
@@ -299,9 +306,13 @@ TEST_F(WebhookDelivery, ListsPages) {
       ids.push_back(text_of(item.at("id")));
     if (page.at("next_cursor").is_null()) break;
     cursor = "&cursor=" + text_of(page.at("next_cursor"));
+    if (second_page.empty()) second_page = cursor;
   }
   EXPECT_EQ(ids.size(), 5U);
   EXPECT_TRUE(std::is_sorted(ids.rbegin(), ids.rend()));
+  const Hook other = given_webhook(receiver.url());
+  user.send("GET", path_of(other) + "/deliveries?limit=2" + second_page).then(400);
+  user.send("GET", path_of(hook) + "/deliveries?cursor=").then(200);
 }
 
 }  // namespace

@@ -230,7 +230,8 @@ TEST_F(Webhooks, ListNoDeliveriesBeforeThereAreAny) {
       .then(200)
       .with_member("data", json::array{})
       .with_member("next_cursor", nullptr);
-  for (const std::string query : {"limit=0", "limit=201", "limit=x", "cursor=x", "page=1"}) {
+  for (const std::string query : {"limit=0", "limit=201", "limit=x", "cursor=x", "page=1",
+                                  "limit=1&limit=2", "cursor=0000000000000001"}) {
     user.send("GET", path + "?" + query).then(400);
   }
 }
