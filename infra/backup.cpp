@@ -219,8 +219,8 @@ bool create_backup(ReadStore& store, EmbeddedEventLog* log, std::uint32_t partit
     if (log != nullptr) log->copy_to(directory / "log");  // after them, so that it has all of it
     keep_log_identity(directory, log_identity);
     // A copy of damage would take the place of a backup that is good.
-    RocksDb::check_files(directory / "projections");
-    if (log != nullptr) RocksDb::check_files(directory / "log");
+    RocksDb::check_files(directory / "projections", stop);
+    if (log != nullptr) RocksDb::check_files(directory / "log", stop);
     json::array at = positions(directory, partitions, log != nullptr);
     auto files = hash_files(directory, progress, stop);
     if (!files) {

@@ -8,6 +8,7 @@
 #include <cassert>
 #include <condition_variable>
 #include <cstring>
+#include <limits>
 #include <mutex>
 #include <shared_mutex>
 #include <thread>
@@ -50,7 +51,7 @@ class NoRecovery final : public rocksdb::EventListener {
   }
 };
 
-// REQUIRES: `env` is reading_whole_wals().
+// REQUIRES: `env` is that of a WalFiles.
 rocksdb::DBOptions database_options(rocksdb::Env* env) {
   rocksdb::DBOptions options;
   options.env = env;
@@ -79,6 +80,10 @@ rocksdb::ColumnFamilyOptions record_options() {
   rocksdb::BlockBasedTableOptions blocks;
   blocks.block_size = table_block_bytes;
   options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(blocks));
+  // Its tables don't overlap: many on level 0 cost reads nothing. What moves them on shares a
+  // thread with the projections' merges, which may keep it for minutes; a write mustn't wait.
+  options.level0_slowdown_writes_trigger = std::numeric_limits<int>::max();
+  options.level0_stop_writes_trigger = std::numeric_limits<int>::max();
   return options;
 }
 
@@ -165,7 +170,7 @@ void require_nothing_would_be_forgotten(const std::filesystem::path& directory, 
 class RocksDbEventLog final : public EmbeddedEventLog {
  public:
   RocksDbEventLog(std::filesystem::path directory, rocksdb::Env* env)
-      : directory_(std::move(directory)), env_(reading_whole_wals(env)) {
+      : directory_(std::move(directory)), wals_(env) {
     open();
   }
 
@@ -211,17 +216,18 @@ class RocksDbEventLog final : public EmbeddedEventLog {
   }
 
   void copy_to(const std::filesystem::path& directory) override {
-    // Beside the log, where RocksDB links files instead of copying them: appends wait for it.
+    // Beside the log, where RocksDB links files instead of copying them: a copy to another file
+    // system may take long.
     const std::filesystem::path beside = directory_.string() + ".copy";
     try {
       std::filesystem::remove_all(beside);  // of one that was cut off
       link_to(beside);
       move_to(directory, beside);
-    } catch (const std::filesystem::filesystem_error& problem) {
+    } catch (const std::exception& problem) {
       std::error_code ignored;  // what is linked keeps its room on the disk
       std::filesystem::remove_all(beside, ignored);
       throw LogUnavailable("the embedded log can't be copied to " + directory.string() + ": " +
-                           problem.code().message() + "; check the place and its free space");
+                           problem.what() + "; check the place and its free space");
     }
   }
 
@@ -253,20 +259,9 @@ class RocksDbEventLog final : public EmbeddedEventLog {
   }
 
   void link_to(const std::filesystem::path& directory) {
-    flush();  // so that there is little left to be written while appends wait
-    const std::lock_guard no_append{append_mutex_};
     const std::shared_lock lock{db_mutex_};
     require_room();
-    // RocksDB copies the WAL that it writes to, and would link one that was full meanwhile, and
-    // later write over it.
     db_->copy_to(directory);
-  }
-
-  void flush() {
-    const std::shared_lock lock{db_mutex_};
-    require_room();
-    const auto status = (*db_)->Flush({});
-    if (!status.ok()) throw LogUnavailable(failed("write a table", status));
   }
 
   // Called with db_mutex_ held.
@@ -275,9 +270,11 @@ class RocksDbEventLog final : public EmbeddedEventLog {
   }
 
   void open() {
-    require_nothing_would_be_forgotten(directory_, env_.get());
-    db_ = std::make_unique<RocksDb>(directory_, database_options(env_.get()),
+    wals_.show();
+    require_nothing_would_be_forgotten(directory_, wals_.env());
+    db_ = std::make_unique<RocksDb>(directory_, database_options(wals_.env()),
                                     std::vector<RocksDb::Family>{{"default", record_options()}});
+    wals_.hide();
     const std::lock_guard lock{end_mutex_};
     end_ = end_of(*db_);
     grown_.notify_all();
@@ -324,7 +321,7 @@ class RocksDbEventLog final : public EmbeddedEventLog {
   }
 
   const std::filesystem::path directory_;
-  const std::unique_ptr<rocksdb::Env> env_;
+  WalFiles wals_;
   // Changed with append_mutex_ and db_mutex_ held, so that either will do to use it. Null after a
   // full disk, until there is room to open it again; full_ is true then.
   std::unique_ptr<RocksDb> db_;

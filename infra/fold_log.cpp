@@ -45,21 +45,22 @@ class LogBefore final : public LogReader {
   std::atomic<std::uint64_t> end_;  // who reads ahead may find it while another asks
 };
 
-}  // namespace
-
-void fold_log(LogReader& log, std::uint32_t partition, ReadStore& store, std::uint64_t end,
-              const std::function<void(std::uint64_t)>& progress, const std::stop_token& stop) {
+// `at_end` says whether a position is where to stop.
+template <class AtEnd>
+void fold(LogReader& log, std::uint32_t partition, ReadStore& store, std::uint64_t end,
+          const std::function<void(std::uint64_t)>& progress, const std::stop_token& stop,
+          const AtEnd& at_end) {
   Metrics unseen;
-  LogBefore before{log, end};
-  Projector projector{partition, before, store, unseen};
+  Projector projector{partition, log, store, unseen};
   std::chrono::milliseconds waited{};
-  // What follows the last record may be Kafka's own: then the log turns out to end before it.
-  while (!stop.stop_requested() && projector.position() < before.end_offset(partition)) {
-    if (projector.fold_far()) {
+  while (!stop.stop_requested()) {
+    // First: to ask the embedded log beside its writer for its end costs as much as many records.
+    if (projector.position() < end && projector.fold_far()) {
       waited = {};
       progress(projector.position());
       continue;
     }
+    if (at_end(projector.position())) break;
     if (waited >= read_wait_max) {
       throw LogUnavailable("partition " + std::to_string(partition) +
                            " doesn't show what was committed to it; check the log's health");
@@ -67,6 +68,23 @@ void fold_log(LogReader& log, std::uint32_t partition, ReadStore& store, std::ui
     if (!log.wait(partition, projector.position(), look_interval)) waited += look_interval;
   }
   projector.settle();
+}
+
+}  // namespace
+
+void fold_log(LogReader& log, std::uint32_t partition, ReadStore& store, std::uint64_t end,
+              const std::function<void(std::uint64_t)>& progress, const std::stop_token& stop) {
+  LogBefore before{log, end};
+  // What follows the last record may be Kafka's own: then the log turns out to end before it.
+  fold(before, partition, store, end, progress, stop,
+       [&](std::uint64_t position) { return position >= before.end_offset(partition); });
+}
+
+void fold_log_to(LogReader& log, std::uint32_t partition, ReadStore& store, std::uint64_t end,
+                 const std::function<void(std::uint64_t)>& progress, const std::stop_token& stop) {
+  LogBefore before{log, end};
+  fold(before, partition, store, end, progress, stop,
+       [&](std::uint64_t position) { return position >= end; });
 }
 
 }  // namespace contactd::infra

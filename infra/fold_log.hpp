@@ -16,4 +16,10 @@ namespace contactd::infra {
 void fold_log(LogReader& log, std::uint32_t partition, ReadStore& store, std::uint64_t end,
               const std::function<void(std::uint64_t)>& progress, const std::stop_token& stop = {});
 
+// The same up to `end` exactly, where it is known that the log has all before it: what a reader
+// behind a network believes to be the log's end may be older.
+void fold_log_to(LogReader& log, std::uint32_t partition, ReadStore& store, std::uint64_t end,
+                 const std::function<void(std::uint64_t)>& progress,
+                 const std::stop_token& stop = {});
+
 }  // namespace contactd::infra

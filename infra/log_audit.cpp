@@ -180,10 +180,14 @@ AuditedPartition audit_chain(LogReader& log, std::uint32_t partition,
                              const std::vector<KeptHead>& kept, const OnAudited& on_progress) {
   Walk walk{partition, kept};
   std::uint64_t records = 0;
-  LogSlice slice = read_on(log, partition, 0);
+  // As of now: one that goes on growing has no end.
+  const std::uint64_t end = log.end_offset(partition);
+  const auto read = [&](std::uint64_t from) {
+    return from < end ? read_on(log, partition, from) : LogSlice{};
+  };
+  LogSlice slice = read(0);
   while (!slice.entries.empty()) {
-    auto next = std::async(std::launch::async,
-                           [&, from = slice.next_offset] { return read_on(log, partition, from); });
+    auto next = std::async(std::launch::async, read, slice.next_offset);
     for (const LogEntry& entry : slice.entries) walk.take(entry);
     records += slice.entries.size();
     on_progress(records);

@@ -55,7 +55,7 @@ class Rebuild {
     for (Writer* writer : writers_) held.push_back(writer->hold_folding());
     for (std::uint32_t id = 0; id < writers_.size(); ++id) {
       const projections::Checkpoint wanted = live.checkpoint(id);
-      fold_log(log_, id, *store, wanted.next_offset, [](std::uint64_t) {});
+      fold_log_to(log_, id, *store, wanted.next_offset, [](std::uint64_t) {});
       if (store->checkpoint(id) == wanted) continue;
       throw StoreUnavailable("the rebuilt projections of partition " + std::to_string(id) +
                              " aren't where the live ones are; the old ones are kept. Run "

@@ -1,5 +1,6 @@
 #include "infra/rocksdb_open.hpp"
 
+#include <rocksdb/sst_file_reader.h>
 #include <rocksdb/utilities/checkpoint.h>
 
 #include <array>
@@ -18,6 +19,9 @@ constexpr std::uint64_t background_bytes_per_sync = 256U << 10U;
 // Room that a manifest takes from the disk ahead of what is in it. RocksDB's default of 4 MiB for
 // each of three databases is a good part of a small disk.
 constexpr std::size_t manifest_reserve_bytes = 64U << 10U;
+
+// Of a database that is only read, through once or at a few places.
+constexpr int open_files_max = 256;
 
 // What RocksDB has to say goes into contactd's log. A file of its own would lie on the disk that it
 // complains of, and where that is full, an assertion of Debian's build ends the process.
@@ -82,7 +86,8 @@ RocksDb::RocksDb(const std::filesystem::path& directory, const std::vector<Famil
                  rocksdb::Env* env) {
   rocksdb::DBOptions options;
   if (env != nullptr) options.env = env;
-  options.paranoid_checks = true;
+  options.paranoid_checks = true;  // so that all files must be there, opened or not
+  options.max_open_files = open_files_max;
   options.info_log = std::make_shared<Messages>();
   rocksdb::DB* db = nullptr;
   const auto status = rocksdb::DB::OpenForReadOnly(options, directory.string(),
@@ -115,14 +120,23 @@ std::unique_ptr<RocksDb> RocksDb::beside_its_writer(const std::filesystem::path&
   return opened;
 }
 
-void RocksDb::check_files(const std::filesystem::path& directory) {
+void RocksDb::check_files(const std::filesystem::path& directory, const std::stop_token& stop) {
   std::vector<std::string> names;
   auto status = rocksdb::DB::ListColumnFamilies({}, directory.string(), &names);
   if (status.ok()) {
     std::vector<Family> families;
     families.reserve(names.size());
     for (const std::string& name : names) families.push_back({name, {}});
-    status = RocksDb { directory, families } -> VerifyChecksum();
+    const RocksDb db{directory, families};
+    std::vector<rocksdb::LiveFileMetaData> files;
+    db->GetLiveFilesMetaData(&files);
+    for (const auto& file : files) {
+      if (stop.stop_requested()) return;
+      rocksdb::SstFileReader reader{{}};
+      status = reader.Open(file.db_path + file.name);
+      if (status.ok()) status = reader.VerifyChecksum();
+      if (!status.ok()) break;
+    }
   }
   if (!status.ok()) {
     throw StoreUnavailable("can't read " + directory.string() + ": " + status.ToString());

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -42,8 +43,8 @@ class RocksDb {
   RocksDb& operator=(const RocksDb&) = delete;
 
   // Reads every block of every file of the database in `directory`, which nobody writes to, for its
-  // checksum. Throws StoreUnavailable.
-  static void check_files(const std::filesystem::path& directory);
+  // checksum, or of fewer once it is told to stop. Throws StoreUnavailable.
+  static void check_files(const std::filesystem::path& directory, const std::stop_token& stop = {});
 
   // As of one moment, into a directory that must not exist. Throws StoreUnavailable.
   void copy_to(const std::filesystem::path& directory) const;

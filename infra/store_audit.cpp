@@ -114,8 +114,8 @@ void replay_for_audit(LogReader& log, const ReadStore& live, ReadStore& replayed
                            ", but the log ends at offset " +
                            std::to_string(log.end_offset(partition)) + ": it has lost records");
     }
-    fold_log(log, partition, replayed, end,
-             [&](std::uint64_t offset) { on_progress(before + offset); });
+    fold_log_to(log, partition, replayed, end,
+                [&](std::uint64_t offset) { on_progress(before + offset); });
     before += end;
   }
   replayed.flush();

@@ -118,9 +118,13 @@ std::optional<std::string> content_of(const std::filesystem::path& file) {
 
 std::vector<WalGap> find_wal_gaps(const std::filesystem::path& directory) {
   std::map<std::uint32_t, std::filesystem::path> files;
-  std::error_code absent;
-  for (const auto& entry : std::filesystem::directory_iterator{directory, absent}) {
-    if (const auto number = wal_number_of(entry.path())) files.emplace(*number, entry.path());
+  std::error_code ec;
+  std::filesystem::directory_iterator at{directory, ec};
+  for (; !ec && at != std::filesystem::directory_iterator{}; at.increment(ec)) {
+    if (const auto number = wal_number_of(at->path())) files.emplace(*number, at->path());
+  }
+  if (ec && ec != std::errc::no_such_file_or_directory) {
+    throw StoreUnavailable("can't read " + directory.string() + ": " + ec.message());
   }
   Search search;
   for (const auto& [number, file] : files) {

@@ -4,6 +4,7 @@
 #include <rocksdb/file_system.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -33,7 +34,6 @@ class WholeRecords final : public rocksdb::FSSequentialFile {
       given_ = valid_;
     }
   }
-  std::uint64_t loaded_bytes() const { return loaded_.size(); }
 
   IOStatus Read(std::size_t count, const IOOptions& options, rocksdb::Slice* result, char* scratch,
                 IODebugContext* context) override {
@@ -134,71 +134,61 @@ class EmptyFile final : public rocksdb::FSSequentialFile {
 
 enum class Wals : std::uint8_t { loaded, followed, none };
 
-class Files final : public rocksdb::FileSystemWrapper {
+class FilesAs : public rocksdb::FileSystemWrapper {
  public:
-  Files(const std::shared_ptr<rocksdb::FileSystem>& files, Wals wals)
-      : rocksdb::FileSystemWrapper(files), wals_(wals) {}
+  FilesAs(rocksdb::Env* env, Wals wals)
+      : rocksdb::FileSystemWrapper((env ? env : rocksdb::Env::Default())->GetFileSystem()),
+        wals_(wals) {}
 
   const char* Name() const override { return "contactd.wals"; }
+
+  void show_as(Wals wals) { wals_ = wals; }
 
   IOStatus NewSequentialFile(const std::string& name, const rocksdb::FileOptions& options,
                              std::unique_ptr<rocksdb::FSSequentialFile>* result,
                              IODebugContext* context) override {
     const auto number = wal_number_of(name);
     if (!number) return target()->NewSequentialFile(name, options, result, context);
-    if (wals_ == Wals::none) {
+    const Wals wals = wals_;
+    if (wals == Wals::none) {
       *result = std::make_unique<EmptyFile>();
       return IOStatus::OK();
     }
-    std::unique_ptr<WholeRecords> records;
-    IOStatus status = open(name, *number, options, records, context);
-    if (status.ok() && wals_ == Wals::loaded) status = records->load();
+    std::unique_ptr<rocksdb::FSRandomAccessFile> file;
+    IOStatus status = target()->NewRandomAccessFile(name, options, &file, context);
+    if (!status.ok()) return status;
+    auto records = std::make_unique<WholeRecords>(std::move(file), *number);
+    if (wals == Wals::loaded) status = records->load();
     if (status.ok()) *result = std::move(records);
     return status;
   }
 
-  IOStatus GetFileSize(const std::string& name, const IOOptions& options, std::uint64_t* size,
-                       IODebugContext* context) override {
-    const auto number = wal_number_of(name);
-    if (!number || wals_ != Wals::loaded) {
-      return target()->GetFileSize(name, options, size, context);
-    }
-    std::unique_ptr<WholeRecords> records;
-    IOStatus status = open(name, *number, {}, records, context);
-    if (status.ok()) status = records->load();
-    if (status.ok()) *size = records->loaded_bytes();
-    return status;
-  }
-
  private:
-  IOStatus open(const std::string& name, std::uint32_t number, const rocksdb::FileOptions& options,
-                std::unique_ptr<WholeRecords>& records, IODebugContext* context) {
-    std::unique_ptr<rocksdb::FSRandomAccessFile> file;
-    IOStatus status = target()->NewRandomAccessFile(name, options, &file, context);
-    if (status.ok()) records = std::make_unique<WholeRecords>(std::move(file), number);
-    return status;
-  }
-
-  const Wals wals_;
+  std::atomic<Wals> wals_;
 };
-
-std::unique_ptr<rocksdb::Env> reading(Wals wals, rocksdb::Env* env) {
-  if (env == nullptr) env = rocksdb::Env::Default();
-  return rocksdb::NewCompositeEnv(std::make_shared<Files>(env->GetFileSystem(), wals));
-}
 
 }  // namespace
 
-std::unique_ptr<rocksdb::Env> reading_whole_wals(rocksdb::Env* env) {
-  return reading(Wals::loaded, env);
-}
+class WalFiles::Files final : public FilesAs {
+ public:
+  using FilesAs::FilesAs;
+};
+
+WalFiles::WalFiles(rocksdb::Env* env)
+    : files_(std::make_shared<Files>(env, Wals::loaded)), env_(rocksdb::NewCompositeEnv(files_)) {}
+
+WalFiles::~WalFiles() = default;
+
+void WalFiles::show() { files_->show_as(Wals::loaded); }
+
+void WalFiles::hide() { files_->show_as(Wals::none); }
 
 std::unique_ptr<rocksdb::Env> following_wals(rocksdb::Env* env) {
-  return reading(Wals::followed, env);
+  return rocksdb::NewCompositeEnv(std::make_shared<FilesAs>(env, Wals::followed));
 }
 
 std::unique_ptr<rocksdb::Env> reading_no_wals(rocksdb::Env* env) {
-  return reading(Wals::none, env);
+  return rocksdb::NewCompositeEnv(std::make_shared<FilesAs>(env, Wals::none));
 }
 
 }  // namespace contactd::infra
