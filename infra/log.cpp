@@ -58,4 +58,13 @@ std::string without_keys(std::string message) {
   }
 }
 
+bool RepeatedFailure::is_news(std::string_view message) {
+  constexpr std::chrono::seconds repeat_interval{30};
+  const auto now = std::chrono::steady_clock::now();
+  if (message == last_ && now - logged_ < repeat_interval) return false;
+  last_ = message;
+  logged_ = now;
+  return true;
+}
+
 }  // namespace contactd::infra

@@ -119,6 +119,11 @@ void Writer::wake() {
   if (wake) to_write_.notify_one();
 }
 
+std::uint64_t Writer::position() const {
+  const std::lock_guard lock{mutex_};
+  return folding_at_;
+}
+
 Writer::Status Writer::status() const {
   const std::lock_guard lock{mutex_};
   return status_;
@@ -140,16 +145,20 @@ void Writer::set_following() {
 
 void Writer::write(std::stop_token stop) {
   auto pause = retry_pause_first;
+  RepeatedFailure failing;
   while (wait_until_ours(stop)) {
     bool failed = true;
     try {
       if (claim_and_catch_up(stop)) {
         pause = retry_pause_first;
+        failing.end();
         serve(stop);
       }
       failed = false;
     } catch (const Unavailable& problem) {
-      spdlog::error("partition {}: {}; trying again", partition_, problem.what());
+      if (failing.is_news(problem.what())) {
+        spdlog::error("partition {}: {}; trying again", partition_, problem.what());
+      }
       const std::lock_guard lock{mutex_};
       set_status(Status::State::recovering, problem.what());
     } catch (const std::exception& problem) {
@@ -166,9 +175,10 @@ void Writer::write(std::stop_token stop) {
 
 bool Writer::wait_until_ours(std::stop_token stop) {
   std::unique_lock lock{mutex_};
-  const auto ours = [this] { return ownership_ == Ownership::ours && !stopped_; };
+  // Each claim makes the log longer: none while what it says couldn't be folded.
+  const auto ours = [this] { return ownership_ == Ownership::ours && !stopped_ && !cant_fold_; };
   // Until it has caught up it goes on folding, as it did since the start.
-  if (!ours() && caught_up()) set_following();
+  if (ownership_ != Ownership::ours && caught_up()) set_following();
   to_write_.wait(lock, stop, ours);
   if (stop.stop_requested()) {
     set_status(Status::State::recovering, "stopping");
@@ -232,11 +242,16 @@ void Writer::wait_until_claim_is_folded(std::stop_token stop) {
     const std::uint64_t before = folding_at_;
     if (to_write_.wait_for(lock, stop, limits_.read_back_wait_max, due)) return;
     if (stop.stop_requested()) return;
-    if (folding_at_ == before) {
+    if (folding_at_ != before) continue;
+    lock.unlock();
+    // A large write of the projections may take as long.
+    const std::unique_lock folds{fold_mutex_, std::try_to_lock};
+    if (folds.owns_lock()) {
       throw LogUnavailable(
           "the log doesn't show the claim that was committed to it; check the "
           "log's health");
     }
+    lock.lock();
   }
 }
 

@@ -180,6 +180,13 @@ class Writer {
   // was acknowledged earlier.
   bool caught_up() const { return caught_up_.load(std::memory_order_acquire); }
 
+  // Whether all is folded that was in the log when this began: so that to take the partition would
+  // keep nobody waiting. Not by what a writer has left in an open transaction, which ends with the
+  // next claim, or once the log ends it.
+  bool followed_up() const { return followed_up_.load(std::memory_order_acquire); }
+  // The offset up to which it has folded, whether that is stored or not.
+  std::uint64_t position() const;
+
   // Nothing is folded as long as the lock is held. The checkpoint in the store is then the
   // writer's.
   std::unique_lock<std::mutex> hold_folding() { return std::unique_lock{fold_mutex_}; }
@@ -219,7 +226,10 @@ class Writer {
   void follow_on();
 
   // Both.
+  void look_if_followed_up();
+  void catch_up_with_another();
   bool fold_next();
+  bool fold_next_or_throw();
   bool fold_and_tell();
   void keep_what_was_folded();
   void tell_progress();
@@ -251,6 +261,8 @@ class Writer {
   domain::Digest chain_hash_;  // its chain hash
 
   std::atomic<bool> caught_up_{false};
+  std::atomic<bool> followed_up_{false};
+  std::optional<std::uint64_t> first_end_;  // of the log; touched by the folding thread only
   std::atomic<std::uint64_t> doubts_{0};
   std::atomic<std::uint64_t> doubts_settled_{0};  // by a claim made since
 
@@ -281,6 +293,7 @@ class Writer {
   std::uint64_t folding_at_ = 0;    // what it has folded, stored or not
   std::exception_ptr failure_;      // why the claim must be given up
   bool stopped_ = false;            // nothing may be folded any more
+  bool cant_fold_ = false;          // the store took no write at the last attempt
 
   std::jthread folding_;  // last: they touch all of the above
   std::jthread writing_thread_;

@@ -39,6 +39,7 @@ std::optional<FeedHub::WebhookChange> webhook_change(const domain::RecordedEvent
 bool Writer::InFlight::complete() const { return confirmed == decider->events().size(); }
 
 void Writer::follow(std::stop_token stop) {
+  RepeatedFailure failing;
   while (!stop.stop_requested()) {
     try {
       if (wait_until_handed_over(stop)) {
@@ -46,13 +47,16 @@ void Writer::follow(std::stop_token stop) {
       } else {
         follow_on();
       }
+      failing.end();
       const std::lock_guard lock{mutex_};
       if (stopped_) return;
     } catch (const Unavailable& problem) {
       fail(std::current_exception());
       std::unique_lock lock{mutex_};
       if (!writing_) {  // else the writing thread says so
-        spdlog::error("partition {}: {}; trying again", partition_, problem.what());
+        if (failing.is_news(problem.what())) {
+          spdlog::error("partition {}: {}; trying again", partition_, problem.what());
+        }
         set_status(Status::State::recovering, problem.what());
       }
       to_fold_.wait_for(lock, stop, retry_pause, [] { return false; });
@@ -88,27 +92,62 @@ void Writer::fold_what_was_handed_over() {
 
 void Writer::follow_on() {
   const bool folded = fold_next();
+  if (!followed_up()) look_if_followed_up();
   std::unique_lock lock{mutex_};
   const Checkpoint at = folded_;
   const bool fenced = serving_ && at.claim != claim_.epoch;
   const bool theirs = ownership_ == Ownership::elsewhere;
-  if (!fenced && (folded || serving_)) return;
   lock.unlock();
+  if (theirs && followed_up() && !caught_up()) catch_up_with_another();
+  if (!fenced && (folded || serving_)) return;
   if (fenced) {
     doubt();
     fail(std::make_exception_ptr(LogUnavailable("another writer has taken the partition")));
     return;
   }
-  if (theirs && at.next_offset >= log_.end_offset(partition_)) {
-    caught_up_.store(true, std::memory_order_release);
+  if (theirs) {
     lock.lock();
-    if (!writing_) set_following();
+    if (!writing_ && caught_up()) set_following();
     lock.unlock();
   }
   log_.wait(partition_, at.next_offset, follow_wait_max);
 }
 
+// What is written after the first look doesn't count: another may go on for ever.
+void Writer::look_if_followed_up() {
+  if (!first_end_) first_end_ = log_.end_offset(partition_);
+  const std::lock_guard lock{mutex_};
+  if (folding_at_ >= std::min(*first_end_, log_.end_offset(partition_))) followed_up_ = true;
+}
+
+void Writer::catch_up_with_another() {
+  const std::lock_guard fold_lock{fold_mutex_};
+  projector_.settle();
+  const std::lock_guard lock{mutex_};
+  folded_ = projector_.checkpoint();
+  caught_up_.store(true, std::memory_order_release);
+  if (!writing_) set_following();
+}
+
 bool Writer::fold_next() {
+  try {
+    const bool folded = fold_next_or_throw();
+    const std::lock_guard lock{mutex_};
+    if (std::exchange(cant_fold_, false)) to_write_.notify_all();
+    return folded;
+  } catch (const StoreUnavailable&) {
+    const std::lock_guard lock{mutex_};
+    cant_fold_ = true;
+    throw;
+  } catch (...) {
+    const std::lock_guard lock{mutex_};
+    cant_fold_ = false;
+    to_write_.notify_all();
+    throw;
+  }
+}
+
+bool Writer::fold_next_or_throw() {
   const std::lock_guard fold_lock{fold_mutex_};
   // Before it has caught up nothing is in flight, and nobody reads.
   const bool folded = caught_up() ? fold_and_tell() : projector_.fold_far();

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <atomic>
+
 #include "infra/errors.hpp"
 #include "tests/infra/writer_fixture.hpp"
 
@@ -197,6 +199,55 @@ TEST_F(WriterFaultsTest, ALogThatIsAwayIsTriedAgain) {
   EXPECT_TRUE(is<OutcomeUnknown>(run(create("ann"))));
   wait_for_claim(2);
   expect_sound();
+}
+
+// A claim is a record, and such trouble may last for days.
+TEST_F(WriterFaultsTest, DoesNotClaimAgainAndAgainWhereNothingCanBeFolded) {
+  start();
+  std::atomic<int> attempts = 0;
+  log_->on_read([&](LogSlice&) {
+    ++attempts;
+    throw StoreUnavailable("the projections' disk is full");
+  });
+  EXPECT_TRUE(is<OutcomeUnknown>(run(create("ann"))));
+  test::wait_until([&] { return attempts >= 12; }, "it isn't tried again");
+  EXPECT_EQ(metrics_->log_claims.Value(), 1);
+  EXPECT_EQ(writer_->status().state, State::recovering);
+  EXPECT_NE(writer_->status().detail.find("disk is full"), std::string::npos);
+  log_->on_read({});
+  wait_for_claim(2);
+  expect_sound();
+  EXPECT_NE(stored("ann"), nullptr);
+  stop();  // the log looks at what is on this stack
+}
+
+// As a large write of the projections does.
+TEST_F(WriterFaultsTest, AFoldThatTakesLongIsNoLogThatShowsNothing) {
+  constexpr std::chrono::milliseconds patience{10};
+  open();
+  log_->on_read([&](LogSlice&) {
+    const auto done = std::chrono::steady_clock::now() + 10 * patience;
+    test::wait_until([&] { return std::chrono::steady_clock::now() >= done; }, "time stands still");
+  });
+  start({.read_back_wait_max = patience});
+  EXPECT_EQ(metrics_->log_claims.Value(), 1);
+  log_->on_read({});
+  expect_sound();
+}
+
+// Another process goes on writing: there is more each time that this one looks.
+TEST_F(WriterFaultsTest, CatchesUpWithALogThatNeverStandsStill) {
+  open();
+  const std::uint64_t first_end = 3;
+  for (std::uint64_t i = 0; i < first_end; ++i) log_->claim(0, claim_proposal("rival"));
+  log_->on_read([&](LogSlice&) { log_->real().claim(0, claim_proposal("rival")); });
+  writer_ =
+      std::make_unique<Writer>(0, Writer::Limits{}, *log_, *store_, *metrics_, [] { return noon; });
+  writer_->start();
+  writer_->give_up(Ownership::elsewhere);
+  test::wait_until([&] { return writer_->caught_up(); }, "it never catches up");
+  EXPECT_GE(store_->checkpoint(0).next_offset, first_end);
+  stop();  // the log looks at what is on this stack
 }
 
 TEST_F(WriterFaultsTest, WhatWasQueuedWhenTheLogFailedWasNotTaken) {
