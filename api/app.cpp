@@ -17,6 +17,7 @@
 #include "api/key_file.hpp"
 #include "api/process_guard.hpp"
 #include "api/server.hpp"
+#include "api/stoppable_wait.hpp"
 #include "api/tls.hpp"
 #include "api/webhooks.hpp"
 #include "infra/backup.hpp"
@@ -41,6 +42,7 @@ constexpr std::size_t kafka_batches_in_flight_max = 2;
 constexpr std::chrono::milliseconds kafka_gather_wait_max{4};
 // How often it is looked whether a signal came; at first also whether all partitions serve, to
 // print the ready line.
+constexpr std::chrono::milliseconds log_retry_pause{1'000};
 constexpr timespec signal_check_interval{0, 20'000'000};
 
 // Blocks SIGTERM and SIGINT, and SIGHUP if it is to be taken, in this and every later thread, to be
@@ -247,6 +249,9 @@ class App {
     log_ = std::move(log);
     log_identity_ = identity;
     require_own_projections();
+    start_partitions();
+  }
+  void start_partitions() {
     partitions_.open(make_writers());
     for (const auto& writer : partitions_.all()) writer->start();
     webhooks_.start(partitions_);
@@ -260,18 +265,39 @@ class App {
       if (!log) return;
       const std::string identity = log->identity();
       require_same_log(config_.data_dir, identity, *store_);
-      open(std::move(log), identity);
+      log_ = std::move(log);
+      log_identity_ = identity;
+      if (!wait_for_own_projections(stop)) return;
+      start_partitions();
+      // Who is in the group is given partitions that others serve: not before it can serve them.
+      // What a writer has left in an open transaction ends with the next claim.
+      if (!partitions_.wait_until_followed_up(stop)) return;
       infra::KafkaConfig config = config_.kafka;
       config.instance_id = read_or_make_key(config_.data_dir / "instance.id", "the instance's id",
                                             instance_id_length);
-      membership_ = infra::join_kafka_group(config, metrics_,
-                                            {[this](const auto& ours) { assign(ours); },
-                                             [this] { give_up_all(); }, [this] { doubt_all(); }});
+      membership_ = infra::join_kafka_group(
+          config, metrics_,
+          {[this](const auto& ours) { assign(ours); }, [this](bool lost) { give_up_all(lost); },
+           [this] { doubt_all(); }});
       partitions_.watch(*membership_);
     } catch (...) {
       open_failure_ = std::current_exception();
       open_failed_ = true;
     }
+  }
+  // False if told to stop.
+  bool wait_for_own_projections(const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      try {
+        require_own_projections();
+        return true;
+      } catch (const infra::LogUnavailable& problem) {
+        spdlog::error("{}; trying again", problem.what());
+        partitions_.set_awaited(problem.what());
+        wait_for(stop, log_retry_pause);
+      }
+    }
+    return false;
   }
   // Nothing, if told to stop.
   std::unique_ptr<infra::KafkaEventLog> open_kafka(const std::stop_token& stop) {
@@ -313,24 +339,37 @@ class App {
     // The embedded log may be read by several at once; of Kafka each has a consumer of its own.
     infra::Metrics unseen;
     std::unique_ptr<infra::EventLog> kafka;
-    if (embedded_ == nullptr) kafka = infra::open_kafka_event_log(config_.kafka, unseen);
+    if (embedded_ == nullptr) {
+      infra::KafkaConfig config = config_.kafka;
+      config.create_topic = false;  // it was there
+      kafka = infra::open_kafka_event_log(config, unseen, stop);
+    }
     infra::LogReader& log = embedded_ == nullptr ? *kafka : *embedded_;
     return infra::rebuild_projections(log, writers, *store_, config_.data_dir, progress, stop);
   }
 
   void require_own_projections() const {
-    if (config_.log == "kafka" || infra::leads_to(*log_, 0, store_->checkpoint(0))) return;
-    throw infra::Unavailable("the projections in " + config_.data_dir.string() +
-                             " aren't of the log in " + (config_.data_dir / "log").string() +
-                             ", or one of the two was changed since: "
-                             "bring back from a backup what was there; or, if the log is right, "
-                             "remove the projections' directory: it is then made anew from the "
-                             "log");
+    for (std::uint32_t id = 0; id < log_->partition_count(); ++id) {
+      if (infra::leads_to(*log_, id, store_->checkpoint(id))) continue;
+      const std::string log =
+          config_.log == "kafka"
+              ? "the Kafka topic " + config_.kafka.topic + ", partition " + std::to_string(id)
+              : "the log in " + (config_.data_dir / "log").string();
+      throw infra::Unavailable("the projections in " + config_.data_dir.string() + " aren't of " +
+                               log +
+                               ", or one of the two was changed since: "
+                               "bring back from a backup what was there; or, if the log is right, "
+                               "remove the projections' directory: it is then made anew from the "
+                               "log");
+    }
   }
 
   // Both are called by the group's thread.
   void assign(const std::set<std::uint32_t>& ours) {
     const auto is_ours = [&](std::uint32_t id) { return ours.contains(id); };
+    const bool alone = ours.size() >= log_->partition_count();
+    if (std::exchange(lost_partitions_, false) && !(alone && alone_)) doubt_all();
+    alone_ = alone;
     give_up(infra::Ownership::elsewhere, is_ours);
     for (const std::uint32_t id : ours) {
       if (id < log_->partition_count()) {
@@ -343,7 +382,11 @@ class App {
       }
     }
   }
-  void give_up_all() {
+  // A broker that is away takes all of them from one that is alone, whose reads go on. Where there
+  // are others, one of them may have what was lost, and may have written it.
+  void give_up_all(bool lost) {
+    lost_partitions_ = lost_partitions_ || lost;
+    if (lost && !alone_) doubt_all();
     give_up(infra::Ownership::unknown, [](std::uint32_t) { return false; });
   }
   void doubt_all() {
@@ -385,6 +428,9 @@ class App {
   infra::FeedHub feed_hub_;
   Partitions partitions_;
   std::unique_ptr<infra::KafkaMembership> membership_;
+  // Touched by the group's thread only.
+  bool alone_ = true;             // all partitions were ours when they were last assigned
+  bool lost_partitions_ = false;  // since then
   Authenticator authenticator_;
   RateLimiter rate_limiter_;
   Operations operations_;

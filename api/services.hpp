@@ -1,91 +1,17 @@
 #pragma once
 
-#include <algorithm>
-#include <atomic>
-#include <functional>
-#include <memory>
-#include <mutex>
-#include <string>
-#include <vector>
-
 #include "api/auth.hpp"
 #include "api/feed_followers.hpp"
 #include "api/maintenance.hpp"
+#include "api/partitions.hpp"
 #include "api/rate_limiter.hpp"
 #include "infra/clock.hpp"
 #include "infra/feed_hub.hpp"
-#include "infra/kafka_membership.hpp"
 #include "infra/metrics.hpp"
 #include "infra/read_store.hpp"
 #include "infra/webhook_dispatcher.hpp"
-#include "infra/writer.hpp"
 
 namespace contactd::api {
-
-// The writers of the partitions, and which organization is whose. There are none before open():
-// how many partitions there are, only the log knows, and it may be away at the start.
-// Threads: open() from one, once; all else from any.
-class Partitions {
- public:
-  using Writers = std::vector<std::unique_ptr<infra::Writer>>;
-
-  void open(Writers writers) {
-    count_ = static_cast<std::uint32_t>(writers.size());
-    writers_ = std::move(writers);
-    open_.store(true, std::memory_order_release);
-  }
-  // Of projections that nobody folds on: `count` partitions without writers.
-  void open_for_reading(std::uint32_t count) {
-    count_ = count;
-    open_.store(true, std::memory_order_release);
-  }
-  bool is_open() const { return open_.load(std::memory_order_acquire); }
-  // Why they aren't open yet: a sentence for the operator.
-  void set_awaited(std::string awaited) {
-    const std::lock_guard lock{mutex_};
-    awaited_ = std::move(awaited);
-  }
-  std::string awaited() const {
-    const std::lock_guard lock{mutex_};
-    return awaited_;
-  }
-
-  // REQUIRES: they are open, which they are once caught_up() was true.
-  std::uint32_t partition_of(const domain::OrganizationId& organization) const {
-    return domain::partition_of(organization, count_);
-  }
-  // REQUIRES: also, that they were opened with writers.
-  infra::Writer& writer_of(const domain::OrganizationId& organization) const {
-    return *writers_[partition_of(organization)];
-  }
-  // Whether every partition's projections may be read (Writer::caught_up).
-  bool caught_up() const {
-    return is_open() && std::all_of(writers_.begin(), writers_.end(),
-                                    [](const auto& writer) { return writer->caught_up(); });
-  }
-  const Writers& all() const {
-    static const Writers none;
-    return is_open() ? writers_ : none;
-  }
-
-  // Where instances share a log: the place of this one among them. It must outlive all requests.
-  void watch(const infra::KafkaMembership& membership) { membership_.store(&membership); }
-  // Whether nothing that was heard of the others holds (KafkaMembership::silent).
-  bool silent() const {
-    const infra::KafkaMembership* const membership = membership_.load();
-    return membership != nullptr && membership->silent();
-  }
-
- private:
-  // Constant once open_ is true.
-  Writers writers_;
-  std::uint32_t count_ = 0;
-  std::atomic<bool> open_{false};
-  std::atomic<const infra::KafkaMembership*> membership_{nullptr};
-  // Guarded by mutex_.
-  mutable std::mutex mutex_;
-  std::string awaited_ = "the log is being opened";
-};
 
 // What the handlers of webhooks work with.
 struct WebhookServices {

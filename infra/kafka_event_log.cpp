@@ -76,9 +76,9 @@ class TopicEventLog final : public KafkaEventLog {
     while (partition.reader.end_offset() > 0) {
       if (partition.reader.wait(0, end_check_interval)) return true;
       if (std::chrono::steady_clock::now() < deadline) continue;
-      throw LogUnavailable("the Kafka topic " + config_.topic + " has records that can't be read " +
-                           "within " + std::to_string(first_record_wait_max.count() / 1000) +
-                           " seconds; check the brokers, and transactions that were left open");
+      throw LogAway("the Kafka topic " + config_.topic + " has records that can't be read within " +
+                    std::to_string(first_record_wait_max.count() / 1000) +
+                    " seconds; check the brokers, and transactions that were left open");
     }
     return false;
   }

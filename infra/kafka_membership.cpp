@@ -138,7 +138,7 @@ class Membership final : public KafkaMembership {
         "remove instance.id from the copy of the data directory that it runs on");
     rd_kafka_consumer_close(client_.get());
     // librdkafka tells nothing more of what a client has that it has given up.
-    if (std::exchange(assigned_, false)) callbacks_.revoked();
+    if (std::exchange(assigned_, false)) callbacks_.revoked(true);
     if (now() - started_again_ > long_ago) pause_ = start_again_pause_min;
     std::mutex mutex;
     std::condition_variable_any paused;
@@ -225,12 +225,11 @@ class Membership final : public KafkaMembership {
       self.callbacks_.assigned(ours);
       return;
     }
-    // What is lost without a standstill is lost to a broker that is away: no reason for a doubt.
-    spdlog::info(
-        "kafka group: partitions are assigned anew{}",
-        rd_kafka_assignment_lost(client) != 0 ? ", and this instance had lost its own" : "");
+    const bool lost = rd_kafka_assignment_lost(client) != 0;
+    spdlog::info("kafka group: partitions are assigned anew{}",
+                 lost ? ", and this instance had lost its own" : "");
     self.assigned_ = false;
-    self.callbacks_.revoked();
+    self.callbacks_.revoked(lost);
     rd_kafka_assign(client, nullptr);
   }
 

@@ -21,9 +21,10 @@ class KafkaMembership {
   struct Callbacks {
     // The group's decision: these partitions are ours, all others are another instance's.
     std::function<void(const std::set<std::uint32_t>&)> assigned;
-    // The group decides anew, or has lost us: none is ours, and nobody is known to own any.
-    // Partitions must have been given up when it returns.
-    std::function<void()> revoked;
+    // The group decides anew, or has `lost` us, and may have given our partitions to others before
+    // this: none is ours, and nobody is known to own any. Partitions must have been given up when
+    // it returns.
+    std::function<void(bool lost)> revoked;
     // This process stood still for so long that the group may have given its partitions to others,
     // who may have written them since. It joins anew, and so is told.
     std::function<void()> stood_still;

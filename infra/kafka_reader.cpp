@@ -222,8 +222,8 @@ std::uint64_t PartitionReader::end_offset() {
     error = rd_kafka_query_watermark_offsets(reader_.client(), topic_.c_str(), id, &low, &high,
                                              static_cast<int>(end_wait_max.count()));
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      throw LogUnavailable(name() + ": its end can't be asked for: " + text_of(error) +
-                           "; check that the brokers are up");
+      throw LogAway(name() + ": its end can't be asked for: " + text_of(error) +
+                    "; check that the brokers are up");
     }
   }
   const std::lock_guard lock{mutex_};

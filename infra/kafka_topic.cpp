@@ -58,6 +58,8 @@ class TopicCare {
   void unsafe(const std::string& what, const std::string& fix);
   EventPtr result(const char* what);
   AdminOptionsPtr options(rd_kafka_admin_op_t operation);
+  [[noreturn]] static void fail(const std::string& what, rd_kafka_resp_err_t error);
+  void look_again() const;
   std::string name() const { return "the Kafka topic " + config_.topic; }
 
   const KafkaConfig& config_;
@@ -109,7 +111,7 @@ std::optional<TopicCare::Found> TopicCare::find() {
   const auto error = rd_kafka_metadata(client_.get(), 0, topic.get(), &raw,
                                        static_cast<int>(request_wait_max.count()));
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    throw LogUnavailable(name() + " can't be looked up: " + text_of(error));
+    fail(name() + " can't be looked up: " + text_of(error), error);
   }
   const MetadataPtr metadata{raw};
   if (metadata->topic_cnt != 1) return std::nullopt;
@@ -135,8 +137,35 @@ std::optional<TopicCare::Found> TopicCare::find_or_wait(Clock::time_point deadli
   for (;;) {
     const auto found = find();
     if (found || Clock::now() >= deadline) return found;
-    std::this_thread::sleep_for(look_again_pause);
+    look_again();
   }
+}
+
+// Brokers that are away, or have just come, are no reason to give up.
+void TopicCare::fail(const std::string& what, rd_kafka_resp_err_t error) {
+  switch (error) {
+    case RD_KAFKA_RESP_ERR__TRANSPORT:
+    case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+    case RD_KAFKA_RESP_ERR__RESOLVE:
+    case RD_KAFKA_RESP_ERR__TIMED_OUT:
+    case RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE:
+    case RD_KAFKA_RESP_ERR__WAIT_COORD:
+    case RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION:
+    case RD_KAFKA_RESP_ERR_NOT_CONTROLLER:
+    case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
+    case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
+      throw LogAway(what);
+    default:
+      throw LogUnavailable(what);
+  }
+}
+
+// Throws LogAway once it is told to stop.
+void TopicCare::look_again() const {
+  if (stop_.stop_requested()) throw LogAway(name() + " is looked at no further: told to stop");
+  std::this_thread::sleep_for(look_again_pause);
 }
 
 AdminOptionsPtr TopicCare::options(rd_kafka_admin_op_t operation) {
@@ -152,8 +181,9 @@ EventPtr TopicCare::result(const char* what) {
   const milliseconds patience = 2 * start_wait_max;
   EventPtr event{rd_kafka_queue_poll(queue_.get(), static_cast<int>(patience.count()))};
   if (!event || rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    throw LogUnavailable(name() + " can't be " + what + ": " +
-                         (event ? rd_kafka_event_error_string(event.get()) : "no answer"));
+    fail(name() + " can't be " + what + ": " +
+             (event ? rd_kafka_event_error_string(event.get()) : "no answer"),
+         event ? rd_kafka_event_error(event.get()) : RD_KAFKA_RESP_ERR__TIMED_OUT);
   }
   return event;
 }
@@ -212,7 +242,7 @@ EventPtr TopicCare::described() {
       throw LogUnavailable(name() + "'s settings can't be read: " + text_of(error) +
                            "; contactd needs the right to describe the topic's configuration");
     }
-    std::this_thread::sleep_for(look_again_pause);
+    look_again();
   }
 }
 
@@ -274,11 +304,12 @@ std::int64_t TopicCare::first_offset(std::uint32_t partition) {
         static_cast<int>(request_wait_max.count()));
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return low;
     if (Clock::now() >= deadline) {
-      throw LogUnavailable(name() + ", partition " + std::to_string(partition) +
-                           " can't be asked for its offsets: " + text_of(error) +
-                           "; check that all of the partition's brokers are up");
+      fail(name() + ", partition " + std::to_string(partition) +
+               " can't be asked for its offsets: " + text_of(error) +
+               "; check that all of the partition's brokers are up",
+           error);
     }
-    std::this_thread::sleep_for(look_again_pause);
+    look_again();
   }
 }
 

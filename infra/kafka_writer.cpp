@@ -16,6 +16,8 @@ using std::chrono::milliseconds;
 constexpr milliseconds commit_wait_max{8'000};
 // The broker's time to abort the transaction of a fenced handle is in it.
 constexpr milliseconds init_wait_max{12'000};
+// The same while commands wait, with the commit that follows.
+constexpr milliseconds init_again_wait_max{4'000};
 // A record that isn't acknowledged by then fails, and its transaction with it.
 constexpr auto delivery_timeout_ms = "6000";
 constexpr auto request_timeout_ms = "5000";
@@ -51,8 +53,9 @@ void PartitionWriter::on_delivery(rd_kafka_t*, const rd_kafka_message_t* message
   }
 }
 
-void PartitionWriter::open() {
+void PartitionWriter::open(milliseconds patience) {
   release();
+  slow_ = false;
   const KafkaConfig& config = topic_.config;
   ConfPtr conf = make_conf(config, context_,
                            {{"transactional.id", config.name_space + "." + context_.name},
@@ -67,7 +70,7 @@ void PartitionWriter::open() {
   rd_kafka_conf_set_dr_msg_cb(conf.get(), on_delivery);
   client_ = make_client(RD_KAFKA_PRODUCER, std::move(conf));
   const ErrorPtr error{
-      rd_kafka_init_transactions(client_.get(), static_cast<int>(init_wait_max.count()))};
+      rd_kafka_init_transactions(client_.get(), static_cast<int>(patience.count()))};
   if (!error) return find_leader();
   const Failure failed = failure("taking it", *error, false);
   release();
@@ -86,7 +89,7 @@ void PartitionWriter::find_leader() {
 }
 
 std::uint64_t PartitionWriter::claim(const domain::RecordedEvent& proposal) {
-  open();
+  open(init_wait_max);
   if (const auto failed = transact({&proposal, 1})) {
     release();
     throw LogUnavailable(failed->what);
@@ -100,18 +103,15 @@ std::uint64_t PartitionWriter::claim(const domain::RecordedEvent& proposal) {
   }
   const auto epoch = static_cast<std::uint64_t>(offset);
   epoch_ = epoch;
-  release_if_slow();
   return epoch;
 }
 
 AppendResult PartitionWriter::append(std::uint64_t epoch,
                                      std::span<const domain::RecordedEvent> batch) {
   if (!client_ || epoch != epoch_) return AppendResult::fenced;
+  if (slow_ && !open_anew()) return AppendResult::fenced;
   const auto failed = transact(batch);
-  if (!failed) {
-    release_if_slow();
-    return AppendResult::committed;
-  }
+  if (!failed) return AppendResult::committed;
   spdlog::warn("{}", failed->what);
   release();
   return failed->fenced && !failed->in_doubt ? AppendResult::fenced : AppendResult::unknown;
@@ -127,11 +127,20 @@ void PartitionWriter::release() {
   client_.reset();
 }
 
-void PartitionWriter::release_if_slow() {
-  if (!slow_) return;
-  spdlog::warn("Kafka topic {}, partition {}: a commit took long; claiming it anew",
-               topic_.config.topic, partition_);
+// The claim holds, if no other has fenced it: which the log will show. False if that came to
+// nothing.
+bool PartitionWriter::open_anew() {
+  spdlog::warn("Kafka topic {}, partition {}: a commit took long", topic_.config.topic, partition_);
+  const auto epoch = epoch_;
   release();
+  try {
+    open(init_again_wait_max);
+  } catch (const LogUnavailable& problem) {
+    spdlog::warn("{}", problem.what());
+    return false;
+  }
+  epoch_ = epoch;
+  return true;
 }
 
 PartitionWriter::Failure PartitionWriter::failure(const char* step, const rd_kafka_error_t& error,

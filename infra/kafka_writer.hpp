@@ -31,8 +31,8 @@ class PartitionWriter {
   // Fences every other handle, and commits the record alone. Returns its offset.
   // Throws LogUnavailable; blocks at most init_wait_max, metadata_wait_max and commit_wait_max.
   std::uint64_t claim(const domain::RecordedEvent& proposal);
-  // One transaction. Blocks at most commit_wait_max. One that took unusually long is the last of
-  // its claim: what follows is fenced.
+  // One transaction, on a new handle if the one before took unusually long. Blocks at most
+  // commit_wait_max, then also init_again_wait_max and metadata_wait_max.
   AppendResult append(std::uint64_t epoch, std::span<const domain::RecordedEvent> batch);
   // One past the last record that was written; 0 if that isn't known.
   std::uint64_t end() const;
@@ -56,9 +56,9 @@ class PartitionWriter {
   };
 
   static void on_delivery(rd_kafka_t* client, const rd_kafka_message_t* message, void* opaque);
-  void open();
+  void open(std::chrono::milliseconds patience);
   void find_leader();
-  void release_if_slow();
+  bool open_anew();
   std::optional<Failure> transact(std::span<const domain::RecordedEvent> batch);
   Failure failure(const char* step, const rd_kafka_error_t& error, bool in_doubt) const;
 

@@ -20,7 +20,7 @@ class Instance {
   explicit Instance(const infra::KafkaConfig& config)
       : membership_(infra::join_kafka_group(
             config, metrics_,
-            {[this](const Partitions& ours) { set(ours); }, [this] { set(std::nullopt); },
+            {[this](const Partitions& ours) { set(ours); }, [this](bool) { set(std::nullopt); },
              [] { ADD_FAILURE() << "nobody stopped this process"; }})) {}
 
   void leave() { membership_->leave(); }

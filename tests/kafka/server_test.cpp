@@ -9,7 +9,9 @@
 #include <optional>
 #include <stdexcept>
 
+#include "tests/kafka/topic_admin.hpp"
 #include "tests/kafka/topic_under_test.hpp"
+#include "tests/support/api_fixture.hpp"
 #include "tests/support/eventually.hpp"
 #include "tests/support/http_client.hpp"
 #include "tests/support/server_process.hpp"
@@ -117,6 +119,30 @@ TEST_F(KafkaServer, RefusesTheProjectionsOfAnotherLog) {
 
   std::filesystem::remove_all(server.data_dir() / "projections");
   server.start(kafka);
+  EXPECT_EQ(server.stop(), exited(0));
+}
+
+// Made anew under its name, and longer by now than what was folded of the old one.
+TEST_F(KafkaServer, RefusesTheProjectionsOfATopicThatWasMadeAnew) {
+  const infra::KafkaConfig topic = new_topic();
+  const auto write_contacts = [](const ServerProcess& server, int count) {
+    ApiUser user = given_user(server, "write", "acme");
+    for (int i = 0; i < count; ++i) user.given_contact();
+  };
+  ServerProcess server{settings_on(topic.topic)};
+  write_contacts(server, 3);
+  EXPECT_EQ(server.stop(), exited(0));
+  TopicAdmin{topic}.remove();
+  {
+    ServerProcess other{settings_on(topic.topic)};
+    write_contacts(other, 9);
+    EXPECT_EQ(other.stop(), exited(0));
+  }
+  EXPECT_THROW(server.start(), std::runtime_error);
+  EXPECT_NE(server.log().find("aren't of the Kafka topic " + topic.topic), std::string::npos)
+      << server.log();
+  std::filesystem::remove_all(server.data_dir() / "projections");
+  server.start();
   EXPECT_EQ(server.stop(), exited(0));
 }
 

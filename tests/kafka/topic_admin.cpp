@@ -71,6 +71,17 @@ void TopicAdmin::create(const Settings& settings) {
   require(rd_kafka_topic_result_error(results[0]), "creating the topic");
 }
 
+void TopicAdmin::remove() {
+  rd_kafka_DeleteTopic_t* wanted = rd_kafka_DeleteTopic_new(config_.topic.c_str());
+  rd_kafka_DeleteTopics(client_.get(), &wanted, 1, nullptr, queue_.get());
+  rd_kafka_DeleteTopic_destroy(wanted);
+  const EventPtr event = next_result();
+  std::size_t count = 0;
+  const auto* const results =
+      rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event.get()), &count);
+  require(rd_kafka_topic_result_error(results[0]), "deleting the topic");
+}
+
 void TopicAdmin::add_partitions(std::uint32_t partitions) {
   std::array<char, 512> reason{};
   rd_kafka_NewPartitions_t* wanted =

@@ -21,6 +21,7 @@ class TopicAdmin {
 
   // With these settings beside those that contactd asks for.
   void create(const Settings& settings);
+  void remove();
   // To this many in all.
   void add_partitions(std::uint32_t partitions);
   // Those before `offset` of the partition.
