@@ -30,10 +30,6 @@ std::string_view name_of(Maintenance::State state) {
   std::abort();
 }
 
-std::string time_or_null(const std::optional<domain::Instant>& time) {
-  return time ? '"' + domain::to_iso8601(*time) + '"' : "null";
-}
-
 }  // namespace
 
 bool Maintenance::start(std::string name, std::string unit, Work work) {
@@ -62,6 +58,7 @@ void Maintenance::run(const Work& work, const std::stop_token& stop) {
           status_.total = total;
         },
         stop);
+    if (done) spdlog::info("maintenance: {} was done", status().name);
     if (!done) error = "the server was stopped meanwhile";
   } catch (const std::exception& problem) {
     error = problem.what();
@@ -96,8 +93,8 @@ std::string to_json(const Maintenance::Status& status) {
   json += R"(,"done":)" + std::to_string(status.done) + R"(,"total":)" +
           std::to_string(status.total) + R"(,"unit":)";
   json += status.unit.empty() ? "null" : domain::json_string(status.unit);
-  json += R"(,"started_at":)" + time_or_null(status.started_at) + R"(,"ended_at":)" +
-          time_or_null(status.ended_at) + R"(,"error":)";
+  json += R"(,"started_at":)" + domain::json_time(status.started_at) + R"(,"ended_at":)" +
+          domain::json_time(status.ended_at) + R"(,"error":)";
   json += status.error.empty() ? "null" : domain::json_string(status.error);
   return json + '}';
 }

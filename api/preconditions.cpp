@@ -4,6 +4,7 @@
 #include <charconv>
 #include <vector>
 
+#include "api/http_grammar.hpp"
 #include "api/limits.hpp"
 
 namespace contactd::api {
@@ -13,10 +14,6 @@ struct EntityTag {
   bool weak = false;
   std::string_view opaque;  // between the quotes
 };
-
-void skip_space(std::string_view& text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-}
 
 // One entity tag off the front of `text`; nothing if there is none.
 std::optional<EntityTag> take_tag(std::string_view& text) {
@@ -36,7 +33,7 @@ std::optional<EntityTag> take_tag(std::string_view& text) {
 std::optional<std::vector<EntityTag>> parse_tags(std::string_view text) {
   std::vector<EntityTag> tags;
   for (;;) {
-    skip_space(text);
+    text = trimmed(text);
     // RFC 9110, section 5.6.1: empty elements of a list are passed over.
     if (text.starts_with(',')) {
       text.remove_prefix(1);
@@ -46,7 +43,7 @@ std::optional<std::vector<EntityTag>> parse_tags(std::string_view text) {
     const auto tag = take_tag(text);
     if (!tag || tags.size() == limits::etags_max) return std::nullopt;
     tags.push_back(*tag);
-    skip_space(text);
+    text = trimmed(text);
     if (text.empty()) return tags;
     if (text.front() != ',') return std::nullopt;
     text.remove_prefix(1);
@@ -63,10 +60,7 @@ std::optional<domain::Version> version_in_tag(std::string_view opaque) {
   return version;
 }
 
-bool is_star(std::string_view text) {
-  skip_space(text);
-  return text.starts_with('*') && text.find_first_not_of(" \t", 1) == std::string_view::npos;
-}
+bool is_star(std::string_view text) { return trimmed(text) == "*"; }
 
 }  // namespace
 

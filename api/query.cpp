@@ -31,4 +31,14 @@ std::string encode_query_value(std::string_view value) {
   return urls::encode({value.data(), value.size()}, urls::unreserved_chars);
 }
 
+std::string next_link(const std::string& path,
+                      const std::vector<std::pair<std::string, std::string>>& params,
+                      const std::string& cursor) {
+  std::string link = '<' + path + "?cursor=" + cursor;
+  for (const auto& [name, value] : params) {
+    if (name != "cursor" && name != "page") link += '&' + name + '=' + encode_query_value(value);
+  }
+  return link + R"(>; rel="next")";
+}
+
 }  // namespace contactd::api

@@ -20,4 +20,10 @@ std::optional<Target> parse_target(std::string_view target);
 // Percent-encodes what may not stand in a query's value.
 std::string encode_query_value(std::string_view value);
 
+// The value of a Link field (RFC 8288) for what follows: the same query of `path` from the cursor
+// on.
+std::string next_link(const std::string& path,
+                      const std::vector<std::pair<std::string, std::string>>& params,
+                      const std::string& cursor);
+
 }  // namespace contactd::api

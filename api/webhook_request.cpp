@@ -117,8 +117,6 @@ std::string_view state_name(infra::WebhookDelivery::State state) {
   std::abort();
 }
 
-std::string time_json(domain::Instant time) { return '"' + domain::to_iso8601(time) + '"'; }
-
 }  // namespace
 
 std::variant<domain::UpdateWebhook, ValidationErrors> read_webhook_body(
@@ -157,9 +155,9 @@ std::string webhook_json(const domain::Webhook& webhook, const std::string* secr
   out += webhook.disabled_reason.empty() ? "null" : json_string(webhook.disabled_reason);
   if (secret != nullptr) out += R"(,"secret":)" + json_string(*secret);
   out += R"(,"secret_rotated_at":)";
-  out += webhook.rotated_at ? time_json(*webhook.rotated_at) : "null";
-  out += R"(,"created_at":)" + time_json(webhook.created_at) + R"(,"updated_at":)" +
-         time_json(webhook.updated_at) + '}';
+  out += domain::json_time(webhook.rotated_at);
+  out += R"(,"created_at":)" + domain::json_time(webhook.created_at) + R"(,"updated_at":)" +
+         domain::json_time(webhook.updated_at) + '}';
   return out;
 }
 
@@ -172,12 +170,12 @@ std::string delivery_json(const infra::WebhookDelivery& delivery) {
   out += state_name(delivery.state);
   out += R"(","next_attempt_at":)";
   const bool pending = delivery.state == infra::WebhookDelivery::State::pending;
-  out += pending ? time_json(delivery.next_attempt) : "null";
+  out += pending ? domain::json_time(delivery.next_attempt) : "null";
   out += R"(,"attempts":[)";
   for (std::size_t i = 0; i < delivery.attempts.size(); ++i) {
     const infra::WebhookAttempt& attempt = delivery.attempts[i];
     if (i > 0) out += ',';
-    out += R"({"at":)" + time_json(attempt.at) + R"(,"status":)";
+    out += R"({"at":)" + domain::json_time(attempt.at) + R"(,"status":)";
     out += attempt.status > 0 ? std::to_string(attempt.status) : "null";
     out += R"(,"failure":)";
     out += attempt.failure.empty() ? "null" : json_string(attempt.failure);

@@ -168,10 +168,6 @@ void append_contact(std::string& out, const ContactId& id, Version version) {
   out += std::to_string(version);
 }
 
-std::string time_or_null(const std::optional<Instant>& time) {
-  return time ? '"' + to_iso8601(*time) + '"' : "null";
-}
-
 struct Encoder {
   std::string out;
 
@@ -201,9 +197,9 @@ struct Encoder {
     }
     out += R"(},"secret_sha256":")" + to_hex(event.secret_hash) + '"';
     if (with_webhooks || event.expires_at || event.replaces) {
-      out += R"(,"expires_at":)" + time_or_null(event.expires_at) + R"(,"replaces":)";
+      out += R"(,"expires_at":)" + json_time(event.expires_at) + R"(,"replaces":)";
       out += event.replaces ? R"({"key_id":)" + json_string(event.replaces->key) +
-                                  R"(,"ends_at":)" + time_or_null(event.replaces->ends_at) + '}'
+                                  R"(,"ends_at":)" + json_time(event.replaces->ends_at) + '}'
                             : "null";
     }
     out += '}';

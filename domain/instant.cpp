@@ -97,6 +97,10 @@ std::string to_iso8601(Instant instant) {
   return out;
 }
 
+std::string json_time(const std::optional<Instant>& time) {
+  return time ? '"' + to_iso8601(*time) + '"' : "null";
+}
+
 std::optional<Instant> parse_iso8601(std::string_view text) {
   using namespace std::chrono;
   Scanner in{text};

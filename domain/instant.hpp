@@ -19,6 +19,9 @@ struct Instant {
 void append_iso8601(std::string& out, Instant instant);
 std::string to_iso8601(Instant instant);
 
+// The same as a JSON value, in quotes; `null` where there is none.
+std::string json_time(const std::optional<Instant>& time);
+
 // Reads `YYYY-MM-DDThh:mm:ss`, an optional fraction (digits past milliseconds are cut off) and
 // `Z` or an offset `±hh:mm` (RFC 3339), or a date alone, which is its first instant in UTC.
 // `t` and `z` will do. Returns nothing on anything else, or if it isn't of the years 0 to 9999.

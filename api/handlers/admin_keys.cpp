@@ -5,6 +5,7 @@
 #include "api/limits.hpp"
 #include "api/query_values.hpp"
 #include "domain/json_text.hpp"
+#include "infra/log.hpp"
 
 // The operator's side: which keys there are. Keys are events of their organization.
 namespace contactd::api {
@@ -122,10 +123,6 @@ RotateRequest read_rotate_request(const json::object& object, domain::Instant no
   return request;
 }
 
-std::string time_or_null(const std::optional<domain::Instant>& time) {
-  return time ? '"' + domain::to_iso8601(*time) + '"' : "null";
-}
-
 std::string replaces_member(const domain::ApiKey& key) {
   return R"(,"replaces":)" + (key.replaces ? json_string(*key.replaces) : "null");
 }
@@ -138,29 +135,33 @@ std::string shared_members(const domain::ApiKey& key) {
   if (key.scopes.webhooks != domain::Scope::none) {
     out += R"(,"webhooks":")" + std::string{name_of(key.scopes.webhooks)} + '"';
   }
-  return out + R"(},"created_at":)" + time_or_null(key.created_at);
+  return out + R"(},"created_at":)" + domain::json_time(key.created_at);
 }
 
 // A key just made, with its secret, which is shown this once.
 std::string new_key_json(const domain::ApiKey& key, const std::string& secret) {
   std::string out =
       R"({"id":)" + json_string(key.id) + R"(,"key":)" + json_string(secret) + shared_members(key);
-  if (key.expires_at) out += R"(,"expires_at":)" + time_or_null(key.expires_at);
+  if (key.expires_at) out += R"(,"expires_at":)" + domain::json_time(key.expires_at);
   if (key.replaces) out += replaces_member(key);
   return out + '}';
 }
 
 std::string listed_key_json(const domain::ApiKey& key, const KeyUsage& usage) {
   return R"({"id":)" + json_string(key.id) + shared_members(key) + R"(,"revoked_at":)" +
-         time_or_null(key.revoked_at) + R"(,"expires_at":)" + time_or_null(key.expires_at) +
-         R"(,"last_used_at":)" + time_or_null(usage.last_use_of(key.id)) + replaces_member(key) +
-         '}';
+         domain::json_time(key.revoked_at) + R"(,"expires_at":)" +
+         domain::json_time(key.expires_at) + R"(,"last_used_at":)" +
+         domain::json_time(usage.last_use_of(key.id)) + replaces_member(key) + '}';
 }
 
-auto tell_new_key(ErrorFormat format, std::string secret) {
-  return [format, secret = std::move(secret)](const infra::Outcome& outcome) {
+auto tell_new_key(const Call& call, std::string secret) {
+  return [format = call.format, request = call.request.request_id,
+          secret = std::move(secret)](const infra::Outcome& outcome) {
     const auto* created = std::get_if<infra::ApiKeyCreatedAnswer>(&outcome.answer);
     if (created == nullptr) return no_success(format, outcome, find_out_if_made);
+    const domain::ApiKey& key = created->key;
+    spdlog::info("request {}: API key {} was made for organization {}{}", request, key.id,
+                 key.organization.str(), key.replaces ? " in place of " + *key.replaces : "");
     Response response;
     response.status = 201;
     response.body = R"({"data":)" + new_key_json(created->key, secret) + '}';
@@ -237,7 +238,7 @@ Handled create_key(const Call& call) {
   Write write = write_for(
       call, request.organization,
       domain::CreateApiKey{key.id, request.name, request.scopes, key.hash, request.expires_at});
-  write.render = tell_new_key(call.format, key.text);
+  write.render = tell_new_key(call, key.text);
   return write;
 }
 
@@ -258,7 +259,7 @@ Handled rotate_key(const Call& call) {
   Write write = write_for(
       call, old->organization,
       domain::RotateApiKey{old->id, key.id, key.hash, request.expires_at, old_ends_at, now});
-  write.render = tell_new_key(call.format, key.text);
+  write.render = tell_new_key(call, key.text);
   return write;
 }
 
@@ -279,9 +280,11 @@ Handled revoke_key(const Call& call) {
   const auto key = call.services.store.api_key(call.id);
   if (!key) return rejection_response(call.format, domain::ApiKeyNotFound{});
   Write write = write_for(call, key->organization, domain::RevokeApiKey{call.id});
-  write.render = [format = call.format](const infra::Outcome& outcome) {
+  write.render = [format = call.format,
+                  request = call.request.request_id](const infra::Outcome& outcome) {
     const auto* revoked = std::get_if<infra::ApiKeyRevokedAnswer>(&outcome.answer);
     if (revoked == nullptr) return no_success(format, outcome, find_out_if_revoked);
+    spdlog::info("request {}: API key {} was revoked", request, revoked->key);
     Response response;
     response.body = R"({"deleted":true,"id":)" + json_string(revoked->key) + '}';
     return response;

@@ -28,17 +28,6 @@ void append_item(std::string& out, const infra::HistoryPage::Item& item,
   out += '}';
 }
 
-// The same query, on from `cursor`: a Link of RFC 8288.
-std::string next_link(const std::string& id,
-                      const std::vector<std::pair<std::string, std::string>>& params,
-                      const std::string& cursor) {
-  std::string link = "</api/v1/contacts/" + id + "/history?cursor=" + cursor;
-  for (const auto& [name, value] : params) {
-    if (name != "cursor") link += '&' + name + '=' + encode_query_value(value);
-  }
-  return link + R"(>; rel="next")";
-}
-
 struct HistoryRead {
   const infra::ReadStore& store;
   ErrorFormat format;
@@ -62,7 +51,8 @@ struct HistoryRead {
       const std::string cursor =
           history_cursor(organization, contact.view(), page.items.back().version);
       body += '"' + cursor + '"';
-      response.with("Link", next_link(contact.str(), params, cursor));
+      response.with("Link",
+                    next_link("/api/v1/contacts/" + contact.str() + "/history", params, cursor));
     } else {
       body += "null";
     }

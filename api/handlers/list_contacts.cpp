@@ -13,17 +13,6 @@ void append_member(std::string& out, std::string_view name, std::uint64_t value)
   out += std::to_string(value);
 }
 
-// The same query, on from `cursor`: a Link of RFC 8288.
-std::string next_link(const std::vector<std::pair<std::string, std::string>>& params,
-                      const std::string& cursor) {
-  std::string link = "</api/v1/contacts?cursor=" + cursor;
-  for (const auto& [name, value] : params) {
-    if (name == "page" || name == "cursor") continue;
-    link += '&' + name + '=' + encode_query_value(value);
-  }
-  return link + R"(>; rel="next")";
-}
-
 // A page of the present or of the past.
 struct Page {
   std::vector<std::string> contacts;  // each its JSON
@@ -78,7 +67,7 @@ Response list_response(const ListRequest& request, const Page& page,
   body += R"(},"next_cursor":)";
   if (page.next_cursor) {
     body += '"' + *page.next_cursor + '"';
-    response.with("Link", next_link(params, *page.next_cursor));
+    response.with("Link", next_link("/api/v1/contacts", params, *page.next_cursor));
   } else {
     body += "null";
   }

@@ -1,6 +1,7 @@
 #include "api/maintenance.hpp"
 #include "api/handlers/handlers.hpp"
 #include "api/handlers/json_body.hpp"
+#include "infra/log.hpp"
 
 // The operator's side: long work on a running server, started here and asked after.
 namespace contactd::api {
@@ -44,6 +45,7 @@ Handled start_backup(const Call& call) {
   if (!operations.start_backup(name)) {
     return error_response(call.format, 409, "A backup is under way; wait for its end");
   }
+  spdlog::info("request {}: backup {} was started", call.request.request_id, name);
   return status_response(operations.backup, 202);
 }
 
@@ -55,7 +57,9 @@ Handled backup_status(const Call& call) {
 // While one is under way, another start is the same one.
 Handled start_rebuild(const Call& call) {
   if (auto refused = refuse_params(call)) return *std::move(refused);
-  call.services.operations.start_rebuild();
+  if (call.services.operations.start_rebuild()) {
+    spdlog::info("request {}: a rebuild was started", call.request.request_id);
+  }
   return status_response(call.services.operations.rebuild, 202);
 }
 
