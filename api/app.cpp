@@ -2,12 +2,10 @@
 
 #include <pthread.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cstdio>
-#include <cstring>
 #include <exception>
 #include <set>
 #include <thread>
@@ -71,16 +69,6 @@ class Signals {
  private:
   sigset_t set_{};
 };
-
-// Each connection is a descriptor, and the usual limit is far below what may be.
-void allow_many_descriptors() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
-  limit.rlim_cur = limit.rlim_max;
-  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
-    spdlog::warn("can't raise the limit of open files: {}", std::strerror(errno));
-  }
-}
 
 std::unique_ptr<TlsCredentials> open_tls(const ServeConfig& config) {
   if (config.tls_certificate.empty() && config.tls_key.empty()) return nullptr;
@@ -287,12 +275,13 @@ class App {
   }
   // False if told to stop.
   bool wait_for_own_projections(const std::stop_token& stop) {
+    infra::RepeatedFailure failing;
     while (!stop.stop_requested()) {
       try {
         require_own_projections();
         return true;
       } catch (const infra::LogUnavailable& problem) {
-        spdlog::error("{}; trying again", problem.what());
+        if (failing.is_news(problem.what())) spdlog::error("{}; trying again", problem.what());
         partitions_.set_awaited(problem.what());
         wait_for(stop, log_retry_pause);
       }
@@ -472,7 +461,6 @@ int serve(const ServeConfig& config) {
   infra::configure_log(config.log_level, config.log_format);
   // A terminal that is closed ends what runs in it.
   const Signals signals{!config.tls_certificate.empty() || isatty(STDIN_FILENO) == 0};
-  allow_many_descriptors();
   try {
     run(config, signals);
     if (!config.read_only) infra::settle_projections_dir(config.data_dir);

@@ -17,6 +17,7 @@ int printed(int status) {
 int main(int argc, char** argv) {
   using namespace contactd::api;
   guard_files();
+  allow_many_descriptors();
   const auto config = read_config(argc, argv);
   if (const auto* exit_now = std::get_if<ExitNow>(&config)) {
     std::fputs(exit_now->output.c_str(), exit_now->status == 0 ? stdout : stderr);

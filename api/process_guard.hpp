@@ -8,6 +8,10 @@ namespace contactd::api {
 // printed goes into them. Call it once, before there are threads.
 void guard_files();
 
+// Each connection is a descriptor, and so is each table of a log, whoever reads it; the usual limit
+// is far below what may be. Where it can't be raised it stays as it is.
+void allow_many_descriptors();
+
 // A crash leaves no core file, and no other process of the user may look into this one: contact
 // data and keys are in it. Call it before there are threads.
 void forbid_core_dumps();
