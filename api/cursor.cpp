@@ -6,21 +6,21 @@
 namespace contactd::api {
 namespace {
 
-constexpr std::size_t sum_bytes = 4;
-constexpr std::size_t sum_length = 2 * sum_bytes;
+constexpr std::size_t checksum_bytes = 4;
+constexpr std::size_t checksum_length = 2 * checksum_bytes;
 
 }  // namespace
 
-std::string with_sum(std::string text, std::string_view of) {
+std::string with_checksum(std::string text, std::string_view of) {
   const domain::Digest digest = domain::sha256(text, of);
-  for (std::size_t i = 0; i < sum_bytes; ++i) append_hex(text, digest[i], 2);
+  for (std::size_t i = 0; i < checksum_bytes; ++i) append_hex(text, digest[i], 2);
   return text;
 }
 
-std::optional<std::string_view> without_sum(std::string_view text, std::string_view of) {
-  if (text.size() < sum_length) return std::nullopt;
-  const std::string_view before = text.substr(0, text.size() - sum_length);
-  if (with_sum(std::string{before}, of) != text) return std::nullopt;
+std::optional<std::string_view> without_checksum(std::string_view text, std::string_view of) {
+  if (text.size() < checksum_length) return std::nullopt;
+  const std::string_view before = text.substr(0, text.size() - checksum_length);
+  if (with_checksum(std::string{before}, of) != text) return std::nullopt;
   return before;
 }
 

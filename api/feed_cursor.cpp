@@ -34,11 +34,11 @@ std::string to_text(const FeedCursor& cursor) {
   append_hex(text, cursor.partition, 8);
   append_hex(text, cursor.position.offset, 16);
   append_hex(text, cursor.position.mark, 16);
-  return with_sum(std::move(text), {});  // the marks say whose it is
+  return with_checksum(std::move(text), {});  // the marks say whose it is
 }
 
 std::optional<FeedCursor> feed_cursor_from(std::string_view sent) {
-  const auto summed = without_sum(sent, {});
+  const auto summed = without_checksum(sent, {});
   if (!summed || summed->size() != summed_length) return std::nullopt;
   const std::string_view text = *summed;
   const auto format = whole_number(text.substr(0, 2), 16);

@@ -88,7 +88,7 @@ Response page_response(const FeedBatch& batch, const std::string& next_cursor) {
   }
   body += R"(],"next_cursor":")" + next_cursor + R"(","has_more":)";
   body += batch.more ? "true}" : "false}";
-  return std::move(response).with("Cache-Control", "no-store");
+  return response;
 }
 
 void append_sse_event(std::string& out, const FeedEvent& event) {

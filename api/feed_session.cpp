@@ -107,7 +107,7 @@ Awaitable<Response> FeedSession::start() {
   if (feed_.stream) {
     read.content_type = "text/event-stream";
     read.streamed = true;
-    co_return std::move(read).with("Cache-Control", "no-store").with("X-Accel-Buffering", "no");
+    co_return std::move(read).with("X-Accel-Buffering", "no");
   }
   if (stays && batch_.events.empty() && !batch_.more) co_return co_await wait_for_events();
   co_return page();

@@ -23,8 +23,8 @@ void append_field(std::string& out, std::string_view name, std::string_view valu
   out += "\r\n";
 }
 
-constexpr std::string_view cache_control = "Cache-Control";
 constexpr std::string_view security_fields =
+    "Cache-Control: no-store\r\n"
     "X-Content-Type-Options: nosniff\r\n"
     "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n";
 constexpr std::string_view tls_fields = "Strict-Transport-Security: max-age=31536000\r\n";
@@ -140,12 +140,7 @@ void append_response(std::string& out, const Response& response, int minor_versi
     }
   }
   append_field(out, "X-Request-Id", request_id);
-  bool says_of_caches = false;
-  for (const auto& [name, value] : response.fields) {
-    append_field(out, name, value);
-    says_of_caches = says_of_caches || name == cache_control;
-  }
-  if (!says_of_caches) append_field(out, cache_control, "no-store");
+  for (const auto& [name, value] : response.fields) append_field(out, name, value);
   out += security_fields;
   if (tls) out += tls_fields;
   if (!keep_alive) {

@@ -17,8 +17,7 @@ namespace contactd::api {
 
 bool equal_ignoring_case(std::string_view a, std::string_view b);
 
-// A request that was read whole. Its views live as long as the session's parser: through
-// App::handle(), not longer.
+// A request that was read whole. Its views live as long as the session's parser has it.
 struct Request {
   std::string_view method;
   std::string_view target;
@@ -86,8 +85,8 @@ using Handled = std::variant<Response, Write, SlowRead, Feed>;
 std::string_view reason_of(int status);
 
 // Appends the response, of a streamed one the head, as HTTP/1.`minor_version` bytes. `date` is the
-// value of the Date field; `tls` is whether it goes over TLS. An answer is not for caches, nor for
-// a browser to make a page of, unless it says otherwise itself.
+// value of the Date field; `tls` is whether it goes over TLS. No answer is for caches, nor for a
+// browser to make a page of.
 void append_response(std::string& out, const Response& response, int minor_version, bool keep_alive,
                      std::string_view date, std::string_view request_id, bool tls);
 

@@ -31,7 +31,7 @@ std::string list_of(const ListRequest& request, const domain::OrganizationId& or
 
 std::optional<UpdatePosition> position_from(std::string_view cursor, const ListRequest& request,
                                             const domain::OrganizationId& organization) {
-  const auto text = without_sum(cursor, list_of(request, organization));
+  const auto text = without_checksum(cursor, list_of(request, organization));
   if (!text || text->size() != cursor_length) return std::nullopt;
   const auto format = whole_number(text->substr(0, 2), 16);
   const auto updated_at = whole_number(text->substr(2, 16), 16);
@@ -151,7 +151,7 @@ std::string cursor_text(const ListRequest& request, const domain::OrganizationId
   append_hex(text, format_of(request), 2);
   append_hex(text, static_cast<std::uint64_t>(position.updated_at.unix_ms), 16);
   append_hex(text, position.offset, 16);
-  return with_sum(std::move(text), list_of(request, organization));
+  return with_checksum(std::move(text), list_of(request, organization));
 }
 
 }  // namespace contactd::api

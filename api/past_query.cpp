@@ -19,7 +19,7 @@ std::string history_of(const domain::OrganizationId& organization, std::string_v
 
 std::optional<domain::Version> version_in_cursor(std::string_view cursor,
                                                  const std::string& history) {
-  const auto text = without_sum(cursor, history);
+  const auto text = without_checksum(cursor, history);
   if (!text || text->size() != history_cursor_length) return std::nullopt;
   const auto version = whole_number(text->substr(2), 16);
   if (whole_number(text->substr(0, 2), 16) != history_cursor_format || version == 0 ||
@@ -111,7 +111,7 @@ std::string history_cursor(const domain::OrganizationId& organization, std::stri
   std::string text;
   append_hex(text, history_cursor_format, 2);
   append_hex(text, version, 16);
-  return with_sum(std::move(text), history_of(organization, contact));
+  return with_checksum(std::move(text), history_of(organization, contact));
 }
 
 }  // namespace contactd::api

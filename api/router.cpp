@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <span>
+#include <variant>
 
 #include "api/handlers/handlers.hpp"
 #include "api/http_grammar.hpp"
@@ -15,7 +15,24 @@
 namespace contactd::api {
 namespace {
 
-enum class Access { open, admin, read_contacts, write_contacts, read_webhooks, write_webhooks };
+// What a key must be allowed.
+struct NeededScope {
+  domain::Scope domain::Scopes::* resource;
+  domain::Scope level;
+  std::string_view name;
+};
+constexpr NeededScope read_contacts{&domain::Scopes::contacts, domain::Scope::read,
+                                    "contacts:read"};
+constexpr NeededScope write_contacts{&domain::Scopes::contacts, domain::Scope::write,
+                                     "contacts:write"};
+constexpr NeededScope read_webhooks{&domain::Scopes::webhooks, domain::Scope::read,
+                                    "webhooks:read"};
+constexpr NeededScope write_webhooks{&domain::Scopes::webhooks, domain::Scope::write,
+                                     "webhooks:write"};
+
+struct Anybody {};
+struct Admin {};
+using Access = std::variant<Anybody, Admin, NeededScope>;
 
 enum class Body : std::uint8_t { none, optional, required };
 
@@ -33,53 +50,50 @@ struct Route {
 };
 
 constexpr Endpoint contact_endpoints[] = {
-    {"GET", Access::read_contacts, Body::none, get_contact},
-    {"PATCH", Access::write_contacts, Body::required, update_contact},
-    {"DELETE", Access::write_contacts, Body::none, delete_contact},
+    {"GET", read_contacts, Body::none, get_contact},
+    {"PATCH", write_contacts, Body::required, update_contact},
+    {"DELETE", write_contacts, Body::none, delete_contact},
 };
-constexpr Endpoint history_endpoints[] = {{"GET", Access::read_contacts, Body::none, get_history}};
-constexpr Endpoint revert_endpoints[] = {
-    {"POST", Access::write_contacts, Body::required, revert_contact}};
+constexpr Endpoint history_endpoints[] = {{"GET", read_contacts, Body::none, get_history}};
+constexpr Endpoint revert_endpoints[] = {{"POST", write_contacts, Body::required, revert_contact}};
 constexpr Endpoint contacts_endpoints[] = {
-    {"GET", Access::read_contacts, Body::none, list_contacts},
-    {"POST", Access::write_contacts, Body::required, create_contact},
+    {"GET", read_contacts, Body::none, list_contacts},
+    {"POST", write_contacts, Body::required, create_contact},
 };
-constexpr Endpoint events_endpoints[] = {{"GET", Access::read_contacts, Body::none, get_events}};
+constexpr Endpoint events_endpoints[] = {{"GET", read_contacts, Body::none, get_events}};
 constexpr Endpoint webhooks_endpoints[] = {
-    {"GET", Access::read_webhooks, Body::none, list_webhooks},
-    {"POST", Access::write_webhooks, Body::required, create_webhook},
+    {"GET", read_webhooks, Body::none, list_webhooks},
+    {"POST", write_webhooks, Body::required, create_webhook},
 };
 constexpr Endpoint webhook_endpoints[] = {
-    {"GET", Access::read_webhooks, Body::none, get_webhook},
-    {"PATCH", Access::write_webhooks, Body::required, update_webhook},
-    {"DELETE", Access::write_webhooks, Body::none, delete_webhook},
+    {"GET", read_webhooks, Body::none, get_webhook},
+    {"PATCH", write_webhooks, Body::required, update_webhook},
+    {"DELETE", write_webhooks, Body::none, delete_webhook},
 };
 constexpr Endpoint rotate_secret_endpoints[] = {
-    {"POST", Access::write_webhooks, Body::none, rotate_webhook_secret}};
-constexpr Endpoint deliveries_endpoints[] = {
-    {"GET", Access::read_webhooks, Body::none, list_deliveries}};
-constexpr Endpoint replay_endpoints[] = {
-    {"POST", Access::write_webhooks, Body::none, replay_delivery}};
+    {"POST", write_webhooks, Body::none, rotate_webhook_secret}};
+constexpr Endpoint deliveries_endpoints[] = {{"GET", read_webhooks, Body::none, list_deliveries}};
+constexpr Endpoint replay_endpoints[] = {{"POST", write_webhooks, Body::none, replay_delivery}};
 constexpr Endpoint keys_endpoints[] = {
-    {"GET", Access::admin, Body::none, list_keys},
-    {"POST", Access::admin, Body::required, create_key},
+    {"GET", Admin{}, Body::none, list_keys},
+    {"POST", Admin{}, Body::required, create_key},
 };
-constexpr Endpoint key_endpoints[] = {{"DELETE", Access::admin, Body::none, revoke_key}};
+constexpr Endpoint key_endpoints[] = {{"DELETE", Admin{}, Body::none, revoke_key}};
 constexpr Endpoint backups_endpoints[] = {
-    {"GET", Access::admin, Body::none, backup_status},
-    {"POST", Access::admin, Body::required, start_backup},
+    {"GET", Admin{}, Body::none, backup_status},
+    {"POST", Admin{}, Body::required, start_backup},
 };
 constexpr Endpoint rebuild_endpoints[] = {
-    {"GET", Access::admin, Body::none, rebuild_status},
-    {"POST", Access::admin, Body::none, start_rebuild},
+    {"GET", Admin{}, Body::none, rebuild_status},
+    {"POST", Admin{}, Body::none, start_rebuild},
 };
-constexpr Endpoint rotate_key_endpoints[] = {{"POST", Access::admin, Body::optional, rotate_key}};
-constexpr Endpoint schema_endpoints[] = {{"GET", Access::open, Body::none, get_schema}};
-constexpr Endpoint schemas_endpoints[] = {{"GET", Access::open, Body::none, list_schemas}};
-constexpr Endpoint openapi_endpoints[] = {{"GET", Access::open, Body::none, openapi}};
-constexpr Endpoint healthz_endpoints[] = {{"GET", Access::open, Body::none, healthz}};
-constexpr Endpoint readyz_endpoints[] = {{"GET", Access::open, Body::none, readyz}};
-constexpr Endpoint metrics_endpoints[] = {{"GET", Access::open, Body::none, metrics}};
+constexpr Endpoint rotate_key_endpoints[] = {{"POST", Admin{}, Body::optional, rotate_key}};
+constexpr Endpoint schema_endpoints[] = {{"GET", Anybody{}, Body::none, get_schema}};
+constexpr Endpoint schemas_endpoints[] = {{"GET", Anybody{}, Body::none, list_schemas}};
+constexpr Endpoint openapi_endpoints[] = {{"GET", Anybody{}, Body::none, openapi}};
+constexpr Endpoint healthz_endpoints[] = {{"GET", Anybody{}, Body::none, healthz}};
+constexpr Endpoint readyz_endpoints[] = {{"GET", Anybody{}, Body::none, readyz}};
+constexpr Endpoint metrics_endpoints[] = {{"GET", Anybody{}, Body::none, metrics}};
 
 constexpr std::array routes = {
     Route{"contact", {"api", "v1", "contacts", "{id}"}, contact_endpoints},
@@ -150,32 +164,6 @@ bool takes_patch(const Route& route) {
                      [](const Endpoint& endpoint) { return endpoint.method == "PATCH"; });
 }
 
-// The scope that an access needs.
-struct Needed {
-  domain::Scope domain::Scopes::* resource;
-  domain::Scope scope;
-  std::string_view name;
-};
-
-Needed needed_for(Access access) {
-  using domain::Scope;
-  using domain::Scopes;
-  switch (access) {
-    case Access::read_contacts:
-      return {&Scopes::contacts, Scope::read, "contacts:read"};
-    case Access::write_contacts:
-      return {&Scopes::contacts, Scope::write, "contacts:write"};
-    case Access::read_webhooks:
-      return {&Scopes::webhooks, Scope::read, "webhooks:read"};
-    case Access::write_webhooks:
-      return {&Scopes::webhooks, Scope::write, "webhooks:write"};
-    case Access::open:
-    case Access::admin:
-      break;
-  }
-  std::abort();
-}
-
 Response options_response(const Route& route) {
   Response response;
   response.status = 204;
@@ -217,8 +205,8 @@ std::optional<Response> refuse_elsewhere(const Call& call) {
   return overloaded(call.format, "Another instance serves this organization; ask it, or try again");
 }
 
-std::optional<Response> refuse_access(Call& call, Access access) {
-  if (access == Access::open) return std::nullopt;
+std::optional<Response> refuse_access(Call& call, const Access& access) {
+  if (std::holds_alternative<Anybody>(access)) return std::nullopt;
   if (!call.services.partitions.is_open()) {
     return overloaded(call.format, "The log can't be reached yet; /readyz says why. Try again");
   }
@@ -230,15 +218,15 @@ std::optional<Response> refuse_access(Call& call, Access access) {
   const auto presented = call.request.field("X-API-KEY");
   if (!presented || presented->empty()) return missing_key(call.format);
   Authenticator& authenticator = call.services.authenticator;
-  if (access == Access::admin) {
+  const auto* needed = std::get_if<NeededScope>(&access);
+  if (needed == nullptr) {
     if (authenticator.is_admin(*presented)) return std::nullopt;
     return invalid_key(call.format);
   }
   call.key = authenticator.api_key(*presented);
   if (!call.key) return invalid_key(call.format);
-  const Needed needed = needed_for(access);
-  if (call.key->scopes.*needed.resource < needed.scope) {
-    return insufficient_scope(call.format, needed.name);
+  if (call.key->scopes.*needed->resource < needed->level) {
+    return insufficient_scope(call.format, needed->name);
   }
   return refuse_elsewhere(call);
 }

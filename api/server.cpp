@@ -8,7 +8,6 @@
 #include <boost/asio/post.hpp>
 #include <ctime>
 #include <future>
-#include <limits>
 
 #include "api/client_network.hpp"
 #include "api/lane.hpp"
@@ -276,12 +275,12 @@ class Server::Impl {
     if (ec) return;  // gone already
     const std::size_t open = ++state_.connections;
     const std::size_t from_there = addresses_.add(client);
-    const std::size_t there_max = addresses_.enabled() ? settings_.connections_per_address_max
-                                                       : std::numeric_limits<std::size_t>::max();
-    const bool welcome = open <= settings_.connections_max && from_there <= there_max;
+    const bool limited = addresses_.enabled();
+    const std::size_t there_max = settings_.connections_per_address_max;
+    const bool welcome = open <= settings_.connections_max && (!limited || from_there <= there_max);
     // Of those that are too many, a few are told so.
     if (open > settings_.connections_max + limits::refused_connections_max ||
-        from_there > there_max + limits::refused_connections_an_address_max) {
+        (limited && from_there > there_max + limits::refused_connections_an_address_max)) {
       leave(client);
       return;
     }

@@ -294,14 +294,14 @@ class Session::Impl final : public FeedPeer {
   }
 
   // Learns, while nothing is read, that the client has gone. What it sends meanwhile stays where it
-  // is; after that only sending tells.
+  // is; after that only sending tells. Over TLS nothing is left for a client to send but its end.
   void watch_for_close() {
     socket_.async_wait(Socket::wait_read, [this, here = std::weak_ptr{here_}](error_code failed) {
       if (failed || here.expired() || !feed_) return;
       char byte = 0;
       error_code ec;
       socket_.receive(asio::buffer(&byte, 1), Socket::message_peek, ec);
-      if (!ec || ec == asio::error::would_block) return;
+      if ((!ec && !tls_) || ec == asio::error::would_block) return;
       gone_ = true;
       wake();
     });

@@ -82,7 +82,7 @@ std::optional<FeedEntry> read_feed_end(const RocksDb& db, const Generations& gen
     if (!last) stored = iterator(db);
   });
   if (last) return last;
-  stored->SeekForPrev(slice(keys::past(prefix)));
+  stored->SeekForPrev(slice(keys::prefix_end(prefix)));
   if (stored->Valid() && view(stored->key()).starts_with(prefix)) {
     last = read_feed(view(stored->key()), view(stored->value()));
   }

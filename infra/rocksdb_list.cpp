@@ -166,7 +166,7 @@ class Lister {
   std::optional<std::vector<std::optional<ContactId>>> by_tag(std::size_t count_max) const {
     std::vector<std::optional<ContactId>> contacts;
     const std::string prefix = keys::tag_prefix(organization_, *query_.tag);
-    const std::string end = keys::past(prefix);
+    const std::string end = keys::prefix_end(prefix);
     const rocksdb::Slice bound = end;
     MergedRows at = rows(Table::tags, moment(Table::tags, prefix, end), bound);
     for (at.seek(prefix); at.valid(); at.next()) {

@@ -260,7 +260,7 @@ class RocksDbReadStore final : public ReadStore {
       const std::optional<OrganizationId>& organization) const override {
     std::vector<domain::Webhook> all;
     const std::string prefix = organization ? keys::organization(*organization) : "";
-    MergedRows at = organization ? rows_from(Table::webhooks, prefix, keys::past(prefix))
+    MergedRows at = organization ? rows_from(Table::webhooks, prefix, keys::prefix_end(prefix))
                                  : rows_from(Table::webhooks, prefix);
     for (; at.valid() && at.key().starts_with(prefix); at.next()) {
       all.push_back(read_webhook(at.key(), at.value()));

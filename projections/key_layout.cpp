@@ -107,7 +107,7 @@ std::string checkpoint(std::uint32_t partition) {
   return key;
 }
 
-std::string past(std::string_view prefix) {
+std::string prefix_end(std::string_view prefix) {
   std::string end{prefix};
   ++end.back();
   return end;

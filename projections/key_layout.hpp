@@ -84,7 +84,7 @@ inline constexpr std::string_view format = "format";
 
 // The end of the keys that begin with `prefix`: the first one after them.
 // REQUIRES: `prefix` ends with a NUL or another byte below 0xFF.
-std::string past(std::string_view prefix);
+std::string prefix_end(std::string_view prefix);
 
 std::uint32_t day_of(Instant instant);
 

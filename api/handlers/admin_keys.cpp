@@ -165,7 +165,6 @@ auto tell_new_key(const Call& call, std::string secret) {
     Response response;
     response.status = 201;
     response.body = R"({"data":)" + new_key_json(created->key, secret) + '}';
-    response.with("Cache-Control", "no-store");
     return response;
   };
 }
@@ -198,7 +197,7 @@ std::variant<KeysQuery, std::string> read_keys_query(const Call& call) {
   };
   if (auto error = read_params(call.target, read)) return *std::move(error);
   if (cursor.empty()) return query;  // from the beginning
-  const auto after = without_sum(cursor, keys_of(query.organization));
+  const auto after = without_checksum(cursor, keys_of(query.organization));
   if (!after) return std::string{bad_cursor};
   query.after = *after;
   return query;
@@ -217,7 +216,7 @@ Response keys_response(const KeysQuery& query, const infra::ReadStore& store,
   }
   response.body += R"(],"next_cursor":)";
   response.body += keys.size() > limit
-                       ? json_string(with_sum(keys[limit - 1].id, keys_of(query.organization)))
+                       ? json_string(with_checksum(keys[limit - 1].id, keys_of(query.organization)))
                        : "null";
   response.body += '}';
   return response;

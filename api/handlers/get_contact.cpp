@@ -107,11 +107,4 @@ Handled get_contact(const Call& call) {
   return response;
 }
 
-std::optional<Response> refuse_params(const Call& call) {
-  if (call.target.params.empty()) return std::nullopt;
-  return error_response(call.format, 400,
-                        "Unknown query parameter '" + call.target.params.front().first +
-                            "'; this endpoint takes none");
-}
-
 }  // namespace contactd::api

@@ -50,7 +50,6 @@ Response webhook_response(const domain::Webhook& webhook, const infra::WebhookSe
   if (secrets != nullptr) {
     const std::string secret = secrets->secret(webhook.id, webhook.generation);
     response.body += webhook_json(webhook, &secret);
-    response.with("Cache-Control", "no-store");
   } else {
     response.body += webhook_json(webhook, nullptr);
   }
@@ -114,7 +113,7 @@ ErrorText read_deliveries_param(DeliveriesQuery& query, const domain::WebhookId&
   }
   if (name == "cursor") {
     if (value.empty()) return std::nullopt;  // from the newest on
-    const auto text = without_sum(value, deliveries_of(webhook));
+    const auto text = without_checksum(value, deliveries_of(webhook));
     query.before = text ? whole_number(*text, 16) : std::nullopt;
     if (query.before) return std::nullopt;
     return std::string{bad_cursor};
@@ -150,7 +149,7 @@ struct DeliveriesRead {
     if (more) {
       std::string cursor;
       append_hex(cursor, deliveries.back().offset, 16);
-      response.body += json_string(with_sum(std::move(cursor), deliveries_of(webhook)));
+      response.body += json_string(with_checksum(std::move(cursor), deliveries_of(webhook)));
     } else {
       response.body += "null";
     }

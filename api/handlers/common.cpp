@@ -1,6 +1,7 @@
 #include "api/handlers/handlers.hpp"
 #include "api/preconditions.hpp"
 
+// What several endpoints do.
 namespace contactd::api {
 
 Write write_for(const Call& call, const domain::OrganizationId& organization,
@@ -33,6 +34,13 @@ std::variant<std::optional<domain::Precondition>, Response> read_if_match(const 
     return error_response(call.format, 400, *sentence);
   }
   return std::get<domain::Precondition>(std::move(parsed));
+}
+
+std::optional<Response> refuse_params(const Call& call) {
+  if (call.target.params.empty()) return std::nullopt;
+  return error_response(call.format, 400,
+                        "Unknown query parameter '" + call.target.params.front().first +
+                            "'; this endpoint takes none");
 }
 
 std::optional<Response> refuse_idempotency_key(const Call& call, std::string_view what,
