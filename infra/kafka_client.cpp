@@ -1,5 +1,6 @@
 #include "infra/kafka_client.hpp"
 
+#include <algorithm>
 #include <array>
 #include <boost/json.hpp>
 #include <string_view>
@@ -45,6 +46,21 @@ double number(const boost::json::object& object, std::string_view name) {
   return value != nullptr && value->is_number() ? value->to_number<double>() : 0;
 }
 
+// The next start refuses such a topic; nothing else would show it before.
+void show_start(Metrics& metrics, const std::string& topic, const std::string& partition,
+                double start) {
+  prometheus::Gauge& shown = metrics.kafka_start_offset.Add({{"partition", partition}});
+  if (start > 0 && shown.Value() == 0) {
+    spdlog::error(
+        "Kafka topic {}, partition {}: records were deleted, all before offset {}. Look at its "
+        "retention.ms, retention.bytes and cleanup.policy, and who may delete records; then "
+        "restore "
+        "it from a backup",
+        topic, partition, start);
+  }
+  shown.Set(start);
+}
+
 void show_statistics(const ClientContext& context, const boost::json::object& statistics) {
   Metrics& metrics = *context.metrics;
   const prometheus::Labels client{{"client", context.name}};
@@ -70,6 +86,7 @@ void show_statistics(const ClientContext& context, const boost::json::object& st
       const double next = number(fields, "app_offset");
       if (id == "-1" || end < 0 || next < 0) continue;
       metrics.kafka_lag_records.Add({{"partition", std::string{id}}}).Set(end - next);
+      show_start(metrics, topic, id, std::max(number(fields, "lo_offset"), 0.0));
     }
   }
 }

@@ -103,7 +103,10 @@ Metrics::Metrics()
       kafka_queue_ops(gauges(*registry_, "contactd_kafka_queue_operations",
                              "What waits in a client to be taken by contactd")),
       kafka_lag_records(gauges(*registry_, "contactd_kafka_lag_records",
-                               "Offsets between what was read and the partition's end")) {}
+                               "Offsets between what was read and the partition's end")),
+      kafka_start_offset(gauges(*registry_, "contactd_kafka_start_offset",
+                                "The first offset that the partition has; what was before it was "
+                                "deleted")) {}
 
 Gauge& of_partition(Family<Gauge>& family, std::uint32_t partition) {
   return family.Add({{"partition", std::to_string(partition)}});

@@ -68,6 +68,7 @@ class Metrics {
   prometheus::Family<prometheus::Gauge>& kafka_queue_messages;  // client
   prometheus::Family<prometheus::Gauge>& kafka_queue_ops;       // client
   prometheus::Family<prometheus::Gauge>& kafka_lag_records;     // partition
+  prometheus::Family<prometheus::Gauge>& kafka_start_offset;    // partition
 };
 
 // The one of a family that has the label `partition`.

@@ -122,6 +122,21 @@ TEST_F(KafkaServer, RefusesTheProjectionsOfAnotherLog) {
   EXPECT_EQ(server.stop(), exited(0));
 }
 
+// The next start refuses it: high time that somebody hears of it.
+TEST_F(KafkaServer, TellsOfRecordsThatAreDeletedMeanwhile) {
+  const infra::KafkaConfig topic = new_topic();
+  const ServerProcess server{settings_on(topic.topic)};
+  ASSERT_TRUE(eventually([&] { return readiness(server) == 200; }, wait_max)) << server.log();
+  TopicAdmin{topic}.delete_records(1, 1);
+  EXPECT_TRUE(eventually(
+      [&] { return count_of(server.log(), "partition 1: records were deleted") == 1; }, wait_max))
+      << server.log();
+  EXPECT_NE(HttpClient{server.port()}
+                .request("GET", "/metrics")
+                .body.find("contactd_kafka_start_offset{partition=\"1\"} 1"),
+            std::string::npos);
+}
+
 // Made anew under its name, and longer by now than what was folded of the old one.
 TEST_F(KafkaServer, RefusesTheProjectionsOfATopicThatWasMadeAnew) {
   const infra::KafkaConfig topic = new_topic();
