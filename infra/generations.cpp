@@ -172,6 +172,7 @@ void Generations::flush() {
 }
 
 void Generations::write_out(std::stop_token stop) {
+  RepeatedFailure failing;
   for (bool failed = false;;) {
     const Generation* generation = nullptr;
     {
@@ -189,12 +190,15 @@ void Generations::write_out(std::stop_token stop) {
     } catch (const std::exception& problem) {
       failure = problem.what();
       remove_leftovers(db_);  // or each attempt takes more of the room that the log needs
-      spdlog::error("projections: can't be written to the disk: {}; trying again", failure);
+      if (failing.is_news(failure)) {
+        spdlog::error("projections: can't be written to the disk: {}; trying again", failure);
+      }
     }
     std::unique_ptr<const Generation> done;  // freed after the lock
     std::unique_lock lock{mutex_};
     failure_ = failure;
     failed = !failure.empty();
+    if (!failed) failing.end();
     if (!failed) done = std::move(frozen_);
     flushed_.notify_all();
     if (failed) to_flush_.wait_for(lock, stop, retry_pause, [] { return false; });

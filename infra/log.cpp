@@ -61,8 +61,11 @@ std::string without_keys(std::string message) {
 bool RepeatedFailure::is_news(std::string_view message) {
   constexpr std::chrono::seconds repeat_interval{30};
   const auto now = std::chrono::steady_clock::now();
-  if (message == last_ && now - logged_ < repeat_interval) return false;
-  last_ = message;
+  // Numbers of files and offsets go on.
+  std::string text{message};
+  std::erase_if(text, [](unsigned char c) { return std::isdigit(c) != 0; });
+  if (text == last_ && now - logged_ < repeat_interval) return false;
+  last_ = std::move(text);
   logged_ = now;
   return true;
 }

@@ -14,7 +14,7 @@ namespace contactd::infra {
 void configure_log(const std::string& level, const std::string& format);
 
 // Of what is tried again and again, whether a failure is to be logged: one that differs from the
-// last, or that was last logged a while ago. Threads: one.
+// last by more than numbers, or that was last logged a while ago. Threads: one.
 class RepeatedFailure {
  public:
   bool is_news(std::string_view message);

@@ -68,8 +68,7 @@ Metrics::Metrics()
       log_unknown(
           counter(*registry_, append_failures, append_failures_help, {{"result", "unknown"}})),
       log_claims(counter(*registry_, "contactd_log_claims_total", "Claims of a partition")),
-      fold_events(
-          counter(*registry_, "contactd_fold_events_total", "Events folded into projections")),
+      fold_events(counter(*registry_, "contactd_fold_events_total", "Events folded")),
       fold_seconds(histograms(*registry_, "contactd_fold_seconds",
                               "Time to read back and fold a run of the log")
                        .Add({}, seconds)),
@@ -104,9 +103,8 @@ Metrics::Metrics()
                              "What waits in a client to be taken by contactd")),
       kafka_lag_records(gauges(*registry_, "contactd_kafka_lag_records",
                                "Offsets between what was read and the partition's end")),
-      kafka_start_offset(gauges(*registry_, "contactd_kafka_start_offset",
-                                "The first offset that the partition has; what was before it was "
-                                "deleted")) {}
+      kafka_start_offset(
+          gauges(*registry_, "contactd_kafka_start_offset", "The first offset that is there")) {}
 
 Gauge& of_partition(Family<Gauge>& family, std::uint32_t partition) {
   return family.Add({{"partition", std::to_string(partition)}});

@@ -35,7 +35,9 @@ class Messages final : public rocksdb::Logger {
     if (level < rocksdb::ERROR_LEVEL || level >= rocksdb::HEADER_LEVEL) return;
     std::array<char, message_bytes_max> text{};
     if (std::vsnprintf(text.data(), text.size(), format, arguments) < 0) return;
-    spdlog::error("RocksDB: {}", without_keys(text.data()));
+    std::string message = without_keys(text.data());
+    message.resize(std::min(message.find('\n'), message.size()));  // what follows is a dump
+    spdlog::error("RocksDB: {}", message);
   }
 
  private:
@@ -77,7 +79,9 @@ RocksDb::RocksDb(const std::filesystem::path& directory, const rocksdb::DBOption
   }
   if (!status.ok()) {
     throw StoreUnavailable("can't open " + directory.string() + ": " + status.ToString() +
-                           "; is another contactd running on it, or is the disk at fault?");
+                           (status.IsNoSpace()
+                                ? "; free space"
+                                : "; is another contactd running on it, or is the disk at fault?"));
   }
   db_.reset(db);
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <filesystem>
 #include <string>
 #include <utility>
 
@@ -169,9 +170,33 @@ class FilesAs : public rocksdb::FileSystemWrapper {
 
 }  // namespace
 
+// A WAL's name is on the disk before the manifest may tell of it: RocksDB itself syncs the
+// directory only with the first record.
 class WalFiles::Files final : public FilesAs {
  public:
   using FilesAs::FilesAs;
+
+  IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
+                           std::unique_ptr<rocksdb::FSWritableFile>* result,
+                           IODebugContext* context) override {
+    return made(name, target()->NewWritableFile(name, options, result, context), context);
+  }
+  IOStatus ReuseWritableFile(const std::string& name, const std::string& old_name,
+                             const rocksdb::FileOptions& options,
+                             std::unique_ptr<rocksdb::FSWritableFile>* result,
+                             IODebugContext* context) override {
+    return made(name, target()->ReuseWritableFile(name, old_name, options, result, context),
+                context);
+  }
+
+ private:
+  IOStatus made(const std::string& name, IOStatus status, IODebugContext* context) {
+    if (!status.ok() || !wal_number_of(name)) return status;
+    std::unique_ptr<rocksdb::FSDirectory> directory;
+    status = target()->NewDirectory(std::filesystem::path{name}.parent_path().string(), {},
+                                    &directory, context);
+    return status.ok() ? directory->Fsync({}, context) : status;
+  }
 };
 
 WalFiles::WalFiles(rocksdb::Env* env)

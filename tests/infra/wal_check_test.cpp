@@ -221,6 +221,15 @@ TEST_P(WalCheck, LetsAWholeLogPass) {
   EXPECT_EQ(end_when_opened(), end_);
 }
 
+// The manifest says which one there is at least; not yet of the first one that a log has.
+TEST_P(WalCheck, RefusesALogWithoutItsNewestWal) {
+  copy_anew();
+  if (GetParam() == Wal::new_file) infra::open_embedded_event_log(crashed());
+  fs::remove(wal_in(crashed()));
+  EXPECT_EQ(end_when_opened(), std::nullopt);
+  EXPECT_THROW(infra::open_embedded_log_reader(crashed()), infra::LogUnavailable);
+}
+
 // A read that fails is no end of a WAL: a log opens whole, or not at all, and then as it was.
 TEST_P(WalCheck, IsRefusedAsLongAsItCanNotBeRead) {
   bool failed = true;
