@@ -60,8 +60,8 @@ class Partitions {
     return is_open() ? writers_ : none;
   }
 
-  // Returns once every partition has followed up (Writer::followed_up), or has stopped, or none has
-  // shown anything new for a while; false if told to stop.
+  // Returns once every partition has followed up (Writer::followed_up), or has stopped, or has
+  // shown nothing new for a while; false if told to stop.
   bool wait_until_followed_up(const std::stop_token& stop) const;
 
   // Where instances share a log: the place of this one among them. It must outlive all requests.

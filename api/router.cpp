@@ -201,8 +201,13 @@ std::optional<Response> refuse_elsewhere(const Call& call) {
   // ownership.
   const bool silent = call.services.partitions.silent();
   const bool stale = silent || writer.may_be_stale();
-  if (!stale && writer.ownership() != infra::Ownership::elsewhere) return std::nullopt;
-  return overloaded(call.format, "Another instance serves this organization; ask it, or try again");
+  const auto ownership = writer.ownership();
+  if (!stale && ownership != infra::Ownership::elsewhere) return std::nullopt;
+  return overloaded(call.format,
+                    ownership == infra::Ownership::elsewhere
+                        ? "Another instance serves this organization; ask it, or try again"
+                        : "Another instance may have changed this organization's contacts "
+                          "meanwhile; try again");
 }
 
 std::optional<Response> refuse_access(Call& call, const Access& access) {

@@ -26,6 +26,7 @@ class LogBefore final : public LogReader {
     const auto past = std::find_if(slice.entries.begin(), slice.entries.end(),
                                    [end](const LogEntry& entry) { return entry.offset >= end; });
     if (past == slice.entries.end()) return slice;
+    shows_more_ = true;
     slice.entries.erase(past, slice.entries.end());
     // Nothing that can be read lies between the last record that is left and `end`.
     slice.next_offset = slice.entries.empty() ? from : slice.entries.back().offset + 1;
@@ -36,13 +37,17 @@ class LogBefore final : public LogReader {
             std::chrono::milliseconds patience) override {
     return log_.wait(partition, from, patience);
   }
+  // Whether nothing lies between there and `end`, of which it has shown more.
+  bool is_passed(std::uint64_t position) const { return shows_more_ && position >= end_; }
   std::uint64_t end_offset(std::uint32_t partition) override {
     return std::min(end_.load(), log_.end_offset(partition));
   }
 
  private:
   LogReader& log_;
-  std::atomic<std::uint64_t> end_;  // who reads ahead may find it while another asks
+  // Who reads ahead may find these while another asks.
+  std::atomic<std::uint64_t> end_;
+  std::atomic<bool> shows_more_ = false;
 };
 
 // `at_end` says whether a position is where to stop.
@@ -83,8 +88,13 @@ void fold_log(LogReader& log, std::uint32_t partition, ReadStore& store, std::ui
 void fold_log_to(LogReader& log, std::uint32_t partition, ReadStore& store, std::uint64_t end,
                  const std::function<void(std::uint64_t)>& progress, const std::stop_token& stop) {
   LogBefore before{log, end};
-  fold(before, partition, store, end, progress, stop,
-       [&](std::uint64_t position) { return position >= end; });
+  fold(before, partition, store, end, progress, stop, [&](std::uint64_t position) {
+    if (position >= end) return true;
+    if (!before.is_passed(position)) return false;
+    throw LogUnavailable("partition " + std::to_string(partition) + " has no record right before " +
+                         "offset " + std::to_string(end) +
+                         ": it isn't the log that was to be folded up to there");
+  });
 }
 
 }  // namespace contactd::infra

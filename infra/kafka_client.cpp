@@ -149,6 +149,23 @@ ClientPtr make_client(rd_kafka_type_t type, ConfPtr conf) {
   return ClientPtr{client};
 }
 
+AskedOffset ask_offset(rd_kafka_t* client, const std::string& topic, std::uint32_t partition,
+                       std::int64_t which, std::chrono::milliseconds patience) {
+  const PartitionsPtr asked{rd_kafka_topic_partition_list_new(1)};
+  rd_kafka_topic_partition_t* const one = rd_kafka_topic_partition_list_add(
+      asked.get(), topic.c_str(), static_cast<std::int32_t>(partition));
+  one->offset = which;
+  AskedOffset answer;
+  answer.error =
+      rd_kafka_offsets_for_times(client, asked.get(), static_cast<int>(patience.count()));
+  if (answer.error == RD_KAFKA_RESP_ERR_NO_ERROR) answer.error = asked->elems[0].err;
+  answer.offset = asked->elems[0].offset;
+  // As it was asked for: nothing came in time.
+  const bool silent = answer.error == RD_KAFKA_RESP_ERR_NO_ERROR && answer.offset < 0;
+  if (silent) answer.error = RD_KAFKA_RESP_ERR__TIMED_OUT;
+  return answer;
+}
+
 std::string text_of(rd_kafka_resp_err_t code) {
   return std::string{rd_kafka_err2name(code)} + ": " + rd_kafka_err2str(code);
 }

@@ -200,8 +200,8 @@ class Membership final : public KafkaMembership {
 
   void join_anew() {
     spdlog::warn(
-        "kafka group: this instance stood still for longer than the group may wait; joining "
-        "anew");
+        "kafka group: this instance stood still for so long that the group may have given its "
+        "partitions to others; joining anew");
     if (const auto error = rd_kafka_subscribe(client_.get(), topics_.get())) {
       spdlog::warn("kafka group: can't join anew: {}", text_of(error));
     }

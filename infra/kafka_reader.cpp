@@ -111,8 +111,7 @@ void PartitionReader::wake_fetcher(std::uint64_t taken) const {
       high - static_cast<std::int64_t>(taken) < far_behind_records) {
     return;
   }
-  rd_kafka_query_watermark_offsets(reader_.client(), topic_.c_str(), id, &low, &high,
-                                   static_cast<int>(wake_wait_max.count()));
+  ask_offset(reader_.client(), topic_, partition_, RD_KAFKA_OFFSET_END, wake_wait_max);
 }
 
 bool PartitionReader::poll(Lock& lock, milliseconds patience, std::size_t count_max) {
@@ -217,14 +216,16 @@ std::uint64_t PartitionReader::end_offset() {
   std::int64_t low = 0;
   std::int64_t high = 0;
   const auto id = static_cast<std::int32_t>(partition_);
-  auto error = rd_kafka_get_watermark_offsets(reader_.client(), topic_.c_str(), id, &low, &high);
-  if (error != RD_KAFKA_RESP_ERR_NO_ERROR || high < 0) {
-    error = rd_kafka_query_watermark_offsets(reader_.client(), topic_.c_str(), id, &low, &high,
-                                             static_cast<int>(end_wait_max.count()));
-    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      throw LogAway(name() + ": its end can't be asked for: " + text_of(error) +
+  const auto known =
+      rd_kafka_get_watermark_offsets(reader_.client(), topic_.c_str(), id, &low, &high);
+  if (known != RD_KAFKA_RESP_ERR_NO_ERROR || high < 0) {
+    const AskedOffset asked =
+        ask_offset(reader_.client(), topic_, partition_, RD_KAFKA_OFFSET_END, end_wait_max);
+    if (asked.error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      throw LogAway(name() + ": its end can't be asked for: " + text_of(asked.error) +
                     "; check that the brokers are up");
     }
+    high = asked.offset;
   }
   const std::lock_guard lock{mutex_};
   const auto end = static_cast<std::uint64_t>(high);

@@ -297,12 +297,9 @@ void TopicCare::check_replicas(const Found& found) {
 std::int64_t TopicCare::first_offset(std::uint32_t partition) {
   const auto deadline = Clock::now() + start_wait_max;
   for (;;) {
-    std::int64_t low = 0;
-    std::int64_t high = 0;
-    const auto error = rd_kafka_query_watermark_offsets(
-        client_.get(), config_.topic.c_str(), static_cast<std::int32_t>(partition), &low, &high,
-        static_cast<int>(request_wait_max.count()));
-    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return low;
+    const auto [error, first] = ask_offset(client_.get(), config_.topic, partition,
+                                           RD_KAFKA_OFFSET_BEGINNING, request_wait_max);
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return first;
     if (Clock::now() >= deadline) {
       fail(name() + ", partition " + std::to_string(partition) +
                " can't be asked for its offsets: " + text_of(error) +

@@ -159,7 +159,7 @@ bool Writer::fold_next_or_throw() {
     if (serving_) return true;
     to_write_.notify_one();  // it may wait for its claim
   }
-  tell_progress();
+  if (!caught_up()) tell_progress();
   return true;
 }
 

@@ -152,6 +152,13 @@ std::unique_ptr<infra::ReadStore> replay_anew(const VerifyConfig& config, infra:
 
 void audit_projections(const VerifyConfig& config, infra::LogReader& log,
                        const infra::ReadStore& live, const Scratch& scratch, Found& found) {
+  for (std::uint32_t id = 0; id < log.partition_count(); ++id) {
+    if (infra::leads_to(log, id, live.checkpoint(id))) continue;
+    found.problem = "the projections aren't of this log, by partition " + std::to_string(id) +
+                    ": bring back from a backup what was there; or, if the log is right, remove " +
+                    config.projections().string() + ": it is then made anew from the log";
+    return;
+  }
   const auto replayed = replay_anew(config, log, live, scratch, found.records());
   const infra::Comparison comparison = infra::compare(live, *replayed);
   if (comparison.difference) {

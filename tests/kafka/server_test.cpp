@@ -156,6 +156,12 @@ TEST_F(KafkaServer, RefusesTheProjectionsOfATopicThatWasMadeAnew) {
   EXPECT_THROW(server.start(), std::runtime_error);
   EXPECT_NE(server.log().find("aren't of the Kafka topic " + topic.topic), std::string::npos)
       << server.log();
+  const Finished verified = run_program({contactd_binary(), "verify", "--log", "kafka",
+                                         "--kafka-bootstrap", topic.bootstrap, "--kafka-topic",
+                                         topic.topic, "--data-dir", server.data_dir().string()});
+  EXPECT_EQ(verified.status, exited(1)) << verified.err;
+  EXPECT_NE(verified.out.find("bad: the projections aren't of this log"), std::string::npos)
+      << verified.out;
   std::filesystem::remove_all(server.data_dir() / "projections");
   server.start();
   EXPECT_EQ(server.stop(), exited(0));
@@ -195,6 +201,23 @@ class StartingServer {
   std::optional<ChildProcess> process_;
   std::uint16_t port_ = 0;
 };
+
+// A broker that takes connections, and is silent after that.
+TEST_F(KafkaServer, StopsWhileItsBrokerIsSilent) {
+  const infra::KafkaConfig topic = new_topic();
+  ServerProcess server{settings_on(topic.topic)};
+  ASSERT_TRUE(eventually([&] { return readiness(server) == 200; }, wait_max)) << server.log();
+  EXPECT_EQ(server.stop(), exited(0));
+  std::vector<std::string> flags = settings_on(topic.topic).flags;
+  for (const auto pause : {0ms, 100ms, 200ms, 300ms, 400ms}) {
+    StartingServer starting{flags};
+    const auto deadline = std::chrono::steady_clock::now() + pause;
+    eventually([&] { return std::chrono::steady_clock::now() >= deadline; }, wait_max);
+    shared_kafka_broker()->pause();
+    EXPECT_EQ(starting.stop(), exited(0)) << pause.count() << ": " << starting.log();
+    shared_kafka_broker()->resume();
+  }
+}
 
 TEST_F(KafkaServer, ComesUpWithoutABrokerAndServesOnceThereIsOne) {
   KafkaBroker broker;
