@@ -38,8 +38,11 @@ int weight_among(std::string_view parameters) {
 
 int named_weight(const Request& request, std::string_view media_type) {
   const auto accept = request.joined_field("Accept");
-  if (!accept) return -1;
-  std::string_view list = *accept;
+  return accept ? named_weight(*accept, media_type) : -1;
+}
+
+int named_weight(std::string_view accept, std::string_view media_type) {
+  std::string_view list = accept;
   while (!list.empty()) {
     std::string_view item = take_until(list, ',');
     if (equal_ignoring_case(take_until(item, ';'), media_type)) return weight_among(item);

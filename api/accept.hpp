@@ -11,5 +11,6 @@ namespace contactd::api {
 // where it says none, or none that can be read. -1 if it doesn't name the type: a range such as
 // `*/*` isn't a name. Parameters of the type are passed over.
 int named_weight(const Request& request, std::string_view media_type);
+int named_weight(std::string_view accept, std::string_view media_type);
 
 }  // namespace contactd::api

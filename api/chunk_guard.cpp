@@ -17,8 +17,8 @@ constexpr std::size_t size_digits_max = 15;  // as many as can't overflow, and m
 constexpr std::array<std::string_view, 3> not_in_trailers = {"Content-Length", "Transfer-Encoding",
                                                              "Host"};
 
-Response malformed() {
-  return protocol_error(400, "Malformed chunk; send its size in hex digits, CRLF, the data, CRLF");
+ProtocolRefusal malformed() {
+  return ProtocolRefusal{400, "Malformed chunk; send its size in hex digits, CRLF, the data, CRLF"};
 }
 
 unsigned hex_value(char c) {
@@ -28,7 +28,7 @@ unsigned hex_value(char c) {
 
 }  // namespace
 
-std::optional<Response> ChunkGuard::look(std::string_view bytes) {
+std::optional<ProtocolRefusal> ChunkGuard::look(std::string_view bytes) {
   while (!bytes.empty() && at_ != At::end) {
     if (at_ == At::data) {
       const auto taken = static_cast<std::size_t>(std::min<std::uint64_t>(left_, bytes.size()));
@@ -40,8 +40,8 @@ std::optional<Response> ChunkGuard::look(std::string_view bytes) {
     const std::uint64_t allowed =
         limits::chunk_framing_bytes_max + limits::chunk_framing_ratio_max * body_bytes_;
     if (++framing_bytes_ > allowed) {
-      return protocol_error(400,
-                            "The chunks of the body have too little in them; send larger ones");
+      return ProtocolRefusal{400,
+                             "The chunks of the body have too little in them; send larger ones"};
     }
     if (auto refused = look(bytes.front())) return refused;
     bytes.remove_prefix(1);
@@ -74,7 +74,7 @@ ChunkGuard::Refused ChunkGuard::look(char c) {
       }
       return std::nullopt;
     case At::trailer_newline:
-      if (c != '\n') return protocol_error(400, "Malformed trailer; end each line with CRLF");
+      if (c != '\n') return ProtocolRefusal{400, "Malformed trailer; end each line with CRLF"};
       return end_of_trailer_line();
     case At::data:
     case At::end:
@@ -126,13 +126,13 @@ ChunkGuard::Refused ChunkGuard::end_of_trailer_line() {
   const std::size_t colon = text.find(':');
   if (colon == std::string_view::npos || !is_token(text.substr(0, colon)) ||
       !is_field_value(text.substr(colon + 1))) {
-    return protocol_error(400,
-                          "Malformed trailer field; send a name, a colon and a value on one line");
+    return ProtocolRefusal{400,
+                           "Malformed trailer field; send a name, a colon and a value on one line"};
   }
   for (const std::string_view name : not_in_trailers) {
     if (!equal_ignoring_case(text.substr(0, colon), name)) continue;
-    return protocol_error(
-        400, "Host, Content-Length and Transfer-Encoding belong in the header, not in a trailer");
+    return ProtocolRefusal{
+        400, "Host, Content-Length and Transfer-Encoding belong in the header, not in a trailer"};
   }
   return std::nullopt;
 }

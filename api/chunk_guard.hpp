@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "api/http_message.hpp"
+#include "api/problem.hpp"
 
 namespace contactd::api {
 
@@ -19,7 +19,7 @@ class ChunkGuard {
  public:
   // Looks at the bytes that follow those that it has seen, up to the body's end; what is to be
   // answered instead, if they can't be taken. How they are cut into pieces makes no difference.
-  std::optional<Response> look(std::string_view bytes);
+  std::optional<ProtocolRefusal> look(std::string_view bytes);
 
  private:
   enum class At : std::uint8_t {
@@ -34,7 +34,7 @@ class ChunkGuard {
     trailer_newline,
     end,
   };
-  using Refused = std::optional<Response>;
+  using Refused = std::optional<ProtocolRefusal>;
 
   Refused look(char c);
   Refused at_size(char c);

@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "api/commands/printable.hpp"
+
 namespace contactd::api {
 namespace {
 
@@ -18,17 +20,17 @@ constexpr void (*commands[])(CommandLine&) = {add_serve,   add_keys,   add_impor
 ExitNow usage_error(const CLI::Error& error) {
   std::string sentence = error.what();
   sentence = sentence.substr(0, sentence.find('\n'));
-  return {exit_usage, "contactd: " + sentence + " (contactd --help lists the flags)\n"};
+  return {exit_usage, "contactd: " + printable(sentence) + " (contactd --help lists the flags)\n"};
 }
 
 int run(const Run& chosen) {
   try {
     return chosen();
   } catch (const UsageError& problem) {
-    std::fprintf(stderr, "contactd: %s\n", problem.what());
+    std::fprintf(stderr, "contactd: %s\n", printable(problem.what()).c_str());
     return exit_usage;
   } catch (const std::exception& problem) {
-    std::fprintf(stderr, "contactd: %s\n", problem.what());
+    std::fprintf(stderr, "contactd: %s\n", printable(problem.what()).c_str());
     return exit_failed;
   }
 }
@@ -96,7 +98,7 @@ std::variant<Run, ExitNow> read_config(int argc, const char* const* argv) {
     }
     return usage_error(error);
   } catch (const UsageError& error) {
-    return ExitNow{exit_usage, "contactd: " + std::string{error.what()} + "\n"};
+    return ExitNow{exit_usage, "contactd: " + printable(error.what()) + "\n"};
   }
   if (const auto number = octal_number(app)) {
     return ExitNow{exit_usage, "contactd: " + *number +

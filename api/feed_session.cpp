@@ -97,8 +97,7 @@ Awaitable<Response> FeedSession::answer() {
 }
 
 Awaitable<Response> FeedSession::start() {
-  const bool stays = feed_.stream || feed_.request.wait.count() > 0;
-  if (stays) {
+  if (stays()) {
     if (auto refused = enter()) co_return *std::move(refused);
   }
   if (feed_.stream) follow();
@@ -109,7 +108,7 @@ Awaitable<Response> FeedSession::start() {
     read.streamed = true;
     co_return std::move(read).with("X-Accel-Buffering", "no");
   }
-  if (stays && batch_.events.empty() && !batch_.more) co_return co_await wait_for_events();
+  if (stays() && batch_.events.empty() && !batch_.more) co_return co_await wait_for_events();
   co_return page();
 }
 

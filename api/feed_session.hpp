@@ -37,6 +37,8 @@ class FeedSession final : public FeedFollower {
   // organization is served elsewhere, or finish().
   Awaitable<void> stream(bool chunked);
   bool streams() const { return feed_.stream; }
+  // Whether it may be long until its end: a stream or a long poll.
+  bool stays() const { return feed_.stream || feed_.request.wait.count() > 0; }
   // The server drains: ends what goes on, at once.
   void finish();
 

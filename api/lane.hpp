@@ -13,6 +13,7 @@
 #include "api/feed_tails.hpp"
 #include "api/http_message.hpp"
 #include "api/lane_types.hpp"
+#include "api/problem.hpp"
 #include "api/server.hpp"
 #include "api/slow_reads.hpp"
 
@@ -111,7 +112,7 @@ class Session {
   // Serves requests until the connection ends.
   Awaitable<void> run();
   // Sends `response`, unasked, and closes.
-  Awaitable<void> refuse(Response response);
+  Awaitable<void> refuse(ProtocolRefusal refusal);
 
   // Called by the lane, between the session's steps.
   void check_deadline(SteadyTime now);

@@ -97,7 +97,12 @@ struct RejectionToResponse {
 }  // namespace
 
 ErrorFormat error_format(const Request& request) {
-  return named_weight(request, problem_type) > 0 ? ErrorFormat::problem : ErrorFormat::plain;
+  return error_format(request.joined_field("Accept"));
+}
+
+ErrorFormat error_format(const std::optional<std::string>& accept) {
+  return accept && named_weight(*accept, problem_type) > 0 ? ErrorFormat::problem
+                                                           : ErrorFormat::plain;
 }
 
 Response error_response(ErrorFormat format, int status, std::string_view error,
@@ -121,15 +126,15 @@ Response error_response(ErrorFormat format, int status, std::string_view error,
   return response;
 }
 
-Response protocol_error(int status, std::string_view error) {
-  Response response = error_response(ErrorFormat::plain, status, error);
+Response protocol_error(ErrorFormat format, const ProtocolRefusal& refusal) {
+  Response response = error_response(format, refusal.status, refusal.sentence);
   response.close = true;
-  return status == 503 ? retry_later(std::move(response)) : response;
+  return refusal.status == 503 ? retry_later(std::move(response)) : response;
 }
 
-Response body_too_large() {
-  return protocol_error(413, "The body is too large; send at most " +
-                                 std::to_string(limits::body_bytes_max) + " bytes");
+ProtocolRefusal body_too_large() {
+  return {413, "The body is too large; send at most " + std::to_string(limits::body_bytes_max) +
+                   " bytes"};
 }
 
 Response rejection_response(ErrorFormat format, const domain::Rejection& rejection) {

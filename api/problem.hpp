@@ -15,15 +15,21 @@ namespace contactd::api {
 // that asks for it by name in Accept.
 enum class ErrorFormat { plain, problem };
 ErrorFormat error_format(const Request& request);
+// By what stands in Accept; nothing: it isn't there.
+ErrorFormat error_format(const std::optional<std::string>& accept);
 
 // `{"error": ...}` or, as a problem, with type, title, status and detail before it. `members` is
 // JSON to be added to the object, such as `"contact_id":"..."`, or nothing.
 Response error_response(ErrorFormat format, int status, std::string_view error,
                         std::string_view members = {});
 
-// Refusals of the HTTP layer, before a request could be read: always plain, always closing.
-Response protocol_error(int status, std::string_view error);
-Response body_too_large();
+// Refusals of the HTTP layer, before a request could be read: always closing.
+struct ProtocolRefusal {
+  int status = 400;
+  std::string sentence;
+};
+ProtocolRefusal body_too_large();
+Response protocol_error(ErrorFormat format, const ProtocolRefusal& refusal);
 
 // The one switch from a domain's rejection to a status.
 Response rejection_response(ErrorFormat format, const domain::Rejection& rejection);

@@ -20,6 +20,7 @@ std::optional<Target> parse_target(std::string_view target) {
     urls::encoding_opts options;
     options.space_as_plus = true;
     for (const auto& param : url->params(options)) {
+      if (param.key.empty() && !param.has_value) continue;  // `a=1&&b=2` has two
       parsed.params.emplace_back(std::string{param.key.data(), param.key.size()},
                                  std::string{param.value.data(), param.value.size()});
     }

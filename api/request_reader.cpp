@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "api/chunk_guard.hpp"
+#include "api/http_grammar.hpp"
 #include "api/limits.hpp"
 #include "api/problem.hpp"
 #include "api/request_guard.hpp"
@@ -33,19 +34,19 @@ std::string_view text(const boost::asio::const_buffer& buffer) {
 }
 
 // The answer to a request that the parser gave up on; `seen` is what came of it.
-Response parse_failure(error_code ec, std::string_view seen) {
+ProtocolRefusal parse_failure(error_code ec, std::string_view seen) {
   if (ec == http::error::header_limit) {
     if (seen.substr(0, limits::target_bytes_max).find("\r\n") == std::string_view::npos) {
-      return protocol_error(414, "The request target is too long");
+      return {414, "The request target is too long"};
     }
-    return protocol_error(431, "The header fields are too large; send less than " +
-                                   std::to_string(limits::header_bytes_max) + " bytes");
+    return {431, "The header fields are too large; send less than " +
+                     std::to_string(limits::header_bytes_max) + " bytes"};
   }
   if (ec == http::error::body_limit) return body_too_large();
   if (ec == http::error::bad_version) {
-    return protocol_error(505, "The HTTP versions spoken here are 1.1 and 1.0");
+    return {505, "The HTTP versions spoken here are 1.1 and 1.0"};
   }
-  return protocol_error(400, "Malformed HTTP request: " + ec.message());
+  return {400, "Malformed HTTP request: " + ec.message()};
 }
 
 constexpr const char* request_id_field = "X-Request-Id";
@@ -60,9 +61,7 @@ std::string_view raw_field(std::string_view header, std::string_view name) {
     if (line.size() <= name.size() || line[name.size()] != ':') continue;
     if (!equal_ignoring_case(line.substr(0, name.size()), name)) continue;
     line.remove_prefix(name.size() + 1);
-    while (line.starts_with(' ') || line.starts_with('\t')) line.remove_prefix(1);
-    while (line.ends_with(' ') || line.ends_with('\t')) line.remove_suffix(1);
-    return line;
+    return trimmed(line);
   }
   return {};
 }
@@ -89,7 +88,7 @@ class RequestReader::Impl {
     looked_at_ = 0;
   }
 
-  std::optional<Response> parse() {
+  std::optional<ProtocolRefusal> parse() {
     while (buffer_.size() > 0 && !parser_->is_done()) {
       const bool in_header = !parser_->is_header_done();
       if (in_header && !skip_empty_lines()) return std::nullopt;
@@ -155,6 +154,16 @@ class RequestReader::Impl {
     return good_request_id(id) ? std::string{id} : infra::new_request_id();
   }
 
+  // What the client wants an error to be, as far as its header has come.
+  ErrorFormat refused_format() const {
+    if (parser_ && parser_->is_header_done()) {
+      const auto found = parser_->get().find(http::field::accept);
+      if (found == parser_->get().end()) return ErrorFormat::plain;
+      return error_format(std::string{text(found->value())});
+    }
+    return error_format(std::string{raw_field(text(buffer_.cdata()), "Accept")});
+  }
+
  private:
   // RFC 9112, section 2.2: empty lines before a request line are passed over. False if nothing is
   // left.
@@ -172,22 +181,22 @@ class RequestReader::Impl {
   }
 
   // What can be said of a header before its end is here: it is too long, or never will be right.
-  std::optional<Response> refuse_unfinished_header() const {
+  std::optional<ProtocolRefusal> refuse_unfinished_header() const {
     const std::string_view seen = text(buffer_.cdata());
     if (seen.size() > limits::header_bytes_max) {
       return parse_failure(http::error::header_limit, seen);
     }
     if (!has_bare_newline(seen)) return std::nullopt;
-    return protocol_error(400, "Malformed HTTP request; end each line with CRLF");
+    return ProtocolRefusal{400, "Malformed HTTP request; end each line with CRLF"};
   }
 
-  std::optional<Response> guard() const {
+  std::optional<ProtocolRefusal> guard() const {
     const auto refused = guard_header(text(buffer_.cdata()).substr(0, header_end() + 4));
     if (!refused) return std::nullopt;
-    return protocol_error(refused->status, refused->sentence);
+    return ProtocolRefusal{refused->status, std::string{refused->sentence}};
   }
 
-  std::optional<Response> look_at_chunks() {
+  std::optional<ProtocolRefusal> look_at_chunks() {
     const std::string_view bytes = text(buffer_.cdata());
     auto refused = chunks_.look(bytes.substr(looked_at_));
     looked_at_ = bytes.size();
@@ -221,7 +230,7 @@ bool RequestReader::has_bytes() const { return impl_->has_bytes(); }
 void RequestReader::discard() { impl_->discard(); }
 void RequestReader::forget() { impl_->forget(); }
 void RequestReader::next() { impl_->next(); }
-std::optional<Response> RequestReader::parse() { return impl_->parse(); }
+std::optional<ProtocolRefusal> RequestReader::parse() { return impl_->parse(); }
 bool RequestReader::is_done() const { return impl_->is_done(); }
 bool RequestReader::header_is_done() const { return impl_->header_is_done(); }
 bool RequestReader::expects_continue() const { return impl_->expects_continue(); }
@@ -229,6 +238,7 @@ Request RequestReader::take_request(std::string_view client_network) {
   return impl_->take_request(client_network);
 }
 std::string RequestReader::refused_request_id() const { return impl_->refused_request_id(); }
+ErrorFormat RequestReader::refused_format() const { return impl_->refused_format(); }
 bool RequestReader::keep_alive() const { return impl_->keep_alive(); }
 int RequestReader::minor_version() const { return impl_->minor_version(); }
 

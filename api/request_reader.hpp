@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "api/http_message.hpp"
+#include "api/problem.hpp"
 
 namespace contactd::api {
 
@@ -32,7 +33,7 @@ class RequestReader {
   void next();
   // Reads on. What is to be answered instead, if this can't become a request; nothing can be read
   // of the connection then.
-  std::optional<Response> parse();
+  std::optional<ProtocolRefusal> parse();
   bool is_done() const;
   bool header_is_done() const;
   // REQUIRES: header_is_done().
@@ -42,6 +43,8 @@ class RequestReader {
   Request take_request(std::string_view client_network);
   // The id that the client has given the request, as far as its header has come; else a new one.
   std::string refused_request_id() const;
+  // What the client wants an error to be, as far as its header has come; else plain.
+  ErrorFormat refused_format() const;
   bool keep_alive() const;
   int minor_version() const;
 

@@ -311,8 +311,8 @@ class Server::Impl {
       co_await session.run();
     } else {
       metrics.http_connections_refused.Increment();
-      co_await session.refuse(
-          protocol_error(503, "Too many connections are open; close some, or try again"));
+      ProtocolRefusal crowded{503, "Too many connections are open; close some, or try again"};
+      co_await session.refuse(std::move(crowded));
     }
   }
 

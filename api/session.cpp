@@ -58,10 +58,10 @@ class Session::Impl final : public FeedPeer {
     socket_.close(ignored);
   }
 
-  Awaitable<void> refuse(Response response) {
+  Awaitable<void> refuse(ProtocolRefusal refusal) {
     const bool open = co_await shake_hands();
     enter(Phase::writing, settings().request_timeout);
-    if (open) co_await refuse_and_close(std::move(response));
+    if (open) co_await refuse_and_close(std::move(refusal));
     error_code ignored;
     socket_.close(ignored);
   }
@@ -172,8 +172,8 @@ class Session::Impl final : public FeedPeer {
 
   Awaitable<bool> read_failed() {
     if (overdue_ && (phase_ == Phase::header || phase_ == Phase::body)) {
-      co_await refuse_and_close(
-          protocol_error(408, "The request didn't arrive in time; send it again"));
+      ProtocolRefusal late{408, "The request didn't arrive in time; send it again"};
+      co_await refuse_and_close(std::move(late));
     }
     co_return false;
   }
@@ -272,7 +272,7 @@ class Session::Impl final : public FeedPeer {
     format_ = error_format(asked);
     request_id_ = asked.request_id;
     if (!reader_.has_bytes()) reader_.discard();  // it may be long until the memory is needed
-    if (feed.streams()) watch_for_close();
+    if (feed.stays()) watch_for_close();
     if (lane_.state().draining) feed.finish();
     Response response = co_await feed.answer();
     if (gone_) co_return false;
@@ -301,7 +301,8 @@ class Session::Impl final : public FeedPeer {
       char byte = 0;
       error_code ec;
       socket_.receive(asio::buffer(&byte, 1), Socket::message_peek, ec);
-      if ((!ec && !tls_) || ec == asio::error::would_block) return;
+      const bool more = !ec && !(tls_ && feed_->streams());
+      if (more || ec == asio::error::would_block) return;
       gone_ = true;
       wake();
     });
@@ -400,8 +401,9 @@ class Session::Impl final : public FeedPeer {
     co_return true;
   }
 
-  Awaitable<void> refuse_and_close(Response response) {
+  Awaitable<void> refuse_and_close(ProtocolRefusal refusal) {
     overdue_ = false;
+    const Response response = protocol_error(reader_.refused_format(), refusal);
     append_response(out_, response, 1, false, lane_.date(), reader_.refused_request_id(),
                     tls_.has_value());
     lane_.count("OTHER", "none", response.status, {});
@@ -471,6 +473,8 @@ void Session::close_if_idle() { impl_->close_if_idle(); }
 void Session::cut() { impl_->cut(); }
 void Session::deliver(infra::Outcome outcome) { impl_->deliver(std::move(outcome)); }
 void Session::deliver(Response response) { impl_->deliver(std::move(response)); }
-Awaitable<void> Session::refuse(Response response) { return impl_->refuse(std::move(response)); }
+Awaitable<void> Session::refuse(ProtocolRefusal refusal) {
+  return impl_->refuse(std::move(refusal));
+}
 
 }  // namespace contactd::api

@@ -161,7 +161,7 @@ std::string webhook_json(const domain::Webhook& webhook, const std::string* secr
   return out;
 }
 
-std::string delivery_json(const infra::WebhookDelivery& delivery) {
+std::string delivery_json(const infra::WebhookDelivery& delivery, bool enabled) {
   std::string out = R"({"id":")";
   append_hex(out, delivery.offset, 16);
   out += R"(","event_id":")" + delivery.event.str() + R"(","type":)" + json_string(delivery.type) +
@@ -170,7 +170,7 @@ std::string delivery_json(const infra::WebhookDelivery& delivery) {
   out += state_name(delivery.state);
   out += R"(","next_attempt_at":)";
   const bool pending = delivery.state == infra::WebhookDelivery::State::pending;
-  out += pending ? domain::json_time(delivery.next_attempt) : "null";
+  out += pending && enabled ? domain::json_time(delivery.next_attempt) : "null";
   out += R"(,"attempts":[)";
   for (std::size_t i = 0; i < delivery.attempts.size(); ++i) {
     const infra::WebhookAttempt& attempt = delivery.attempts[i];

@@ -20,6 +20,7 @@ std::variant<domain::UpdateWebhook, domain::ValidationErrors> read_webhook_body(
 
 // `secret` is shown at the creation and at a rotation only, and null else.
 std::string webhook_json(const domain::Webhook& webhook, const std::string* secret);
-std::string delivery_json(const infra::WebhookDelivery& delivery);
+// A delivery of a webhook that is `enabled` or not: nothing is attempted of one that isn't.
+std::string delivery_json(const infra::WebhookDelivery& delivery, bool enabled);
 
 }  // namespace contactd::api

@@ -3,6 +3,8 @@
 #include <string>
 #include <string_view>
 
+#include "domain/json_text.hpp"
+
 namespace contactd::api {
 
 // Whether a terminal would do something at this character, or show what follows it out of its
@@ -12,35 +14,32 @@ constexpr bool steers_a_terminal(unsigned code) {
          code == 0x200F || (code >= 0x2028 && code <= 0x202E) || (code >= 0x2066 && code <= 0x2069);
 }
 
-// The text for a terminal: what would steer it as \uXXXX; all else as it is. REQUIRES: valid UTF-8.
+// The text for a terminal, whatever bytes it is of: what would steer it as \uXXXX, what is no UTF-8
+// as U+FFFD; all else as it is.
 inline std::string printable(std::string_view text) {
   constexpr std::string_view digits = "0123456789abcdef";
   std::string out;
   out.reserve(text.size());
-  const auto byte = [&](std::size_t at) {
-    return at < text.size() ? static_cast<unsigned>(static_cast<unsigned char>(text[at])) : 0U;
-  };
-  for (std::size_t i = 0; i < text.size();) {
-    // None of those has more than three bytes.
-    unsigned code = byte(i);
-    std::size_t length = 1;
-    if (code >= 0xC0 && code < 0xE0) {
-      code = ((code & 0x1FU) << 6U) | (byte(i + 1) & 0x3FU);
-      length = 2;
-    } else if (code >= 0xE0 && code < 0xF0) {
-      code = ((code & 0x0FU) << 12U) | ((byte(i + 1) & 0x3FU) << 6U) | (byte(i + 2) & 0x3FU);
-      length = 3;
-    } else if (code >= 0xF0) {
-      length = 4;
+  while (!text.empty()) {
+    const auto first = static_cast<unsigned>(static_cast<unsigned char>(text.front()));
+    const std::size_t length = first < 0x80 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+    const std::string_view character = text.substr(0, length);
+    if (!domain::is_utf8(character)) {
+      out += "\uFFFD";
+      text.remove_prefix(1);
+      continue;
     }
-    if (length < 4 && steers_a_terminal(code)) {
+    unsigned code = length == 1 ? first : first & (0xFFU >> (length + 1));
+    for (const char byte : character.substr(1)) {
+      code = (code << 6U) | (static_cast<unsigned>(static_cast<unsigned char>(byte)) & 0x3FU);
+    }
+    if (steers_a_terminal(code)) {
       out += "\\u";
-      for (int shift = 12; shift >= 0; shift -= 4)
-        out += digits[(code >> static_cast<unsigned>(shift)) & 0x0FU];
+      for (unsigned shift = 16; shift > 0; shift -= 4) out += digits[(code >> (shift - 4)) & 0x0FU];
     } else {
-      out += text.substr(i, length);
+      out += character;
     }
-    i += length;
+    text.remove_prefix(length);
   }
   return out;
 }

@@ -133,6 +133,7 @@ std::variant<DeliveriesQuery, std::string> read_deliveries_query(const Call& cal
 struct DeliveriesRead {
   const infra::WebhookJournal& journal;
   domain::WebhookId webhook;
+  bool enabled;
   DeliveriesQuery query;
 
   Response operator()() const {
@@ -143,7 +144,7 @@ struct DeliveriesRead {
     response.body = R"({"data":[)";
     for (std::size_t i = 0; i < deliveries.size(); ++i) {
       if (i > 0) response.body += ',';
-      response.body += delivery_json(deliveries[i]);
+      response.body += delivery_json(deliveries[i], enabled);
     }
     response.body += R"(],"next_cursor":)";
     if (more) {
@@ -231,9 +232,10 @@ Handled list_deliveries(const Call& call) {
   if (const auto* sentence = std::get_if<std::string>(&query)) {
     return error_response(call.format, 400, *sentence);
   }
-  if (!find_webhook(call)) return webhook_not_found(call);
-  return SlowRead{
-      DeliveriesRead{call.services.webhooks.journal, call.id, std::get<DeliveriesQuery>(query)}};
+  const auto webhook = find_webhook(call);
+  if (!webhook) return webhook_not_found(call);
+  return SlowRead{DeliveriesRead{call.services.webhooks.journal, call.id, webhook->settings.enabled,
+                                 std::get<DeliveriesQuery>(query)}};
 }
 
 // Sends an event once more, whatever became of it.

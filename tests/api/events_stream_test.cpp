@@ -225,6 +225,24 @@ TEST_F(EventsStream, EndsCleanlyWhenTheServerStopsAndPollsAreAnswered) {
   EXPECT_EQ(server.wait(), exited(0)) << server.log();
 }
 
+TEST_F(EventsStream, TakeNoPlaceOnceTheClientOfALongPollHasGone) {
+  constexpr std::chrono::seconds before_its_end{20};
+  const ServerProcess server;
+  const ApiUser other = given_user(server);
+  for (const bool reset : {false, true}) {
+    {
+      RawConnection poll{server.port()};
+      poll.send(request_text("GET", "/api/v1/events?wait=30", {{"X-API-KEY", other.key()}},
+                             std::nullopt));
+      ASSERT_TRUE(
+          eventually([&] { return metric(server, "contactd_feed_followers") == 1; }, patience));
+      if (reset) poll.reset();
+    }
+    EXPECT_TRUE(
+        eventually([&] { return metric(server, "contactd_feed_followers") == 0; }, before_its_end));
+  }
+}
+
 TEST_F(EventsStream, ArentMoreThanAKeyAndTheServerMayHave) {
   ServerProcess server{{{"--feed-max-per-key", "2", "--feed-max", "3"}, {}}};
   ApiUser one = given_user(server);

@@ -290,6 +290,8 @@ TEST_F(ImportCommand, RefusesWhatIsNoCsv) {
   }
   for (const auto& [rows, sentence] :
        {std::pair{"", "is empty"}, std::pair{"mail\n", "'mail' is none"},
+        std::pair{"e\x1B[31m\u202Email\n", "'e\\u001b[31m\\u202email' is none"},
+        std::pair{"e\xE2\x1B[31m\n", "'e\uFFFD\\u001b[31m' is none"},
         std::pair{"email,email\n", "names 'email' twice"}}) {
     const Finished refused = import(file("a.csv", rows));
     EXPECT_EQ(refused.status, exited(1)) << rows;

@@ -110,6 +110,13 @@ TEST_F(List, PagingParametersOutOfRangeAre400) {
   }
 }
 
+TEST_F(List, APieceOfTheQueryThatIsEmptyIsNoParameter) {
+  for (const std::string query : {"page=1&", "&page=1", "page=1&&page_size=2", "&"}) {
+    user.list(query).then(200);
+  }
+  user.list("=1").then(400);
+}
+
 TEST_F(List, OtherParametersThatAreWrongAre400WithTheirName) {
   const std::vector<std::pair<std::string, std::string>> rows = {
       {"sort=name", "sort"},

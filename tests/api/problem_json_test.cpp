@@ -54,6 +54,24 @@ TEST_F(ProblemJson, IsSentForEveryKindOfError) {
   }
 }
 
+// Also where a request is refused before it is whole.
+TEST_F(ProblemJson, IsSentByTheHttpLayerToo) {
+  const std::string head = "Host: x\r\nAccept: application/problem+json\r\n";
+  const std::pair<std::string, unsigned> requests[] = {
+      {"GET / HTTP/1.1\r\n" + head + "Host: y\r\n\r\n", 400},
+      {"POST /api/v1/contacts HTTP/1.1\r\n" + head + "Content-Length: 999999\r\n\r\n", 413},
+      {"POST /api/v1/contacts HTTP/1.1\r\n" + head + "Transfer-Encoding: chunked\r\n\r\nx\r\n",
+       400},
+      {"GET / HTTP/1.1\r\n" + head + "Expect: x\r\n\r\n", 417},
+      {"GET / HTTP/1.1\r\n" + head + "X: " + std::string(20'000, 'x'), 431}};
+  for (const auto& [request, status] : requests) {
+    const Response answer = send_raw(shared_server().port(), request);
+    EXPECT_EQ(answer.status, status);
+    EXPECT_EQ(answer.header("Content-Type"), "application/problem+json") << status;
+    EXPECT_EQ(answer.json().at("status"), status);
+  }
+}
+
 TEST_F(ProblemJson, IsNotSentToAClientThatDidNotNameIt) {
   for (const std::string accept :
        {"*/*", "application/*", "application/json", "text/html", "", "application/problem+json;q=0",
