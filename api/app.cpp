@@ -259,7 +259,7 @@ class App {
       start_partitions();
       // Who is in the group is given partitions that others serve: not before it can serve them.
       // What a writer has left in an open transaction ends with the next claim.
-      if (!partitions_.wait_until_followed_up(stop)) return;
+      if (!partitions_.wait_until_nearly_folded(stop)) return;
       infra::KafkaConfig config = config_.kafka;
       config.instance_id = read_or_make_key(config_.data_dir / "instance.id", "the instance's id",
                                             instance_id_length);

@@ -11,10 +11,12 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds look_interval{20};
 constexpr milliseconds stands_still_max{500};
+// What is folded while the group makes room: some tenths of a second.
+constexpr std::uint64_t left_max = 65'536;
 
 }  // namespace
 
-bool Partitions::wait_until_followed_up(const std::stop_token& stop) const {
+bool Partitions::wait_until_nearly_folded(const std::stop_token& stop) const {
   struct Seen {
     std::uint64_t position = 0;
     milliseconds still{};
@@ -30,7 +32,7 @@ bool Partitions::wait_until_followed_up(const std::stop_token& stop) const {
       auto& [before, still] = seen[id];
       still = position == before ? still + look_interval : milliseconds{};
       before = position;
-      done = done && (writer.followed_up() || still >= stands_still_max ||
+      done = done && (writer.records_left() <= left_max || still >= stands_still_max ||
                       writer.status().state == infra::Writer::Status::State::stopped);
     }
     if (done) return true;

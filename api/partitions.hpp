@@ -60,9 +60,9 @@ class Partitions {
     return is_open() ? writers_ : none;
   }
 
-  // Returns once every partition has followed up (Writer::followed_up), or has stopped, or has
-  // shown nothing new for a while; false if told to stop.
-  bool wait_until_followed_up(const std::stop_token& stop) const;
+  // Returns once little is left of every partition (Writer::records_left), or it has stopped, or
+  // has shown nothing new for a while; false if told to stop.
+  bool wait_until_nearly_folded(const std::stop_token& stop) const;
 
   // Where instances share a log: the place of this one among them. It must outlive all requests.
   void watch(const infra::KafkaMembership& membership) { membership_.store(&membership); }

@@ -180,10 +180,11 @@ class Writer {
   // was acknowledged earlier.
   bool caught_up() const { return caught_up_.load(std::memory_order_acquire); }
 
-  // Whether all is folded that was in the log when this began: so that to take the partition would
-  // keep nobody waiting. Not by what a writer has left in an open transaction, which ends with the
-  // next claim, or once the log ends it.
-  bool followed_up() const { return followed_up_.load(std::memory_order_acquire); }
+  // How much isn't folded yet of what was in the log when this began: all that who takes the
+  // partition would be kept waiting for. `unknown_left` before it is known. What a writer has
+  // left in an open transaction counts, and ends with the next claim, or once the log ends it.
+  static constexpr std::uint64_t unknown_left = static_cast<std::uint64_t>(-1);
+  std::uint64_t records_left() const { return records_left_.load(std::memory_order_acquire); }
   // The offset up to which it has folded, whether that is stored or not.
   std::uint64_t position() const;
 
@@ -226,7 +227,7 @@ class Writer {
   void follow_on();
 
   // Both.
-  void look_if_followed_up();
+  void look_what_is_left();
   void catch_up_with_another();
   bool fold_next();
   bool fold_next_or_throw();
@@ -261,7 +262,7 @@ class Writer {
   domain::Digest chain_hash_;  // its chain hash
 
   std::atomic<bool> caught_up_{false};
-  std::atomic<bool> followed_up_{false};
+  std::atomic<std::uint64_t> records_left_{unknown_left};
   std::optional<std::uint64_t> first_end_;  // of the log; touched by the folding thread only
   std::atomic<std::uint64_t> doubts_{0};
   std::atomic<std::uint64_t> doubts_settled_{0};  // by a claim made since

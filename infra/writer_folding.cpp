@@ -92,13 +92,13 @@ void Writer::fold_what_was_handed_over() {
 
 void Writer::follow_on() {
   const bool folded = fold_next();
-  if (!followed_up()) look_if_followed_up();
+  if (records_left() > 0) look_what_is_left();
   std::unique_lock lock{mutex_};
   const Checkpoint at = folded_;
   const bool fenced = serving_ && at.claim != claim_.epoch;
   const bool theirs = ownership_ == Ownership::elsewhere;
   lock.unlock();
-  if (theirs && followed_up() && !caught_up()) catch_up_with_another();
+  if (theirs && records_left() == 0 && !caught_up()) catch_up_with_another();
   if (!fenced && (folded || serving_)) return;
   if (fenced) {
     doubt();
@@ -114,10 +114,12 @@ void Writer::follow_on() {
 }
 
 // What is written after the first look doesn't count: another may go on for ever.
-void Writer::look_if_followed_up() {
-  if (!first_end_) first_end_ = log_.end_offset(partition_);
+void Writer::look_what_is_left() {
+  const std::uint64_t end = log_.end_offset(partition_);
+  if (!first_end_) first_end_ = end;
   const std::lock_guard lock{mutex_};
-  if (folding_at_ >= std::min(*first_end_, log_.end_offset(partition_))) followed_up_ = true;
+  const std::uint64_t wanted = std::min(*first_end_, end);
+  records_left_ = wanted - std::min(wanted, folding_at_);
 }
 
 void Writer::catch_up_with_another() {
