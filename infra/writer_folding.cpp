@@ -95,11 +95,12 @@ void Writer::follow_on() {
   if (records_left() > 0) look_what_is_left();
   std::unique_lock lock{mutex_};
   const Checkpoint at = folded_;
-  const bool fenced = serving_ && at.claim != claim_.epoch;
+  const bool serving = serving_;
+  const bool fenced = serving && at.claim != claim_.epoch;
   const bool theirs = ownership_ == Ownership::elsewhere;
   lock.unlock();
   if (theirs && records_left() == 0 && !caught_up()) catch_up_with_another();
-  if (!fenced && (folded || serving_)) return;
+  if (!fenced && (folded || serving)) return;
   if (fenced) {
     doubt();
     fail(std::make_exception_ptr(LogUnavailable("another writer has taken the partition")));
