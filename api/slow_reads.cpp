@@ -84,18 +84,20 @@ void SlowReads::finish(Queues::value_type& organization) {
 }
 
 void SlowReads::stop() {
+  std::vector<std::deque<Read>> forgotten;  // destroyed after the lock
   {
     const std::lock_guard lock{mutex_};
     stopped_ = true;
+    turns_.clear();
+    for (auto& [organization, queue] : queues_) {
+      forgotten.push_back(std::exchange(queue.waiting, {}));
+    }
+    waiting_ = 0;
     changed_.notify_all();
   }
   for (std::jthread& thread : threads_) {
     if (thread.joinable()) thread.join();
   }
-  const std::lock_guard lock{mutex_};
-  turns_.clear();
-  queues_.clear();
-  waiting_ = 0;
 }
 
 }  // namespace contactd::api
