@@ -15,7 +15,6 @@
 #include "api/key_file.hpp"
 #include "api/process_guard.hpp"
 #include "api/server.hpp"
-#include "api/stoppable_wait.hpp"
 #include "api/tls.hpp"
 #include "api/webhooks.hpp"
 #include "infra/backup.hpp"
@@ -28,6 +27,7 @@
 #include "infra/log_identity.hpp"
 #include "infra/projections_dir.hpp"
 #include "infra/rebuild.hpp"
+#include "infra/stoppable_wait.hpp"
 
 namespace contactd::api {
 namespace {
@@ -38,9 +38,9 @@ constexpr std::size_t kafka_batches_in_flight_max = 2;
 // No more than a transaction takes. One client alone never waits for it, but for its first request
 // after others'.
 constexpr std::chrono::milliseconds kafka_gather_wait_max{4};
+constexpr std::chrono::milliseconds log_retry_pause{1'000};
 // How often it is looked whether a signal came; at first also whether all partitions serve, to
 // print the ready line.
-constexpr std::chrono::milliseconds log_retry_pause{1'000};
 constexpr timespec signal_check_interval{0, 20'000'000};
 
 // Blocks SIGTERM and SIGINT, and SIGHUP if it is to be taken, in this and every later thread, to be
@@ -125,7 +125,9 @@ class App {
     require_embedded_log(log, *store_);
     auto embedded = infra::open_embedded_event_log(log);
     embedded_ = embedded.get();
-    open(std::move(embedded), identity);
+    keep(std::move(embedded), identity);
+    require_own_projections();
+    start_partitions();
     server_.start();
     for (const auto& writer : partitions_.all()) writer->take();
   }
@@ -233,11 +235,9 @@ class App {
     }
   }
 
-  void open(std::unique_ptr<infra::EventLog> log, const std::string& identity) {
+  void keep(std::unique_ptr<infra::EventLog> log, const std::string& identity) {
     log_ = std::move(log);
     log_identity_ = identity;
-    require_own_projections();
-    start_partitions();
   }
   void start_partitions() {
     partitions_.open(make_writers());
@@ -253,8 +253,7 @@ class App {
       if (!log) return;
       const std::string identity = log->identity();
       require_same_log(config_.data_dir, identity, *store_);
-      log_ = std::move(log);
-      log_identity_ = identity;
+      keep(std::move(log), identity);
       if (!wait_for_own_projections(stop)) return;
       start_partitions();
       // Who is in the group is given partitions that others serve: not before it can serve them.
@@ -283,7 +282,7 @@ class App {
       } catch (const infra::LogUnavailable& problem) {
         if (failing.is_news(problem.what())) spdlog::error("{}; trying again", problem.what());
         partitions_.set_awaited(problem.what());
-        wait_for(stop, log_retry_pause);
+        infra::wait_for(stop, log_retry_pause);
       }
     }
     return false;
@@ -344,12 +343,7 @@ class App {
           config_.log == "kafka"
               ? "the Kafka topic " + config_.kafka.topic + ", partition " + std::to_string(id)
               : "the log in " + (config_.data_dir / "log").string();
-      throw infra::Unavailable("the projections in " + config_.data_dir.string() + " aren't of " +
-                               log +
-                               ", or one of the two was changed since: "
-                               "bring back from a backup what was there; or, if the log is right, "
-                               "remove the projections' directory: it is then made anew from the "
-                               "log");
+      throw infra::Unavailable(foreign_projections(config_.data_dir, log));
     }
   }
 

@@ -1,4 +1,5 @@
 #include "api/auth.hpp"
+
 #include "domain/sha256.hpp"
 #include "infra/random.hpp"
 

@@ -18,7 +18,7 @@ constexpr std::array<std::string_view, 3> not_in_trailers = {"Content-Length", "
                                                              "Host"};
 
 ProtocolRefusal malformed() {
-  return ProtocolRefusal{400, "Malformed chunk; send its size in hex digits, CRLF, the data, CRLF"};
+  return {400, "Malformed chunk; send its size in hex digits, CRLF, the data, CRLF"};
 }
 
 unsigned hex_value(char c) {

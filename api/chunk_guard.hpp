@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "api/problem.hpp"
+#include "api/protocol_refusal.hpp"
 
 namespace contactd::api {
 

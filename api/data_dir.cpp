@@ -60,4 +60,10 @@ void require_embedded_log(const fs::path& log, const infra::ReadStore& store) {
       "lost, restore a backup with `contactd restore`");
 }
 
+std::string foreign_projections(const std::filesystem::path& directory, const std::string& log) {
+  return "the projections in " + directory.string() + " aren't of " + log +
+         ", or one of the two was changed since: bring back from a backup what was there; or, if "
+         "the log is right, remove the projections' directory: it is then made anew from the log";
+}
+
 }  // namespace contactd::api

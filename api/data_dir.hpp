@@ -20,4 +20,7 @@ void require_same_log(const std::filesystem::path& data_dir, const std::string& 
 // empty.
 void require_embedded_log(const std::filesystem::path& log, const infra::ReadStore& store);
 
+// That the projections in the directory weren't folded from `log`, and what to do: a sentence.
+std::string foreign_projections(const std::filesystem::path& directory, const std::string& log);
+
 }  // namespace contactd::api

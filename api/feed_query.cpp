@@ -43,25 +43,10 @@ ErrorText read_types(infra::FeedQuery& query, std::string_view value) {
   }
 }
 
-ErrorText read_number(std::uint64_t& number, const std::string& name, std::string_view value,
-                      std::uint64_t low, std::uint64_t high) {
-  const auto found = number_between(value, low, high);
-  if (!found) {
-    return "Invalid query parameter '" + name + "': give a whole number from " +
-           std::to_string(low) + " to " + std::to_string(high);
-  }
-  number = *found;
-  return std::nullopt;
-}
-
 ErrorText read_param(FeedRequest& request, const std::string& name, const std::string& value) {
   if (name == "after") return read_after(request, value);
-  if (name == "limit") {
-    std::uint64_t limit = 0;
-    auto error = read_number(limit, name, value, 1, limits::page_size_max);
-    request.query.count = limit;
-    return error;
-  }
+  if (name == "limit")
+    return read_number(request.query.count, name, value, 1, limits::page_size_max);
   if (name == "wait") {
     std::uint64_t seconds = 0;
     auto error = read_number(seconds, name, value, 0, limits::feed_wait_seconds_max);

@@ -2,7 +2,7 @@
 
 #include <chrono>
 
-#include "api/stoppable_wait.hpp"
+#include "infra/stoppable_wait.hpp"
 
 namespace contactd::api {
 namespace {
@@ -36,7 +36,7 @@ bool Partitions::wait_until_nearly_folded(const std::stop_token& stop) const {
                       writer.status().state == infra::Writer::Status::State::stopped);
     }
     if (done) return true;
-    if (!wait_for(stop, look_interval)) return false;
+    if (!infra::wait_for(stop, look_interval)) return false;
   }
 }
 

@@ -46,13 +46,7 @@ ErrorText read_fields(infra::HistoryQuery& query, std::string_view value) {
 ErrorText read_history_param(infra::HistoryQuery& query, const std::string& history,
                              const std::string& name, const std::string& value) {
   if (name == "limit") {
-    const auto limit = number_between(value, 1, limits::page_size_max);
-    if (!limit) {
-      return "Invalid query parameter 'limit': give a whole number from 1 to " +
-             std::to_string(limits::page_size_max);
-    }
-    query.count = *limit;
-    return std::nullopt;
+    return read_number(query.count, name, value, 1, limits::page_size_max);
   }
   if (name == "cursor") {
     if (value.empty()) return std::nullopt;  // from the newest on

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "api/http_message.hpp"
+#include "api/protocol_refusal.hpp"
 #include "domain/rejection.hpp"
 #include "domain/validation.hpp"
 
@@ -24,10 +25,6 @@ Response error_response(ErrorFormat format, int status, std::string_view error,
                         std::string_view members = {});
 
 // Refusals of the HTTP layer, before a request could be read: always closing.
-struct ProtocolRefusal {
-  int status = 400;
-  std::string sentence;
-};
 ProtocolRefusal body_too_large();
 Response protocol_error(ErrorFormat format, const ProtocolRefusal& refusal);
 

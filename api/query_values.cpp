@@ -30,6 +30,17 @@ ErrorText read_params(
   return std::nullopt;
 }
 
+ErrorText read_number(std::uint64_t& number, const std::string& name, std::string_view value,
+                      std::uint64_t low, std::uint64_t high) {
+  const auto found = number_between(value, low, high);
+  if (!found) {
+    return "Invalid query parameter '" + name + "': give a whole number from " +
+           std::to_string(low) + " to " + std::to_string(high);
+  }
+  number = *found;
+  return std::nullopt;
+}
+
 void append_hex(std::string& out, std::uint64_t value, int digits) {
   constexpr std::string_view hex = "0123456789abcdef";
   for (int i = digits - 1; i >= 0; --i) out += hex[(value >> (4 * i)) & 0x0FU];

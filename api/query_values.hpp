@@ -32,6 +32,10 @@ ErrorText read_params(
     const Target& target,
     const std::function<ErrorText(const std::string& name, const std::string& value)>& read);
 
+// A parameter that is a whole number from `low` to `high`: sets `number`, or says what is wrong.
+ErrorText read_number(std::uint64_t& number, const std::string& name, std::string_view value,
+                      std::uint64_t low, std::uint64_t high);
+
 // A time from 1970 on, and what to say of any other text.
 std::optional<domain::Instant> time_value(std::string_view text);
 std::string invalid_time(const std::string& name);

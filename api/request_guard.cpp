@@ -11,9 +11,9 @@
 namespace contactd::api {
 namespace {
 
-using Refused = std::optional<GuardRefusal>;
+using Refused = std::optional<ProtocolRefusal>;
 
-Refused refuse(std::string_view sentence) { return GuardRefusal{400, sentence}; }
+Refused refuse(std::string_view sentence) { return ProtocolRefusal{400, std::string{sentence}}; }
 
 bool is_digits(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), is_digit);
@@ -114,7 +114,7 @@ class FieldGuard {
         return refuse("The only Transfer-Encoding taken is chunked");
       case Once::expect:
         if (equal_ignoring_case(value, "100-continue")) return std::nullopt;
-        return GuardRefusal{417, "The only Expect taken is 100-continue"};
+        return ProtocolRefusal{417, "The only Expect taken is 100-continue"};
       case Once::api_key:
       case Once::content_type:
       case Once::idempotency_key:
@@ -141,10 +141,10 @@ Refused guard_request_line(std::string_view line, bool& http_1_0) {
                             is_digits(version.substr(5, 1)) && version[6] == '.' &&
                             is_digits(version.substr(7));
     if (!is_version) return refuse("Malformed request line; end it with HTTP/1.1");
-    return GuardRefusal{505, "The HTTP versions spoken here are 1.1 and 1.0"};
+    return ProtocolRefusal{505, "The HTTP versions spoken here are 1.1 and 1.0"};
   }
   if (target.size() > limits::target_bytes_max) {
-    return GuardRefusal{414, "The request target is too long"};
+    return ProtocolRefusal{414, "The request target is too long"};
   }
   const bool visible = std::all_of(target.begin(), target.end(),
                                    [](char c) { return c > 0x20 && c < 0x7F && c != '#'; });

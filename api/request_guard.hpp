@@ -3,12 +3,9 @@
 #include <optional>
 #include <string_view>
 
-namespace contactd::api {
+#include "api/protocol_refusal.hpp"
 
-struct GuardRefusal {
-  int status = 400;
-  std::string_view sentence;  // a literal
-};
+namespace contactd::api {
 
 // Refuses what must not reach a handler although a lenient parser takes it: most of all what two
 // servers in a row could read as different requests. `header` is a request's header section as it
@@ -18,7 +15,7 @@ struct GuardRefusal {
 // form; HTTP/1.0 or 1.1; exactly one Host that is one (in 1.0: at most one); Transfer-Encoding
 // absent or exactly `chunked`, never beside Content-Length, never in 1.0; Content-Length once, in
 // digits; X-API-KEY, Content-Type and Idempotency-Key at most once; Expect only `100-continue`.
-std::optional<GuardRefusal> guard_header(std::string_view header);
+std::optional<ProtocolRefusal> guard_header(std::string_view header);
 
 // Whether a line of it ends in LF alone; also of a header that hasn't come whole yet.
 bool has_bare_newline(std::string_view header);

@@ -125,7 +125,8 @@ class RequestReader::Impl {
 
   bool expects_continue() const {
     const auto& message = parser_->get();
-    return message.find(http::field::expect) != message.end();
+    // RFC 9110, section 10.1.1: of HTTP/1.0 it is passed over.
+    return minor_version() > 0 && message.find(http::field::expect) != message.end();
   }
 
   Request take_request(std::string_view client_network) {
@@ -191,9 +192,7 @@ class RequestReader::Impl {
   }
 
   std::optional<ProtocolRefusal> guard() const {
-    const auto refused = guard_header(text(buffer_.cdata()).substr(0, header_end() + 4));
-    if (!refused) return std::nullopt;
-    return ProtocolRefusal{refused->status, std::string{refused->sentence}};
+    return guard_header(text(buffer_.cdata()).substr(0, header_end() + 4));
   }
 
   std::optional<ProtocolRefusal> look_at_chunks() {

@@ -151,8 +151,7 @@ class Session::Impl final : public FeedPeer {
       if (reader_.header_is_done() && !told_to_continue) {
         told_to_continue = true;
         begin_receiving(Phase::body, settings().request_timeout);
-        if (reader_.expects_continue() && reader_.minor_version() > 0)
-          out_ += "HTTP/1.1 100 Continue\r\n\r\n";
+        if (reader_.expects_continue()) out_ += "HTTP/1.1 100 Continue\r\n\r\n";
       }
       if (!co_await flush()) co_return false;
       if (phase_ == Phase::idle && lane_.state().draining) co_return false;

@@ -72,7 +72,7 @@ class RocksDbEventLog final : public EmbeddedEventLog {
     if (full_) reopen();
     const std::uint64_t epoch = end_offset(partition);
     const auto status = write({&proposal, 1}, {});
-    if (!status.ok()) throw LogUnavailable(failed("claim", status));
+    if (!status.ok()) throw LogUnavailable(log_failed_to("claim", status));
     claimed_ = epoch;
     return {partition, epoch};
   }
@@ -156,7 +156,8 @@ class RocksDbEventLog final : public EmbeddedEventLog {
     // log without would be taken for damaged.
     const auto no_wals = reading_no_wals(wals_.env());
     const RocksDb copy{directory, {{"default", record_options()}}, no_wals.get()};
-    std::ofstream{directory / wal_in_the_stead_of_none(copy)};
+    const std::filesystem::path wal = directory / wal_in_the_stead_of_none(copy);
+    if (!std::ofstream{wal}) throw LogUnavailable("can't create " + wal.string());
   }
 
   // Called with db_mutex_ held.

@@ -32,8 +32,8 @@ std::uint64_t offset_of(const rocksdb::Slice& key) {
 
 // What is damaged stays so; any other failure may pass.
 [[noreturn]] void fail_to_read(const rocksdb::Status& status) {
-  if (status.IsCorruption()) throw projections::BrokenLog(failed("read", status));
-  throw LogUnavailable(failed("read", status));
+  if (status.IsCorruption()) throw projections::BrokenLog(log_failed_to("read", status));
+  throw LogUnavailable(log_failed_to("read", status));
 }
 
 void read_into(LogEntry& entry, std::uint64_t offset, std::string_view record) {
@@ -57,13 +57,15 @@ std::uint32_t newest_wal(const std::filesystem::path& directory, rocksdb::Env& e
 // The number that the newest WAL has at least, by the manifest.
 std::uint64_t wanted_wal(const RocksDb& db) {
   std::uint64_t number = 0;
-  db->GetIntProperty(rocksdb::DB::Properties::kMinLogNumberToKeep, &number);
-  return number;
+  if (db->GetIntProperty(rocksdb::DB::Properties::kMinLogNumberToKeep, &number)) return number;
+  throw LogUnavailable(
+      "this RocksDB doesn't say which write-ahead log there must be; start contactd "
+      "with the one that it was built with");
 }
 
 }  // namespace
 
-std::string failed(std::string_view what, const rocksdb::Status& status) {
+std::string log_failed_to(std::string_view what, const rocksdb::Status& status) {
   return "the embedded log failed to " + std::string{what} + ": " + status.ToString() +
          advice_on_log(status);
 }

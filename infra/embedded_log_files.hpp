@@ -1,4 +1,5 @@
 #pragma once
+
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -16,7 +17,7 @@ rocksdb::ColumnFamilyOptions record_options();
 std::string key_of(std::uint64_t offset);
 
 // "the embedded log failed to ...", with RocksDB's words and what to do.
-std::string failed(std::string_view what, const rocksdb::Status& status);
+std::string log_failed_to(std::string_view what, const rocksdb::Status& status);
 
 // One past the last record. Throws LogUnavailable; BrokenLog if what is there is damaged.
 std::uint64_t end_of(const RocksDb& db);

@@ -73,7 +73,7 @@ void catch_up(const RocksDb& db) {
     status = db->TryCatchUpWithPrimary();
     if (status.ok()) return;
   }
-  throw LogUnavailable(failed("show what was written to it", status));
+  throw LogUnavailable(log_failed_to("show what was written to it", status));
 }
 
 // Opened beside its writer, a database passes over files that are missing or damaged, and is what

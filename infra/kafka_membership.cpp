@@ -7,15 +7,14 @@
 #include <array>
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstdlib>
-#include <mutex>
 #include <thread>
 #include <utility>
 
 #include "infra/errors.hpp"
 #include "infra/kafka_client.hpp"
 #include "infra/log.hpp"
+#include "infra/stoppable_wait.hpp"
 
 namespace contactd::infra {
 namespace {
@@ -140,12 +139,8 @@ class Membership final : public KafkaMembership {
     // librdkafka tells nothing more of what a client has that it has given up.
     if (std::exchange(assigned_, false)) callbacks_.revoked(true);
     if (now() - started_again_ > long_ago) pause_ = start_again_pause_min;
-    std::mutex mutex;
-    std::condition_variable_any paused;
-    std::unique_lock lock{mutex};
     for (;;) {
-      paused.wait_for(lock, stop, pause_, [] { return false; });
-      if (stop.stop_requested()) return false;
+      if (!wait_for(stop, pause_)) return false;
       pause_ = std::min(2 * pause_, start_again_pause_max);
       started_again_ = now();
       try {
@@ -176,8 +171,7 @@ class Membership final : public KafkaMembership {
   // On a thread of its own, as the other may wait long for partitions to be given up, while the
   // client goes on to send heartbeats.
   void watch_for_standstills(const std::stop_token& stop) {
-    std::unique_lock lock{mutex_};
-    while (!stop.stop_requested()) {
+    do {
       // One look at the clock: a standstill between two would pass unseen.
       const auto looked = now();
       if (looked - alive_.load() > standstill_max_) {
@@ -186,8 +180,7 @@ class Membership final : public KafkaMembership {
         stood_still_ = true;
       }
       alive_ = looked;
-      tick_.wait_for(lock, stop, tick_interval, [] { return false; });
-    }
+    } while (wait_for(stop, tick_interval));
   }
 
   // What applies: the user may have given another than ours.
@@ -245,8 +238,6 @@ class Membership final : public KafkaMembership {
   bool assigned_ = false;
   std::chrono::milliseconds pause_ = start_again_pause_min;
   std::chrono::milliseconds started_again_{};
-  std::mutex mutex_;  // of tick_ alone
-  std::condition_variable_any tick_;
   std::jthread watch_;
   std::jthread thread_;
 };

@@ -111,7 +111,9 @@ std::optional<TopicCare::Found> TopicCare::find() {
   const auto error = rd_kafka_metadata(client_.get(), 0, topic.get(), &raw,
                                        static_cast<int>(request_wait_max.count()));
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-    fail(name() + " can't be looked up: " + text_of(error), error);
+    fail(name() + " can't be looked up: " + text_of(error) +
+             "; check the brokers, and the right to describe it",
+         error);
   }
   const MetadataPtr metadata{raw};
   if (metadata->topic_cnt != 1) return std::nullopt;
@@ -182,7 +184,8 @@ EventPtr TopicCare::result(const char* what) {
   EventPtr event{rd_kafka_queue_poll(queue_.get(), static_cast<int>(patience.count()))};
   if (!event || rd_kafka_event_error(event.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) {
     fail(name() + " can't be " + what + ": " +
-             (event ? rd_kafka_event_error_string(event.get()) : "no answer"),
+             (event ? rd_kafka_event_error_string(event.get()) : "no answer") +
+             "; check the brokers, and contactd's rights",
          event ? rd_kafka_event_error(event.get()) : RD_KAFKA_RESP_ERR__TIMED_OUT);
   }
   return event;

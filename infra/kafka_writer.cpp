@@ -16,14 +16,14 @@ using std::chrono::milliseconds;
 constexpr milliseconds commit_wait_max{8'000};
 // The broker's time to abort the transaction of a fenced handle is in it.
 constexpr milliseconds init_wait_max{12'000};
-// The same while commands wait, with the commit that follows.
+// The same for a new handle of a claim that goes on: commands wait for it, and for the commit then.
 constexpr milliseconds init_again_wait_max{4'000};
 // A record that isn't acknowledged by then fails, and its transaction with it.
 constexpr auto delivery_timeout_ms = "6000";
 constexpr auto request_timeout_ms = "5000";
 constexpr auto transaction_timeout_ms = "10000";
 // A commit that took longer may have been asked for twice, and the one that is still under way
-// could end the handle's next transaction: the handle isn't used again.
+// could end the handle's next transaction: that gets a new handle.
 constexpr milliseconds slow_commit{2'000};
 // How long the broker may take to say who leads the partition.
 constexpr milliseconds metadata_wait_max{2'000};
@@ -130,7 +130,8 @@ void PartitionWriter::release() {
 // The claim holds, if no other has fenced it: which the log will show. False if that came to
 // nothing.
 bool PartitionWriter::open_anew() {
-  spdlog::warn("Kafka topic {}, partition {}: a commit took long", topic_.config.topic, partition_);
+  spdlog::warn("Kafka topic {}, partition {}: a commit took long; look at the brokers",
+               topic_.config.topic, partition_);
   const auto epoch = epoch_;
   release();
   try {

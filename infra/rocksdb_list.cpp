@@ -19,11 +19,11 @@ using domain::ContactId;
 using domain::Instant;
 using keys::UpdatePosition;
 
-// How much of what is in memory a list looks at, besides what it skips and shows, and how much more
-// each time that this isn't enough.
 // Of more contacts with a tag than this a page isn't looked for among all of them, but in the order
 // of updates, where so many are soon met.
 constexpr std::size_t tagged_max = 1'000;
+// How much of what is in memory a list looks at, besides what it skips and shows, and how much more
+// each time that this isn't enough.
 constexpr std::size_t in_memory_first = 256;
 constexpr std::uint64_t in_memory_skipped_max = 1U << 20U;
 constexpr std::size_t in_memory_growth = 16;

@@ -6,6 +6,7 @@
 #include "api/commands/open_log.hpp"
 #include "api/commands/options.hpp"
 #include "api/commands/progress.hpp"
+#include "api/data_dir.hpp"
 #include "domain/json_text.hpp"
 #include "infra/errors.hpp"
 #include "infra/log_audit.hpp"
@@ -154,9 +155,8 @@ void audit_projections(const VerifyConfig& config, infra::LogReader& log,
                        const infra::ReadStore& live, const Scratch& scratch, Found& found) {
   for (std::uint32_t id = 0; id < log.partition_count(); ++id) {
     if (infra::leads_to(log, id, live.checkpoint(id))) continue;
-    found.problem = "the projections aren't of this log, by partition " + std::to_string(id) +
-                    ": bring back from a backup what was there; or, if the log is right, remove " +
-                    config.projections().string() + ": it is then made anew from the log";
+    found.problem = foreign_projections(config.projections(),
+                                        "this log, by its partition " + std::to_string(id));
     return;
   }
   const auto replayed = replay_anew(config, log, live, scratch, found.records());

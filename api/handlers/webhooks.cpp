@@ -93,7 +93,7 @@ std::optional<domain::Webhook> find_webhook(const Call& call) {
 }
 
 struct DeliveriesQuery {
-  std::size_t limit = limits::page_size_default;
+  std::uint64_t limit = limits::page_size_default;
   std::optional<std::uint64_t> before;
 };
 
@@ -103,13 +103,7 @@ std::string deliveries_of(const domain::WebhookId& webhook) { return "deliveries
 ErrorText read_deliveries_param(DeliveriesQuery& query, const domain::WebhookId& webhook,
                                 const std::string& name, const std::string& value) {
   if (name == "limit") {
-    const auto limit = number_between(value, 1, limits::page_size_max);
-    if (!limit) {
-      return "Invalid query parameter 'limit': give a whole number from 1 to " +
-             std::to_string(limits::page_size_max);
-    }
-    query.limit = static_cast<std::size_t>(*limit);
-    return std::nullopt;
+    return read_number(query.limit, name, value, 1, limits::page_size_max);
   }
   if (name == "cursor") {
     if (value.empty()) return std::nullopt;  // from the newest on

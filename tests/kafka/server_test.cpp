@@ -160,7 +160,7 @@ TEST_F(KafkaServer, RefusesTheProjectionsOfATopicThatWasMadeAnew) {
                                          "--kafka-bootstrap", topic.bootstrap, "--kafka-topic",
                                          topic.topic, "--data-dir", server.data_dir().string()});
   EXPECT_EQ(verified.status, exited(1)) << verified.err;
-  EXPECT_NE(verified.out.find("bad: the projections aren't of this log"), std::string::npos)
+  EXPECT_NE(verified.out.find("aren't of this log, by its partition"), std::string::npos)
       << verified.out;
   std::filesystem::remove_all(server.data_dir() / "projections");
   server.start();

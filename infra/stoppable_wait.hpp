@@ -5,7 +5,7 @@
 #include <mutex>
 #include <stop_token>
 
-namespace contactd::api {
+namespace contactd::infra {
 
 // Returns after `time`, or sooner, and then false, once it is told to stop.
 inline bool wait_for(const std::stop_token& stop, std::chrono::milliseconds time) {
@@ -16,4 +16,4 @@ inline bool wait_for(const std::stop_token& stop, std::chrono::milliseconds time
   return !stop.stop_requested();
 }
 
-}  // namespace contactd::api
+}  // namespace contactd::infra
