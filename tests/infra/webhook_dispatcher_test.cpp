@@ -344,7 +344,9 @@ TEST_F(WebhookDispatcherTest, LeavesRoomForTheDeliveriesOfOtherOrganizations) {
   given_webhook("b");
   given_webhook("other", "other");
   given_contact("ann");
-  ASSERT_EQ(sender_.wait_for(2), (Sent{"/a ann", "/b ann"}));
+  Sent first = sender_.wait_for(2);
+  std::ranges::sort(first);  // endpoints are served in no order
+  ASSERT_EQ(first, (Sent{"/a ann", "/b ann"}));
   given_contact("bob");
   given_contact("cid", "other");
   EXPECT_EQ(sender_.wait_for(3).back(), "/other cid");
