@@ -84,8 +84,8 @@ void SlowReads::finish(Queues::value_type& organization) {
 }
 
 void SlowReads::stop() {
-  std::vector<std::deque<Read>> forgotten;  // destroyed after the lock
   {
+    std::vector<std::deque<Read>> forgotten;  // goes once the lock has, before the reads that run
     const std::lock_guard lock{mutex_};
     stopped_ = true;
     turns_.clear();
