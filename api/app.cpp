@@ -44,7 +44,7 @@ constexpr std::chrono::milliseconds log_retry_pause{1'000};
 constexpr timespec signal_check_interval{0, 20'000'000};
 
 // Blocks SIGTERM and SIGINT, and SIGHUP if it is to be taken, in this and every later thread, to be
-// taken by wait() alone.
+// taken here alone.
 class Signals {
  public:
   explicit Signals(bool with_hangup) {
@@ -60,10 +60,10 @@ class Signals {
     sigwait(&set_, &taken);
     return taken;
   }
-  // Whether one that ends the program came within the interval.
-  bool end_came_within(const timespec& interval) const {
+  // Nothing if none came within the interval.
+  std::optional<int> wait_for(const timespec& interval) const {
     const int taken = sigtimedwait(&set_, nullptr, &interval);
-    return taken > 0 && taken != SIGHUP;
+    return taken > 0 ? std::optional{taken} : std::nullopt;
   }
 
  private:
@@ -86,10 +86,17 @@ class App {
         rate_limiter_(config.rate_limit, config.rate_window),
         feed_followers_(config.feed_followers_of_key_max, config.feed_followers_max),
         webhooks_(config, *store_, feed_hub_, metrics_),
-        services_{
-            *store_,         partitions_, metrics_,        authenticator_,     rate_limiter_,
-            operations_,     feed_hub_,   feed_followers_, infra::system_time, webhooks_.services(),
-            config.read_only},
+        services_{.store = *store_,
+                  .partitions = partitions_,
+                  .metrics = metrics_,
+                  .authenticator = authenticator_,
+                  .rate_limiter = rate_limiter_,
+                  .operations = operations_,
+                  .feed_hub = feed_hub_,
+                  .feed_followers = feed_followers_,
+                  .clock = infra::system_time,
+                  .webhooks = webhooks_.services(),
+                  .read_only = config.read_only},
         server_(settings(config, tls_.get()), services_) {
     show_certificate();
     prepare_operations();
@@ -164,7 +171,8 @@ class App {
       std::atomic<bool> hurried{false};
       const std::jthread impatience{[&](const std::stop_token& over) {
         while (!over.stop_requested()) {
-          if (!signals.end_came_within(signal_check_interval)) continue;
+          const auto taken = signals.wait_for(signal_check_interval);
+          if (!taken || taken == SIGHUP) continue;  // no connection begins any more
           hurried = true;
           return server_.hurry();
         }
@@ -191,17 +199,17 @@ class App {
   static Server::Settings settings(const ServeConfig& config, const TlsCredentials* tls) {
     // One core is the writer's: with a lane on every core, each slows the other down.
     const unsigned cores = std::max(2U, std::thread::hardware_concurrency());
-    return {config.host,
-            config.port,
-            config.io_threads == 0 ? cores - 1 : config.io_threads,
-            config.connections_max,
-            config.header_timeout,
-            config.request_timeout,
-            config.idle_timeout,
-            config.feed_heartbeat,
-            config.feed_stall,
-            config.connections_per_address_max,
-            tls};
+    return {.host = config.host,
+            .port = config.port,
+            .lanes = config.io_threads == 0 ? cores - 1 : config.io_threads,
+            .connections_max = config.connections_max,
+            .header_timeout = config.header_timeout,
+            .request_timeout = config.request_timeout,
+            .idle_timeout = config.idle_timeout,
+            .feed_heartbeat = config.feed_heartbeat,
+            .feed_stall = config.feed_stall,
+            .connections_per_address_max = config.connections_per_address_max,
+            .tls = tls};
   }
 
   std::unique_ptr<infra::SwappableReadStore> open_store() const {
@@ -433,7 +441,11 @@ void run(const ServeConfig& config, const Signals& signals) {
   app.start();
   bool stopping = false;
   try {
-    while (!app.ready() && !stopping) stopping = signals.end_came_within(signal_check_interval);
+    while (!app.ready() && !stopping) {
+      const auto taken = signals.wait_for(signal_check_interval);
+      if (taken == SIGHUP) app.reload_tls();
+      stopping = taken && taken != SIGHUP;
+    }
   } catch (...) {
     app.shut_down(signals);
     throw;

@@ -38,8 +38,8 @@ struct ServerState {
   std::condition_variable gone;
 };
 
-// A thread, its event loop, and the sessions on it. Everything but deliver() and post() is called
-// on the lane's own thread.
+// A thread, its event loop, and the sessions on it.
+// Threads: deliver() any; start(), stop() and join() its owner's; all else its own.
 class Lane final : public infra::ReplySink {
  public:
   explicit Lane(ServerState& state);
@@ -111,7 +111,7 @@ class Session {
 
   // Serves requests until the connection ends.
   Awaitable<void> run();
-  // Sends `response`, unasked, and closes.
+  // Sends `refusal`, unasked, and closes.
   Awaitable<void> refuse(ProtocolRefusal refusal);
 
   // Called by the lane, between the session's steps.

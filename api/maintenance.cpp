@@ -35,8 +35,6 @@ std::string_view name_of(Maintenance::State state) {
 bool Maintenance::start(std::string name, std::string unit, Work work) {
   const std::lock_guard lock{mutex_};
   if (status_.state == State::running || stopped_) return false;
-  status_ = {State::running,       std::move(name), std::move(unit), 0, 0, {},
-             infra::system_time(), std::nullopt};
   if (thread_.joinable()) thread_.join();  // it has ended but for its return
   thread_ = std::jthread{[this, work = std::move(work)](const std::stop_token& stop) {
     pthread_setname_np(pthread_self(), "maintenance");  // for top, perf and gdb
@@ -44,6 +42,9 @@ bool Maintenance::start(std::string name, std::string unit, Work work) {
     setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), maintenance_nice);
     run(work, stop);
   }};
+  // Not before there is a thread, which waits for the lock to say how far it is.
+  status_ = {State::running,       std::move(name), std::move(unit), 0, 0, {},
+             infra::system_time(), std::nullopt};
   return true;
 }
 

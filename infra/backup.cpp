@@ -202,6 +202,19 @@ void restore_file(const fs::path& from, const fs::path& to, const json::value& l
   sync_to_disk(to / path);
 }
 
+// Leaves a directory that was there before, with its owner and mode.
+void remove_restored(const fs::path& data_dir, bool made) {
+  std::error_code ignored;
+  if (made) {
+    fs::remove_all(data_dir, ignored);
+    return;
+  }
+  for (const auto& entry : fs::directory_iterator(data_dir, ignored)) {
+    std::error_code left;
+    fs::remove_all(entry.path(), left);
+  }
+}
+
 }  // namespace
 
 bool create_backup(ReadStore& store, EmbeddedEventLog* log, std::uint32_t partitions,
@@ -248,12 +261,13 @@ void restore_backup(const fs::path& directory, const fs::path& data_dir,
   if (fs::exists(data_dir) && !fs::is_empty(data_dir)) {
     throw StoreUnavailable(data_dir.string() + " isn't empty; give a new directory");
   }
+  bool made = false;
   try {
     std::uint64_t total = 0;
     std::uint64_t done = 0;
     const json::array& files = manifest.at("files").as_array();
     for (const json::value& file : files) total += file.at("bytes").to_number<std::uint64_t>();
-    fs::create_directories(data_dir);
+    made = fs::create_directories(data_dir);
     for (const json::value& file : files) {
       restore_file(directory, data_dir, file,
                    [&](std::size_t bytes) { progress(done += bytes, total); });
@@ -264,9 +278,9 @@ void restore_backup(const fs::path& directory, const fs::path& data_dir,
       throw StoreUnavailable("its positions aren't those that the manifest says");
     }
     sync_directories(data_dir);
+    sync_to_disk(fs::canonical(data_dir).parent_path());
   } catch (const std::exception& problem) {
-    std::error_code ignored;
-    fs::remove_all(data_dir, ignored);
+    remove_restored(data_dir, made);
     throw StoreUnavailable("the backup " + directory.string() +
                            " can't be restored: " + problem.what());
   }

@@ -2,17 +2,14 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 
 #include "infra/errors.hpp"
+#include "infra/log_patience.hpp"
 #include "infra/metrics.hpp"
 #include "infra/projector.hpp"
 
 namespace contactd::infra {
 namespace {
-
-constexpr std::chrono::milliseconds look_interval{100};
-constexpr std::chrono::milliseconds read_wait_max{10'000};
 
 // A log without what is at `end` or after it.
 class LogBefore final : public LogReader {
@@ -57,20 +54,15 @@ void fold(LogReader& log, std::uint32_t partition, ReadStore& store, std::uint64
           const AtEnd& at_end) {
   Metrics unseen;
   Projector projector{partition, log, store, unseen};
-  std::chrono::milliseconds waited{};
+  LogPatience patience;
   while (!stop.stop_requested()) {
     // First: to ask the embedded log beside its writer for its end costs as much as many records.
     if (projector.position() < end && projector.fold_far()) {
-      waited = {};
       progress(projector.position());
       continue;
     }
     if (at_end(projector.position())) break;
-    if (waited >= read_wait_max) {
-      throw LogUnavailable("partition " + std::to_string(partition) +
-                           " doesn't show what was committed to it; check the log's health");
-    }
-    if (!log.wait(partition, projector.position(), look_interval)) waited += look_interval;
+    patience.wait(log, partition, projector.position());
   }
   projector.settle();
 }

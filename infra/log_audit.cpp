@@ -7,6 +7,7 @@
 #include <span>
 
 #include "infra/errors.hpp"
+#include "infra/log_patience.hpp"
 #include "projections/fold.hpp"
 
 namespace contactd::infra {
@@ -15,23 +16,16 @@ namespace {
 using projections::BrokenLog;
 
 constexpr std::size_t audit_slice_records_max = 4096;
-constexpr std::chrono::milliseconds wait_interval{100};
-constexpr std::chrono::milliseconds read_wait_max{10'000};
 
 std::string at_offset(std::uint64_t offset) { return "at offset " + std::to_string(offset); }
 
 // Empty at the end of the partition.
 LogSlice read_on(LogReader& log, std::uint32_t partition, std::uint64_t from) {
-  auto waited = std::chrono::milliseconds::zero();
-  for (;;) {
+  for (LogPatience patience;;) {
     LogSlice slice = log.read(partition, from, audit_slice_records_max);
     // What follows the last record may be Kafka's own.
     if (slice.next_offset > from || from >= log.end_offset(partition)) return slice;
-    if (waited >= read_wait_max) {
-      throw LogUnavailable("partition " + std::to_string(partition) + " doesn't show what is " +
-                           at_offset(from) + "; check the log's health");
-    }
-    if (!log.wait(partition, from, wait_interval)) waited += wait_interval;
+    patience.wait(log, partition, from);
   }
 }
 

@@ -13,6 +13,7 @@
 #include "infra/applied_events.hpp"
 #include "infra/cloud_event.hpp"
 #include "infra/errors.hpp"
+#include "infra/log_patience.hpp"
 
 // `contactd events`: what the log says, straight from it.
 namespace contactd::api {
@@ -20,10 +21,6 @@ namespace {
 
 using infra::AppliedEvent;
 using infra::AppliedEvents;
-
-// How long a log may show nothing before its end.
-constexpr std::chrono::milliseconds read_wait_max{10'000};
-constexpr std::chrono::milliseconds look_interval{100};
 
 struct EventsConfig {
   LogOptions log;
@@ -166,6 +163,7 @@ class Reading {
     std::unique_ptr<AppliedEvents> events;
     std::uint64_t end = 0;  // where it ended when the reading began
     bool done = false;      // its events are past what was asked for
+    infra::LogPatience patience{};
   };
 
   // Null if nothing is there to be printed yet: then no partition lacks what it will be asked for.
@@ -197,22 +195,16 @@ class Reading {
   }
 
   void wait() {
-    bool any_behind = false;
     for (Partition& one : partitions_) {
       // One with an event at hand waits for the others.
       if (one.done || one.events->next() != nullptr) continue;
       const std::uint64_t from = one.events->next_offset();
-      if (log_.wait(one.events->partition(), from, look_interval)) {
-        waited_ = {};
-        return;
-      }
-      one.end = std::min(one.end, std::max(from, log_.end_offset(one.events->partition())));
-      any_behind = any_behind || behind(one);
+      const std::uint32_t id = one.events->partition();
+      const bool shows = behind(one) ? one.patience.wait(log_, id, from)
+                                     : log_.wait(id, from, infra::LogPatience::look_interval);
+      if (shows) return;
+      one.end = std::min(one.end, std::max(from, log_.end_offset(id)));
     }
-    waited_ = any_behind ? waited_ + look_interval : std::chrono::milliseconds{};
-    if (waited_ < read_wait_max) return;
-    throw infra::LogUnavailable(
-        "the log doesn't show what was committed to it; check that the brokers are up");
   }
 
   bool is_before(const AppliedEvent& event) const {
@@ -227,7 +219,6 @@ class Reading {
   std::optional<LogPlace> from_;
   std::optional<LogPlace> until_;
   std::vector<Partition> partitions_;
-  std::chrono::milliseconds waited_{};
 };
 
 int print_events(const EventsConfig& config) {

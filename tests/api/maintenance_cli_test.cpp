@@ -115,6 +115,12 @@ TEST_F(MaintenanceTest, RestoreRefusesWhatIsNoWholeBackup) {
     EXPECT_EQ(refused.status, exited(1)) << file.path();
     EXPECT_THAT(refused.err, HasSubstr("isn't as it was when the backup was made"));
     EXPECT_FALSE(std::filesystem::exists(path("b")));
+    // A directory that was there stays, as the operator made it.
+    std::filesystem::create_directory(path("b"));
+    std::filesystem::permissions(path("b"), std::filesystem::perms::owner_all);
+    EXPECT_EQ(restore("one", "b").status, exited(1)) << file.path();
+    EXPECT_TRUE(std::filesystem::is_empty(path("b")));
+    std::filesystem::remove(path("b"));
     std::ofstream{file.path(), std::ios::binary} << bytes;
   }
   EXPECT_EQ(restore("one", "b").status, exited(0));
@@ -206,10 +212,19 @@ TEST_F(MaintenanceTest, ARebuildGoesOnBesideReadsAndWrites) {
 }
 
 TEST_F(MaintenanceTest, AServerKilledWhileItRebuildsStartsOnWhatItHad) {
-  for (int i = 0; i < 100; ++i) user.given_contact();
+  constexpr int rounds_max = 50;  // a rebuild may be faster than the kill
+  for (int i = 0; i < 1000; ++i) user.given_contact();
   const std::string live = contacts(user);
-  for (int round = 0; round < 5; ++round) {
-    admin_of(server).send("POST", "/admin/v1/rebuild").then(202);
+  int killed_under_way = 0;
+  for (int round = 0; round < rounds_max && killed_under_way < 5; ++round) {
+    ApiUser admin = admin_of(server);
+    admin.send("POST", "/admin/v1/rebuild").then(202);
+    // In some rounds as soon as it has begun, in others further on.
+    boost::json::object status = admin.send("GET", "/admin/v1/rebuild").then(200).data();
+    while (round % 2 == 1 && status.at("state") == "running" && status.at("done") == 0) {
+      status = admin.send("GET", "/admin/v1/rebuild").then(200).data();
+    }
+    killed_under_way += status.at("state") == "running" ? 1 : 0;
     server.kill();
     server.start();
     user.move_to(server.port());
@@ -218,6 +233,7 @@ TEST_F(MaintenanceTest, AServerKilledWhileItRebuildsStartsOnWhatItHad) {
       EXPECT_FALSE(entry.path().filename().string().starts_with("projections-")) << entry.path();
     }
   }
+  EXPECT_EQ(killed_under_way, 5);
 }
 
 TEST_F(MaintenanceTest, TheAdminApiTellsHowFarItIs) {

@@ -6,6 +6,7 @@
 
 #include "tests/support/api_fixture.hpp"
 #include "tests/support/certificate.hpp"
+#include "tests/support/eventually.hpp"
 
 // The server on https: what it agrees to, what it refuses, and new certificates while it runs. The
 // clients are curl and openssl, which nobody here wrote.
@@ -160,6 +161,29 @@ TEST_F(Tls, ReadsItsCertificateAgainOnSighup) {
   EXPECT_NE(server.log().find("the certificate read before stays in use"), std::string::npos);
   EXPECT_NE(subject_of(connect(server, {})).find("second"), std::string::npos);
   EXPECT_EQ(server.stop(), exited(0)) << server.log();
+}
+
+// A start may take long, and a certificate that is renewed meanwhile isn't told of again for
+// months.
+TEST_F(Tls, ReadsItsCertificateAgainBeforeItIsReady) {
+  const fs::path log = directory.path() / "stderr";
+  const auto says = [&](const std::string& text) {
+    return eventually([&] { return read_whole_file(log).find(text) != std::string::npos; },
+                      ServerProcess::start_wait_max);
+  };
+  std::vector<std::string> command = {
+      contactd_binary(), "serve",      "--listen",
+      "127.0.0.1:0",     "--data-dir", (directory.path() / "data").string(),
+      "--log",           "kafka",      "--kafka-bootstrap",
+      "127.0.0.1:1"};
+  const std::vector<std::string> flags = settings(certificate).flags;
+  command.insert(command.end(), flags.begin(), flags.end());
+  ChildProcess server{{std::move(command), {}, log, {}}};
+  ASSERT_TRUE(says("waiting for a Kafka broker")) << read_whole_file(log);
+  server.send_signal(SIGHUP);
+  EXPECT_TRUE(says("the TLS certificate was read again")) << read_whole_file(log);
+  server.send_signal(SIGTERM);
+  EXPECT_EQ(server.wait(ServerProcess::stop_wait_max), exited(0)) << read_whole_file(log);
 }
 
 TEST_F(Tls, AFileThatCannotBeUsedIsASentenceAndNotAStart) {
