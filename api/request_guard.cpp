@@ -127,17 +127,6 @@ class FieldGuard {
   std::array<int, once.size()> counts_{};
 };
 
-constexpr std::string_view after_scheme = "://";
-
-bool is_absolute_form(std::string_view target) {
-  const std::size_t scheme = target.find(after_scheme);
-  if (scheme == std::string_view::npos) return false;
-  const std::string_view name = target.substr(0, scheme);
-  if (!equal_ignoring_case(name, "http") && !equal_ignoring_case(name, "https")) return false;
-  const std::string_view rest = target.substr(scheme + after_scheme.size());
-  return is_host(rest.substr(0, rest.find('/')));
-}
-
 Refused guard_request_line(std::string_view line, bool& http_1_0) {
   const std::size_t first = line.find(' ');
   const std::size_t second = first == std::string_view::npos ? first : line.find(' ', first + 1);
@@ -159,10 +148,8 @@ Refused guard_request_line(std::string_view line, bool& http_1_0) {
   }
   const bool visible = std::all_of(target.begin(), target.end(),
                                    [](char c) { return c > 0x20 && c < 0x7F && c != '#'; });
-  if (!visible || !(target.starts_with('/') || is_absolute_form(target))) {
-    return refuse(
-        "The request target must be a path, in visible ASCII, from / on; or an http or https URL "
-        "that has one");
+  if (!target.starts_with('/') || !visible) {
+    return refuse("The request target must be a path, in visible ASCII, from / on");
   }
   return std::nullopt;
 }
@@ -188,13 +175,6 @@ Refused guard_header(std::string_view header) {
     if (!is_field_value(value)) return refuse("A header field has a control character");
     if (auto refused = fields.add(line.substr(0, colon), value)) return refused;
   }
-}
-
-std::string_view origin_form(std::string_view target) {
-  if (target.starts_with('/')) return target;
-  const std::size_t host = target.find(after_scheme) + after_scheme.size();
-  const std::size_t path = target.find('/', host);
-  return path == std::string_view::npos ? std::string_view{"/"} : target.substr(path);
 }
 
 bool has_bare_newline(std::string_view header) {

@@ -11,15 +11,11 @@ namespace contactd::api {
 // servers in a row could read as different requests. `header` is a request's header section as it
 // came, from the request line to the empty line, both included.
 //
-// Wanted (RFC 9112): lines that end in CRLF, none folded; a target of visible ASCII, a path
-// or an http(s) URL with one (section 3.2.2); HTTP/1.0 or 1.1; exactly one Host that is one
-// (in 1.0: at most one); Transfer-Encoding absent or exactly `chunked`, never beside
-// Content-Length, never in 1.0; Content-Length once, in digits; X-API-KEY, Content-Type and
-// Idempotency-Key at most once; Expect only `100-continue`.
+// Wanted (RFC 9112): lines that end in CRLF, none folded; a target of visible ASCII in origin
+// form; HTTP/1.0 or 1.1; exactly one Host that is one (in 1.0: at most one); Transfer-Encoding
+// absent or exactly `chunked`, never beside Content-Length, never in 1.0; Content-Length once, in
+// digits; X-API-KEY, Content-Type and Idempotency-Key at most once; Expect only `100-continue`.
 std::optional<ProtocolRefusal> guard_header(std::string_view header);
-
-// The path and query of a target that guard_header() lets pass.
-std::string_view origin_form(std::string_view target);
 
 // Whether a line of it ends in LF alone; also of a header that hasn't come whole yet.
 bool has_bare_newline(std::string_view header);

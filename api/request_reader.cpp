@@ -133,7 +133,7 @@ class RequestReader::Impl {
     const auto& message = parser_->get();
     Request request;
     request.method = text(message.method_string());
-    request.target = origin_form(text(message.target()));
+    request.target = text(message.target());
     request.fields = std::move(fields_);
     request.body = message.body();
     request.has_body = parser_->content_length().has_value() || parser_->chunked();

@@ -453,22 +453,6 @@ TEST_F(Http, EveryAnswerHasADateAndALength) {
   }
 }
 
-TEST_F(Http, TakesTheUrlOfAnAbsoluteForm) {
-  const auto status = [&](const std::string& target) {
-    return send_raw(port, head("GET " + target + " HTTP/1.1") + "\r\n").status;
-  };
-  EXPECT_EQ(status("http://localhost/healthz"), 200U);
-  EXPECT_EQ(status("HTTPS://[::1]:8443/api/v1/contacts?page=1"), 200U);
-  EXPECT_EQ(status("http://another.example/nowhere"), 404U);
-  EXPECT_EQ(status("http://localhost"), 404U) << "of the root";
-  for (const std::string target :
-       {"*", "localhost:80", "http:/healthz", "http://", "http:///healthz", "://localhost/healthz",
-        "ftp://localhost/healthz", "http://user@localhost/healthz", "http://localhost?page=1",
-        "http://local host/healthz", "http://localhost:65536/healthz"}) {
-    EXPECT_EQ(status(target), 400U) << target;
-  }
-}
-
 TEST_F(Http, HeaderNamesAreReadInAnyCase) {
   EXPECT_EQ(send_raw(port, "GET /api/v1/contacts HTTP/1.1\r\nhost: x\r\nx-Api-kEY: " + user.key() +
                                "\r\n\r\n")
