@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "infra/backup.hpp"
 #include "infra/errors.hpp"
 #include "infra/log_identity.hpp"
 #include "infra/projections_dir.hpp"
@@ -31,6 +32,10 @@ void find_or_create_data_dir(const ServeConfig& config) {
   if (config.read_only && !fs::exists(directory, ec)) {
     throw infra::Unavailable("there is no data directory " + directory.string() +
                              " to show; give one that `contactd replay --to` has made");
+  }
+  if (infra::is_unfinished_restore(directory)) {
+    throw infra::Unavailable("the restore into " + directory.string() +
+                             " wasn't finished; run `contactd restore` into it again");
   }
   fs::create_directories(directory, ec);
   if (ec) {

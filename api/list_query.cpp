@@ -67,7 +67,8 @@ ErrorText read_time(std::optional<domain::Instant>& time, const std::string& nam
 
 ErrorText read_email(ListRequest& request, std::string_view value) {
   const auto email = domain::EmailAddress::parse(value);
-  if (!email) return "Invalid query parameter 'email': give a valid email address";
+  if (!email)
+    return "Invalid query parameter 'email': give a valid email address (a + in it is written %2B)";
   request.query.email = email->str();
   return std::nullopt;
 }

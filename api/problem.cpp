@@ -71,8 +71,8 @@ struct RejectionToResponse {
     members += names + ']';
     return error_response(format, 412,
                           "The contact is at version " + std::to_string(mismatch.current) +
-                              ", which If-Match doesn't name; read it again and go on from what "
-                              "you read",
+                              ", which If-Match doesn't name (a weak tag, W/..., names none); read "
+                              "it again and go on from what you read",
                           members)
         .with("ETag", '"' + std::to_string(mismatch.current) + '"');
   }

@@ -12,9 +12,10 @@ namespace contactd::api {
 // came, from the request line to the empty line, both included.
 //
 // Wanted (RFC 9112): lines that end in CRLF, none folded; a target of visible ASCII in origin
-// form; HTTP/1.0 or 1.1; exactly one Host that is one (in 1.0: at most one); Transfer-Encoding
-// absent or exactly `chunked`, never beside Content-Length, never in 1.0; Content-Length once, in
-// digits; X-API-KEY, Content-Type and Idempotency-Key at most once; Expect only `100-continue`.
+// form, as absolute form is for proxies; HTTP/1.0 or 1.1; exactly one Host that is one (in 1.0: at
+// most one); Transfer-Encoding absent or exactly `chunked`, never beside Content-Length, never
+// in 1.0; Content-Length once, in digits; X-API-KEY, Content-Type and Idempotency-Key at most once;
+// Expect only `100-continue`.
 std::optional<ProtocolRefusal> guard_header(std::string_view header);
 
 // Whether a line of it ends in LF alone; also of a header that hasn't come whole yet.

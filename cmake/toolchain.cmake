@@ -71,7 +71,13 @@ target_include_directories(contactd_warnings INTERFACE ${PROJECT_SOURCE_DIR})
 add_library(contactd_hardening INTERFACE)
 if(NOT CONTACTD_SANITIZE)
   target_compile_options(contactd_hardening INTERFACE
-    -fstack-protector-strong -fstack-clash-protection -fcf-protection=full -fPIE)
+    -fstack-protector-strong -fstack-clash-protection -fPIE)
+  # Where the processor checks the targets of jumps; each kind has a flag of its own.
+  if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|i.86")
+    target_compile_options(contactd_hardening INTERFACE -fcf-protection=full)
+  elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+    target_compile_options(contactd_hardening INTERFACE -mbranch-protection=standard)
+  endif()
   target_compile_definitions(contactd_hardening INTERFACE
     $<$<NOT:$<CONFIG:Debug>>:_FORTIFY_SOURCE=2>)
   target_link_options(contactd_hardening INTERFACE

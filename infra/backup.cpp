@@ -202,6 +202,9 @@ void restore_file(const fs::path& from, const fs::path& to, const json::value& l
   sync_to_disk(to / path);
 }
 
+// In a directory that a restore has begun to fill.
+fs::path unfinished_mark(const fs::path& data_dir) { return data_dir / "restore.unfinished"; }
+
 // Leaves a directory that was there before, with its owner and mode.
 void remove_restored(const fs::path& data_dir, bool made) {
   std::error_code ignored;
@@ -211,8 +214,9 @@ void remove_restored(const fs::path& data_dir, bool made) {
   }
   for (const auto& entry : fs::directory_iterator(data_dir, ignored)) {
     std::error_code left;
-    fs::remove_all(entry.path(), left);
+    if (entry.path() != unfinished_mark(data_dir)) fs::remove_all(entry.path(), left);
   }
+  fs::remove(unfinished_mark(data_dir), ignored);
 }
 
 }  // namespace
@@ -255,19 +259,27 @@ bool create_backup(ReadStore& store, EmbeddedEventLog* log, std::uint32_t partit
   }
 }
 
+bool is_unfinished_restore(const fs::path& data_dir) {
+  std::error_code ignored;
+  return fs::exists(unfinished_mark(data_dir), ignored);
+}
+
 void restore_backup(const fs::path& directory, const fs::path& data_dir,
                     const BytesProgress& progress) {
   const json::value manifest = read_manifest(directory);
+  bool made = false;
+  if (is_unfinished_restore(data_dir)) remove_restored(data_dir, made);
   if (fs::exists(data_dir) && !fs::is_empty(data_dir)) {
     throw StoreUnavailable(data_dir.string() + " isn't empty; give a new directory");
   }
-  bool made = false;
   try {
     std::uint64_t total = 0;
     std::uint64_t done = 0;
     const json::array& files = manifest.at("files").as_array();
     for (const json::value& file : files) total += file.at("bytes").to_number<std::uint64_t>();
     made = fs::create_directories(data_dir);
+    // First, and removed last: files that aren't all there may look like those of a new server.
+    replace_durably(unfinished_mark(data_dir), "");
     for (const json::value& file : files) {
       restore_file(directory, data_dir, file,
                    [&](std::size_t bytes) { progress(done += bytes, total); });
@@ -278,6 +290,8 @@ void restore_backup(const fs::path& directory, const fs::path& data_dir,
       throw StoreUnavailable("its positions aren't those that the manifest says");
     }
     sync_directories(data_dir);
+    fs::remove(unfinished_mark(data_dir));
+    sync_to_disk(data_dir);
     sync_to_disk(fs::canonical(data_dir).parent_path());
   } catch (const std::exception& problem) {
     remove_restored(data_dir, made);

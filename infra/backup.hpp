@@ -31,9 +31,13 @@ bool create_backup(ReadStore& store, EmbeddedEventLog* log, std::uint32_t partit
                    const std::string& log_identity, const std::filesystem::path& directory,
                    const BytesProgress& progress, const std::stop_token& stop);
 
-// Checks a backup, file by file, and copies it to `data_dir`, which must not exist or be empty.
+// Checks a backup, file by file, and copies it to `data_dir`, which must not exist, be empty, or be
+// what a restore that was cut off has left, which is removed.
 // Throws StoreUnavailable, with a sentence on what is wrong with the backup.
 void restore_backup(const std::filesystem::path& directory, const std::filesystem::path& data_dir,
                     const BytesProgress& progress);
+
+// Whether a restore to there was cut off, so that it may look like a server's own and isn't whole.
+bool is_unfinished_restore(const std::filesystem::path& data_dir);
 
 }  // namespace contactd::infra

@@ -13,6 +13,8 @@ namespace contactd::infra {
 
 class EmbeddedEventLog : public EventLog {
  public:
+  bool has_one_writer() const final { return true; }
+
   // Copies all that was committed before, and perhaps more, as of one moment, into a log in
   // `directory`, which must not exist. May be called from any thread.
   virtual void copy_to(const std::filesystem::path& directory) = 0;

@@ -54,6 +54,24 @@ std::uint32_t newest_wal(const std::filesystem::path& directory, rocksdb::Env& e
   return newest;
 }
 
+// RocksDB would make a new database there, and remove the tables, which aren't of it.
+void require_current(const std::filesystem::path& directory, rocksdb::Env& env) {
+  std::vector<std::string> names;
+  const auto status = env.GetChildren(directory.string(), &names);
+  if (status.IsNotFound()) return;
+  if (!status.ok()) fail_to_read(status);
+  const auto is = [&](const char* name) { return std::ranges::find(names, name) != names.end(); };
+  // Of a database that is new both are made later than that file.
+  const auto holds_records = [](const std::string& name) {
+    return name.ends_with(".sst") || wal_number_of(name).has_value();
+  };
+  if (is("CURRENT") || std::ranges::none_of(names, holds_records)) return;
+  throw LogUnavailable("the embedded log is damaged: " + directory.string() +
+                       " has records but lacks the file CURRENT, without which they can't be "
+                       "read; nothing was changed. Bring that file back, or restore the log from a "
+                       "backup");
+}
+
 // The number that the newest WAL has at least, by the manifest.
 std::uint64_t wanted_wal(const RocksDb& db) {
   std::uint64_t number = 0;
@@ -127,6 +145,7 @@ LogSlice read_records(const RocksDb& db, std::uint64_t from, std::uint64_t end,
 }
 
 void require_nothing_would_be_forgotten(const std::filesystem::path& directory, rocksdb::Env* env) {
+  require_current(directory, *env);
   const std::vector<WalGap> gaps = find_wal_gaps(directory);
   if (!env->FileExists((directory / "CURRENT").string()).ok() && gaps.empty()) return;
   const auto no_wals = reading_no_wals(env);

@@ -128,6 +128,8 @@ class EmbeddedLogReader final : public LogReader {
     return end_of(*db_);
   }
 
+  bool has_one_writer() const override { return true; }
+
  private:
   static constexpr std::uint64_t no_end = static_cast<std::uint64_t>(-1);
 

@@ -76,6 +76,10 @@ class LogReader {
   // that everything was read. Not less than what read() has ever given out, unless the log has
   // lost records.
   virtual std::uint64_t end_offset(std::uint32_t partition) = 0;
+
+  // Whether only its one writer can have written to it. Then an event that doesn't follow from the
+  // ones before it is damage; elsewhere it is what a fenced writer left behind, or a repeat.
+  virtual bool has_one_writer() const = 0;
 };
 
 // The ordered, durable truth, in partitions. Everything that every implementation must do is in

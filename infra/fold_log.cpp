@@ -39,6 +39,7 @@ class LogBefore final : public LogReader {
   std::uint64_t end_offset(std::uint32_t partition) override {
     return std::min(end_.load(), log_.end_offset(partition));
   }
+  bool has_one_writer() const override { return log_.has_one_writer(); }
 
  private:
   LogReader& log_;

@@ -15,6 +15,8 @@ namespace contactd::infra {
 // records of its own. Any number of processes may open the same topic.
 class KafkaEventLog : public EventLog {
  public:
+  bool has_one_writer() const final { return false; }
+
   // Tells this log from every other: the cluster's id and the topic.
   virtual std::string identity() const = 0;
 };

@@ -70,7 +70,8 @@ projections::Checkpoint checkpoint_after(const LogEntry& entry,
 
 class Walk {
  public:
-  Walk(std::uint32_t partition, const std::vector<KeptHead>& kept) : kept_(kept) {
+  Walk(std::uint32_t partition, const std::vector<KeptHead>& kept, bool one_writer)
+      : kept_(kept), one_writer_(one_writer) {
     found_.partition = partition;
   }
 
@@ -85,6 +86,7 @@ class Walk {
       ++found_.foreign;
       found_.at.next_offset = entry.offset + 1;
     } else if (admit(found_.at, entry.offset, *event) != projections::Admission::current) {
+      if (one_writer_) throw projections::misplaced_event(entry.offset);
       ++found_.not_applied;
     } else {
       chain(entry, *event);
@@ -122,6 +124,7 @@ class Walk {
   }
 
   const std::vector<KeptHead>& kept_;
+  const bool one_writer_;
   std::vector<KeptHead> seen_;
   AuditedPartition found_;
 };
@@ -172,7 +175,7 @@ bool leads_to(LogReader& log, std::uint32_t partition, const projections::Checkp
 
 AuditedPartition audit_chain(LogReader& log, std::uint32_t partition,
                              const std::vector<KeptHead>& kept, const OnAudited& on_progress) {
-  Walk walk{partition, kept};
+  Walk walk{partition, kept, log.has_one_writer()};
   std::uint64_t records = 0;
   // As of now: one that goes on growing has no end.
   const std::uint64_t end = log.end_offset(partition);

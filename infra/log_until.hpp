@@ -28,6 +28,7 @@ class LogUntil final : public LogReader {
     const std::uint64_t end = end_;
     return end == not_ended ? log_.end_offset(partition) : end;
   }
+  bool has_one_writer() const override { return log_.has_one_writer(); }
 
  private:
   LogReader& log_;

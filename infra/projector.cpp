@@ -270,6 +270,7 @@ void Projector::stored(const Checkpoint& checkpoint) {
 }
 
 void Projector::count_refused(Admission admission, std::uint64_t offset) {
+  if (log_.has_one_writer()) throw misplaced_event(offset);
   if (admission == Admission::stale_claim) {
     metrics_.fold_stale_claim.Increment();
     spdlog::warn("partition {}: offset {} is of a writer that was fenced; not applied", partition_,

@@ -120,6 +120,13 @@ void put_event(WriteSink& sink, std::uint64_t offset, HistoryEntry::Kind kind,
 
 }  // namespace
 
+BrokenLog misplaced_event(std::uint64_t offset) {
+  return BrokenLog(
+      "the event at offset " + std::to_string(offset) +
+      " doesn't follow from the ones before it: the log was changed. Restore it from a "
+      "backup");
+}
+
 FoldBatch::FoldBatch(std::uint32_t partition, const Checkpoint& from, const StateReader& confirmed,
                      WriteSink& sink, Rows rows)
     : partition_(partition), checkpoint_(from), confirmed_(confirmed), sink_(sink), rows_(rows) {}

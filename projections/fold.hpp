@@ -28,6 +28,9 @@ struct BrokenLog : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// Of a log that has one writer: the event there isn't the next one of the claim in force.
+BrokenLog misplaced_event(std::uint64_t offset);
+
 // The confirmed read models, as the fold and the writer read them.
 // Threads: as the implementation says.
 class StateReader {

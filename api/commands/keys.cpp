@@ -27,6 +27,8 @@ struct KeysConfig {
   bool json = false;
 };
 
+constexpr std::string_view never = "never";
+
 // `90d`, `12h`, `30m`, `45s`; nothing of anything else.
 std::optional<std::chrono::seconds> duration_of(const std::string& text) {
   constexpr std::size_t digits_max = 5;
@@ -53,11 +55,16 @@ std::string check_duration(const std::string& text) {
          "such as 90d";
 }
 
+std::string check_life(const std::string& text) {
+  return text == never ? std::string{} : check_duration(text);
+}
+
 // By this machine's clock.
-std::string end_of(const KeysConfig& config) {
+json::value end_of(const KeysConfig& config) {
+  if (config.expires_in == never) return nullptr;
   domain::Instant end = infra::system_time();
   end.unix_ms += std::chrono::milliseconds{*duration_of(config.expires_in)}.count();
-  return domain::to_iso8601(end);
+  return json::string{domain::to_iso8601(end)};
 }
 
 std::string check_scope(const std::string& text) {
@@ -185,11 +192,11 @@ int revoke(const KeysConfig& config) {
   return exit_done;
 }
 
-void add_expiry(CLI::App& action, KeysConfig& config) {
+void add_expiry(CLI::App& action, KeysConfig& config, const std::string& without) {
   action
       .add_option("--expires-in", config.expires_in,
-                  "When the new key ends, such as 90d; without it, never")
-      ->check(CLI::Validator(check_duration, "DURATION"));
+                  "When the new key ends, such as 90d, or never; without it, " + without)
+      ->check(CLI::Validator(check_life, "DURATION"));
 }
 
 }  // namespace
@@ -216,14 +223,14 @@ void add_keys(CommandLine& line) {
   made->add_option("--scope", make->scopes, "What the key may do; may be repeated")
       ->capture_default_str()
       ->check(CLI::Validator(check_scope, "contacts|webhooks=none|read|write"));
-  add_expiry(*made, *make);
+  add_expiry(*made, *make, "never");
   const auto [rotated, turn] =
       add("rotate", "Make a key's successor; both hold for a time", rotate);
   rotated->add_option("id", turn->id, "The old key's id")->required();
   rotated->add_option("--grace", turn->grace, "How long the old key goes on to hold, such as 1d")
       ->capture_default_str()
       ->check(CLI::Validator(check_duration, "DURATION"));
-  add_expiry(*rotated, *turn);
+  add_expiry(*rotated, *turn, "it holds as long as the old one was to");
   const auto [listed, show] = add("list", "List the keys, without their secrets", list);
   listed->add_option("--organization", show->organization, "Only this organization's");
   const auto [revoked, end] = add("revoke", "Revoke a key, from this moment", revoke);

@@ -126,6 +126,24 @@ TEST_F(MaintenanceTest, RestoreRefusesWhatIsNoWholeBackup) {
   EXPECT_EQ(restore("one", "b").status, exited(0));
 }
 
+// What is there of it may be a log without its first files, which a server would begin anew.
+TEST_F(MaintenanceTest, ARestoreThatWasCutOffIsNotServedButMadeAgain) {
+  user.given_contact();
+  ASSERT_EQ(run({"backup", "--to", "one"}).status, exited(0));
+  ASSERT_EQ(restore("one", "cut").status, exited(0));
+  std::filesystem::remove(path("cut") / "log" / "CURRENT");
+  std::ofstream{path("cut") / "restore.unfinished"};
+  const Finished refused = run_program(
+      {contactd_binary(), "serve", "--listen", "127.0.0.1:0", "--data-dir", path("cut").string()});
+  EXPECT_EQ(refused.status, exited(1));
+  EXPECT_THAT(refused.err, HasSubstr("wasn't finished; run `contactd restore` into it again"));
+  EXPECT_EQ(restore("one", "cut").status, exited(0));
+  EXPECT_FALSE(std::filesystem::exists(path("cut") / "restore.unfinished"));
+  DirectoryServer again{path("cut"), {}};
+  user.move_to(again.port());
+  user.list().then(200);
+}
+
 TEST_F(MaintenanceTest, WhatIsRestoredIsForTheOwnerAlone) {
   user.given_contact();
   ASSERT_EQ(run({"backup", "--to", "one"}).status, exited(0));

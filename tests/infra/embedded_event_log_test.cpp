@@ -2,14 +2,19 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
+#include <map>
 
 #include "infra/errors.hpp"
 #include "tests/infra/event_log_conformance.hpp"
+#include "tests/support/child_process.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace contactd::test {
 namespace {
+
+namespace fs = std::filesystem;
 
 class EmbeddedLogUnderTest {
  public:
@@ -72,6 +77,30 @@ TEST(EmbeddedEventLog, RefusesADirectoryThatAnotherProcessHas) {
   const TemporaryDirectory directory;
   const auto log = infra::open_embedded_event_log(directory.path());
   EXPECT_THROW(infra::open_embedded_event_log(directory.path()), infra::LogUnavailable);
+}
+
+// RocksDB would make a new database of it, and at the next start remove the old one's tables.
+TEST(EmbeddedEventLog, RefusesOneWithoutCurrentAndChangesNothing) {
+  const TemporaryDirectory directory;
+  {
+    const auto log = infra::open_embedded_event_log(directory.path());
+    log->claim(0, claim_proposal());
+  }
+  fs::rename(directory.path() / "CURRENT", directory.path() / "elsewhere");
+  const auto files = [&] {
+    std::map<fs::path, std::string> all;
+    for (const auto& entry : fs::directory_iterator{directory.path()}) {
+      all.emplace(entry.path(), read_whole_file(entry.path()));
+    }
+    return all;
+  };
+  const auto before = files();
+  for (int tries = 0; tries < 3; ++tries) {
+    EXPECT_THROW(infra::open_embedded_event_log(directory.path()), infra::LogUnavailable);
+    EXPECT_EQ(files(), before);
+  }
+  fs::rename(directory.path() / "elsewhere", directory.path() / "CURRENT");
+  EXPECT_EQ(infra::open_embedded_event_log(directory.path())->end_offset(0), 1U);
 }
 
 TEST(EmbeddedEventLog, RefusesADirectoryThatCannotBe) {

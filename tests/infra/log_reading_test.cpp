@@ -45,6 +45,7 @@ class RecordedLog final : public LogReader {
     return from < end_offset(0);
   }
   std::uint64_t end_offset(std::uint32_t) override { return offset_of(events_.size() - 1) + 1; }
+  bool has_one_writer() const override { return false; }
 
  private:
   std::uint64_t offset_of(std::uint64_t index) const { return index < gap_ ? index : index + 1; }
