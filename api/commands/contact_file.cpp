@@ -57,14 +57,27 @@ std::string join_tags(const json::array& tags) {
 std::ifstream open_file(const std::string& file) {
   std::ifstream stream{file, std::ios::binary};
   if (!stream) throw infra::Unavailable("can't read " + file);
+  stream.exceptions(std::ios::badbit);  // or a disk that fails looks like the file's end
   return stream;
+}
+
+// What `read` returns. Throws infra::Unavailable if the file can't be read on.
+template <class Read>
+auto reading(const std::string& file, std::uint64_t line, const Read& read) try {
+  return read();
+} catch (const std::ios_base::failure& problem) {
+  throw infra::Unavailable("can't read " + file + " from line " + std::to_string(line) +
+                           " on: " + problem.code().message() + "; check the file and its disk");
 }
 
 class CsvContacts final : public ContactReader {
  public:
-  explicit CsvContacts(const std::string& file) : stream_(open_file(file)), rows_(stream_) {
+  explicit CsvContacts(const std::string& file) : file_(file), stream_(open_file(file)) {
     try {
-      read_header(file);
+      reading(file_, 1, [this] {
+        rows_.emplace(stream_);
+        read_header(file_);
+      });
     } catch (const BadCsv& problem) {
       throw infra::Unavailable(file + ", line " + std::to_string(problem.line) + ": " +
                                problem.what());
@@ -73,7 +86,7 @@ class CsvContacts final : public ContactReader {
 
   std::optional<ContactLine> next() override {
     try {
-      const auto row = rows_.next();
+      const auto row = reading(file_, rows_->line(), [this] { return rows_->next(); });
       if (!row) return std::nullopt;
       return contact_of(*row);
     } catch (const BadCsv& problem) {
@@ -83,7 +96,7 @@ class CsvContacts final : public ContactReader {
 
  private:
   void read_header(const std::string& file) {
-    const auto header = rows_.next();
+    const auto header = rows_->next();
     if (!header) throw infra::Unavailable(file + " is empty; its first row must name the fields");
     for (const CsvField& field : header->fields) {
       const bool known = is_servers(field.text) || domain::field_named(field.text).has_value();
@@ -126,19 +139,22 @@ class CsvContacts final : public ContactReader {
     return line;
   }
 
+  const std::string file_;
   std::ifstream stream_;
-  CsvReader rows_;
+  std::optional<CsvReader> rows_;
   std::vector<std::string> columns_;
 };
 
 class JsonContacts final : public ContactReader {
  public:
-  explicit JsonContacts(const std::string& file) : stream_(open_file(file)) {}
+  explicit JsonContacts(const std::string& file) : file_(file), stream_(open_file(file)) {}
 
   std::optional<ContactLine> next() override {
     std::string text;
     do {
-      if (!std::getline(stream_, text)) return std::nullopt;
+      if (!reading(file_, number_ + 1, [&] { return bool{std::getline(stream_, text)}; })) {
+        return std::nullopt;
+      }
       if (++number_ == 1 && text.starts_with(byte_order_mark))
         text.erase(0, byte_order_mark.size());
       if (text.ends_with('\r')) text.pop_back();
@@ -161,6 +177,7 @@ class JsonContacts final : public ContactReader {
   }
 
  private:
+  const std::string file_;
   std::ifstream stream_;
   std::uint64_t number_ = 0;
 };

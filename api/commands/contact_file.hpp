@@ -28,6 +28,7 @@ struct ContactLine {
 class ContactReader {
  public:
   virtual ~ContactReader() = default;
+  // Nothing at the file's end. Throws infra::Unavailable if the file can't be read on.
   virtual std::optional<ContactLine> next() = 0;
 };
 // Passes over `id`, `created_at` and `updated_at`: they are the server's. So is a null, which is

@@ -36,6 +36,8 @@ class CsvReader {
 
   // The next record; nothing at the end. An empty line is no record. Throws BadCsv.
   std::optional<CsvRecord> next();
+  // The line that is read next; from 1.
+  std::uint64_t line() const { return line_; }
 
  private:
   static constexpr int end = std::char_traits<char>::eof();

@@ -5,6 +5,7 @@
 #include "api/commands/http_client.hpp"
 #include "api/commands/options.hpp"
 #include "api/commands/printable.hpp"
+#include "api/limits.hpp"
 #include "api/query.hpp"
 
 // `contactd history`: what happened to a contact, from a running server.
@@ -42,7 +43,8 @@ void print_for_people(const json::value& event) {
 
 int print_history(const HistoryConfig& config) {
   HttpClient client{config.server};
-  std::string target = "/api/v1/contacts/" + encode_query_value(config.id) + "/history?limit=200";
+  std::string target = "/api/v1/contacts/" + encode_query_value(config.id) +
+                       "/history?limit=" + std::to_string(limits::page_size_max);
   if (!config.field.empty()) target += "&field=" + encode_query_value(config.field);
   for (std::string more;;) {
     const Answer answer = client.ask("GET", target + more);

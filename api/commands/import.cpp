@@ -16,7 +16,7 @@
 #include "api/commands/options.hpp"
 #include "api/commands/printable.hpp"
 #include "api/commands/progress.hpp"
-#include "domain/json_text.hpp"
+#include "domain/email_address.hpp"
 #include "domain/sha256.hpp"
 
 // `contactd import`: a file's contacts through the API, so that the same rules hold.
@@ -287,12 +287,10 @@ class Worker {
 // Lines with the same email are sent one after the other, so that their order in the file decides.
 std::size_t lane_of(const ContactLine& line, std::size_t lanes) {
   const auto* email = line.fields.if_contains("email");
-  if (email == nullptr || !email->is_string()) return line.number % lanes;
-  std::string lower{email->as_string()};
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return std::hash<std::string>{}(lower) % lanes;
+  const auto address = email != nullptr && email->is_string()
+                           ? domain::EmailAddress::parse(email->as_string())
+                           : std::nullopt;
+  return (address ? std::hash<std::string>{}(address->str()) : line.number) % lanes;
 }
 
 int import_contacts(const ImportConfig& config) {

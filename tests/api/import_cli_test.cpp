@@ -299,6 +299,16 @@ TEST_F(ImportCommand, RefusesWhatIsNoCsv) {
   }
 }
 
+// A file whose reading fails isn't one that ends there.
+TEST_F(ImportCommand, SaysThatAFileCanNotBeReadOn) {
+  for (const char* format : {"csv", "jsonl"}) {
+    const Finished broken = import("/proc/self/mem", {"--format", format});
+    EXPECT_EQ(broken.status, exited(1)) << format;
+    EXPECT_THAT(broken.err,
+                HasSubstr("can't read /proc/self/mem from line 1 on: Input/output error; check"));
+  }
+}
+
 TEST_F(ImportCommand, WithoutAServerAKeyOrAFileItSaysSo) {
   const std::string csv = file("a.csv", "email\na@x.io\n");
   const Finished no_key = contactd({"import", csv});
