@@ -16,6 +16,16 @@ constexpr void (*commands[])(CommandLine&) = {add_serve,   add_keys,   add_impor
                                               add_history, add_events, add_replay, add_rebuild,
                                               add_verify,  add_backup, add_restore};
 
+// CLI11 gives the flags of every command what the environment says, and checks it: a variable of
+// `serve` that is wrong would end all others. But to commands that have a callback of this kind it
+// does so once their part of the command line was read, which is if they were chosen.
+void read_variables_if_chosen(CLI::App& app) {
+  for (CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) {
+    command->parse_complete_callback([] {});
+    read_variables_if_chosen(*command);
+  }
+}
+
 // The first line of what CLI11 says, as one sentence.
 ExitNow usage_error(const CLI::Error& error) {
   std::string sentence = error.what();
@@ -83,6 +93,7 @@ std::variant<Run, ExitNow> read_config(int argc, const char* const* argv) {
   app.require_subcommand(1);
   CommandLine line{app, {}};
   for (const auto add : commands) add(line);
+  read_variables_if_chosen(app);
   if (const auto flag = flag_without_value(argc, argv)) {
     return ExitNow{exit_usage, "contactd: " + *flag + " has no value; give one, or leave it out\n"};
   }

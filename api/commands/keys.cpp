@@ -204,8 +204,7 @@ void add_expiry(CLI::App& action, KeysConfig& config, const std::string& without
 void add_keys(CommandLine& line) {
   CLI::App* keys = line.app.add_subcommand("keys", "Make, list, rotate and revoke API keys");
   keys->require_subcommand(1);
-  // Each has flags of its own: CLI11 gives what the environment says to those of all actions, and
-  // it would go before what the command line says to the one that was chosen.
+  // Each has flags of its own, and what they say.
   const auto add = [&](const char* name, const char* help, int (*run)(const KeysConfig&)) {
     const auto config = std::make_shared<KeysConfig>();
     CLI::App* action = keys->add_subcommand(name, help);

@@ -53,29 +53,30 @@ void add_limits(CLI::App& app, Raw& raw) {
       ->check(CLI::Range(1, 86'400));
 }
 
-// No check of the option's: the variable is read, and would be refused, for every subcommand.
-void require_good_admin_key(const std::string& key) {
-  if (key.empty()) return;
-  if (const auto problem = admin_key_problem(key)) {
-    throw CLI::ValidationError("--admin-key", "the admin key " + *problem);
-  }
+std::string check_admin_key(const std::string& key) {
+  const auto problem = key.empty() ? std::nullopt : admin_key_problem(key);
+  return problem ? "the admin key " + *problem : "";
 }
 
-void require_long_webhook_secret(const std::string& secret) {
-  if (secret.empty() || secret.size() >= infra::WebhookSecrets::master_bytes_min) return;
-  throw CLI::ValidationError("--webhook-secret",
-                             "it is too short; give at least " +
-                                 std::to_string(infra::WebhookSecrets::master_bytes_min) +
-                                 " characters that nobody can guess");
+std::string check_webhook_secret(const std::string& secret) {
+  if (secret.empty() || secret.size() >= infra::WebhookSecrets::master_bytes_min) return {};
+  return "it is too short; give at least " +
+         std::to_string(infra::WebhookSecrets::master_bytes_min) +
+         " characters that nobody can guess";
+}
+
+// Not by CLI11's needs(): that looks before the config file is read.
+void require_whole_tls(const ServeConfig& serve) {
+  if (serve.tls_certificate.empty() == serve.tls_key.empty()) return;
+  const auto [given, missing] = serve.tls_key.empty() ? std::pair{"--tls-cert", "--tls-key"}
+                                                      : std::pair{"--tls-key", "--tls-cert"};
+  throw UsageError(std::string{given} + " needs " + missing + "; give both, or none");
 }
 
 void add_security(CLI::App& app, ServeConfig& serve) {
-  CLI::Option* certificate =
-      option(app, "tls-cert", serve.tls_certificate,
-             "Serve https with this certificate and its chain, in PEM; read again on SIGHUP");
-  CLI::Option* key = option(app, "tls-key", serve.tls_key, "The certificate's key, in PEM");
-  certificate->needs(key);
-  key->needs(certificate);
+  option(app, "tls-cert", serve.tls_certificate,
+         "Serve https with this certificate and its chain, in PEM; read again on SIGHUP");
+  option(app, "tls-key", serve.tls_key, "The certificate's key, in PEM");
   flag(app, "core-dumps", serve.core_dumps,
        "Let a crash leave a core file, which has contact data and keys in it");
 }
@@ -101,7 +102,8 @@ void add_webhooks(CLI::App& app, Raw& raw) {
   app.add_option("--webhook-secret", webhooks.secret,
                  "Master secret from which webhooks' signing secrets are derived; without one, "
                  "<data-dir>/webhook.key, made if absent")
-      ->envname("CONTACTD_WEBHOOK_SECRET");
+      ->envname("CONTACTD_WEBHOOK_SECRET")
+      ->check(check_webhook_secret);
   option(app, "webhook-secret-file", webhooks.secret_file, "The file that has the master secret");
   option(app, "webhook-timeout-ms", raw.webhook_timeout_ms,
          "Time for one delivery, from the look-up of its host to the answer's header")
@@ -142,7 +144,8 @@ void add_flags(CLI::App& app, Raw& raw) {
   add_kafka_writing(app, raw.log.kafka);
   app.add_option("--admin-key", serve.admin_key,
                  "Key of the admin API; without one, <data-dir>/admin.key, made if absent")
-      ->envname("CONTACTD_ADMIN_KEY");
+      ->envname("CONTACTD_ADMIN_KEY")
+      ->check(check_admin_key);
   add_security(app, serve);
   app.add_option("--backup-dir", serve.backup_dir,
                  "Where backups are made; without one, <data-dir>/backups")
@@ -226,8 +229,7 @@ void apply_file(CLI::App& serve, const std::string& path) {
 ServeConfig finish(Raw& raw) {
   using std::chrono::milliseconds;
   ServeConfig serve = raw.serve;
-  require_good_admin_key(serve.admin_key);
-  require_long_webhook_secret(serve.webhooks.secret);
+  require_whole_tls(serve);
   std::string port;
   split_address(raw.listen, serve.host, port);
   serve.port = static_cast<std::uint16_t>(std::stoul(port));
