@@ -1,40 +1,96 @@
 #include <boost/json.hpp>
 #include <cstdio>
+#include <filesystem>
+#include <memory>
 
 #include "api/commands/command_line.hpp"
 #include "api/commands/log_position.hpp"
 #include "api/commands/open_log.hpp"
 #include "api/commands/options.hpp"
 #include "api/commands/progress.hpp"
+#include "infra/directory_lock.hpp"
+#include "infra/durable_file.hpp"
 #include "infra/errors.hpp"
 #include "infra/fold_log.hpp"
 #include "infra/log_identity.hpp"
 #include "infra/log_until.hpp"
+#include "infra/projections_dir.hpp"
 #include "infra/read_store.hpp"
 
 // `contactd replay`: the projections as they were at a position or a time, from the log.
 namespace contactd::api {
 namespace {
 
+namespace fs = std::filesystem;
 namespace json = boost::json;
+
+constexpr auto unfinished_name = "projections.unfinished";
 
 struct ReplayConfig {
   LogOptions log;
-  std::filesystem::path to;
+  fs::path to;
   std::string until;
   bool json = false;
 };
 
-void require_empty(const std::filesystem::path& directory) {
+// What one that was cut off has left. The name that says so goes last.
+void remove_unfinished(const fs::path& directory) {
+  const fs::path unfinished = directory / unfinished_name;
+  if (!fs::exists(unfinished)) return;
+  if (infra::is_in_use(unfinished)) {
+    throw UsageError("another replay folds into " + directory.string() +
+                     "; wait for its end, or give a new directory");
+  }
+  fs::remove(directory / infra::log_identity_name);
+  fs::remove_all(unfinished);
+}
+
+void require_empty(const fs::path& directory) {
   std::error_code ec;
-  std::filesystem::create_directories(directory, ec);
+  fs::create_directories(directory, ec);
   if (ec) {
     throw infra::Unavailable("can't create " + directory.string() + ": " + ec.message());
   }
-  if (!std::filesystem::is_empty(directory)) {
+  remove_unfinished(directory);
+  if (!fs::is_empty(directory)) {
     throw UsageError(directory.string() + " isn't empty; give a new directory");
   }
 }
+
+// The projections that are folded, under a name that nobody serves: what `projections` names is
+// whole. They go with this object unless they were kept.
+class Folded {
+ public:
+  explicit Folded(const fs::path& directory)
+      : directory_(directory), store_(infra::open_read_store(directory / unfinished_name)) {}
+  ~Folded() {
+    store_.reset();
+    if (kept_) return;
+    std::error_code ignored;  // the next run removes what is left
+    fs::remove(directory_ / infra::log_identity_name, ignored);
+    fs::remove_all(directory_ / unfinished_name, ignored);
+  }
+  Folded(const Folded&) = delete;
+  Folded& operator=(const Folded&) = delete;
+
+  infra::ReadStore& store() { return *store_; }
+  // Once this returns, they outlast a loss of power. Throws StoreUnavailable.
+  void keep(std::string_view log_identity) {
+    store_->flush();
+    infra::keep_log_identity(directory_, log_identity);
+    store_.reset();  // an open database can't be renamed
+    infra::sync_to_disk(directory_ / unfinished_name);
+    fs::rename(directory_ / unfinished_name, infra::projections_dir(directory_));
+    kept_ = true;
+    infra::sync_to_disk(directory_);
+    infra::sync_to_disk(fs::canonical(directory_).parent_path());
+  }
+
+ private:
+  const fs::path directory_;
+  std::unique_ptr<infra::ReadStore> store_;
+  bool kept_ = false;
+};
 
 // Of partition `id`: one with another partition's position in --until isn't meant, and stays empty.
 std::uint64_t replay_partition(const ReplayConfig& config, infra::LogReader& log, std::uint32_t id,
@@ -75,28 +131,26 @@ int replay(const ReplayConfig& config) {
     require_place_of(*parse_log_place(config.until), log->partition_count());
   }
   require_empty(config.to);
-  const auto store = infra::open_read_store(config.to / "projections");
-  json::array folded;
+  Folded folded{config.to};
+  json::array partitions;
+  std::string text;
   for (std::uint32_t id = 0; id < log->partition_count(); ++id) {
-    folded.push_back(
-        json::object{{"partition", id},
-                     {"next_offset", replay_partition(config, *log, id, *store)},
-                     {"last_time", domain::to_iso8601(store->checkpoint(id).last_time)}});
+    const std::uint64_t next = replay_partition(config, *log, id, folded.store());
+    const projections::Checkpoint reached = folded.store().checkpoint(id);
+    partitions.push_back(json::object{{"partition", id},
+                                      {"next_offset", next},
+                                      {"last_time", domain::to_iso8601(reached.last_time)}});
+    text += text_of(config, id, reached);
   }
-  store->flush();
-  infra::keep_log_identity(config.to, log.identity);
+  folded.keep(log.identity);
   if (config.json) {
-    std::printf("%s\n", json::serialize(
-                            json::object{{"directory", config.to.string()}, {"partitions", folded}})
-                            .c_str());
+    const json::object done{{"directory", config.to.string()}, {"partitions", partitions}};
+    std::printf("%s\n", json::serialize(done).c_str());
   } else {
-    for (std::uint32_t id = 0; id < log->partition_count(); ++id) {
-      std::printf("%s", text_of(config, id, store->checkpoint(id)).c_str());
-    }
     std::printf(
-        "The projections are in %s. To read them:\n    contactd serve --read-only "
+        "%sThe projections are in %s. To read them:\n    contactd serve --read-only "
         "--data-dir %s\n",
-        config.to.c_str(), config.to.c_str());
+        text.c_str(), config.to.c_str(), config.to.c_str());
   }
   return exit_done;
 }
@@ -108,7 +162,11 @@ void add_replay(CommandLine& line) {
   CLI::App* app = line.app.add_subcommand(
       "replay", "Build the projections from the log, as of now or as of then, into a directory");
   add_log(*app, config->log);
-  app->add_option("--to", config->to, "A new or empty directory")->required();
+  app->add_option(
+         "--to", config->to,
+         "A new or empty directory, or one that a replay that was cut off has left; it can "
+         "be served once the replay is done")
+      ->required();
   app->add_option("--until", config->until,
                   "The last event: an offset, PARTITION:OFFSET, or a time (ISO 8601)")
       ->check(CLI::Validator(check_log_place, "POSITION|TIME"));

@@ -1,10 +1,12 @@
 #include <gmock/gmock.h>
+#include <signal.h>
 
 #include <fstream>
 
 #include "tests/api/commands.hpp"
 #include "tests/api/directory_server.hpp"
 #include "tests/support/event_stream.hpp"
+#include "tests/support/eventually.hpp"
 
 // `contactd replay`, and `contactd serve --read-only` on what it has made.
 namespace contactd::test {
@@ -14,6 +16,18 @@ namespace json = boost::json;
 using testing::AnyOf;
 using testing::HasSubstr;
 using testing::Not;
+
+// Changes a byte of what a log has kept since before its last start.
+void damage_a_table_in(const std::filesystem::path& log) {
+  for (const auto& file : std::filesystem::directory_iterator(log)) {
+    if (file.path().extension() != ".sst") continue;
+    std::string bytes = read_whole_file(file.path());
+    bytes[bytes.size() / 2] ^= 0x10;
+    std::ofstream{file.path(), std::ios::binary} << bytes;
+    return;
+  }
+  FAIL() << "there is no table in " << log;
+}
 
 class ReplayCommand : public ::testing::Test {
  protected:
@@ -154,6 +168,67 @@ TEST_F(ReplayCommand, RefusesADirectoryThatIsInUse) {
   const Finished again = replay("twice");
   EXPECT_EQ(again.status, exited(2));
   EXPECT_THAT(again.err, HasSubstr("isn't empty"));
+}
+
+// What is served is whole, or not there.
+TEST_F(ReplayCommand, AKilledOneLeavesNothingToServeAndIsRunAgain) {
+  constexpr int contacts = 200;
+  for (int i = 0; i < contacts; ++i) user.given_contact();
+  for (int round = 0; round < 5; ++round) {
+    const std::string name = "killed" + std::to_string(round);
+    std::vector<std::string> arguments{contactd_binary(), "replay", "--to", path(name).string()};
+    const auto flags = server.reading_flags();
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    ChildProcess killed{{arguments, {}, path("stderr"), {}}};
+    const auto begun = [&] {
+      return std::filesystem::exists(path(name)) && !std::filesystem::is_empty(path(name));
+    };
+    ASSERT_TRUE(eventually(begun, program_wait_max));
+    killed.send_signal(SIGKILL);
+    killed.wait(program_wait_max);
+
+    if (!std::filesystem::exists(path(name) / "projections")) {
+      const Finished refused = contactd(
+          {"serve", "--read-only", "--listen", "127.0.0.1:0", "--data-dir", path(name).string()});
+      EXPECT_EQ(refused.status, exited(1));
+      EXPECT_THAT(refused.err, HasSubstr("there are no projections in"));
+      ASSERT_EQ(replay(name).status, exited(0));
+    }
+    DirectoryServer whole{path(name), {"--read-only"}};
+    ApiUser reader{whole.port(), user.key()};
+    EXPECT_EQ(reader.list().then(200).json().at_pointer("/pagination/total"), contacts);
+    EXPECT_EQ(whole.stop(), exited(0));
+  }
+}
+
+TEST_F(ReplayCommand, OneThatWasCutOffIsMadeAnew) {
+  user.given_contact();
+  std::filesystem::create_directories(path("cut") / "projections.unfinished");
+  std::ofstream{path("cut") / "projections.unfinished" / "CURRENT"} << "MANIFEST-000001\n";
+  std::ofstream{path("cut") / "projections.log"} << "kafka cluster X, topic contacts.events\n";
+  const Finished made = replay("cut");
+  ASSERT_EQ(made.status, exited(0)) << made.err;
+  EXPECT_FALSE(std::filesystem::exists(path("cut") / "projections.unfinished"));
+  DirectoryServer now{path("cut"), {"--read-only"}};
+  EXPECT_EQ(now.stop(), exited(0));
+}
+
+// Its log can be read up to the middle.
+TEST(Replay, OneThatFailsLeavesNothingToServe) {
+  ServerProcess server{{{"--log", "embedded"}, {}}};
+  ApiUser user = given_user(server);
+  for (int i = 0; i < 600; ++i) user.given_contact();
+  server.stop();
+  server.start();
+  EXPECT_EQ(server.stop(), exited(0));
+  damage_a_table_in(server.data_dir() / "log");
+  const TemporaryDirectory directory;
+  const std::filesystem::path to = directory.path() / "then";
+  const Finished failed =
+      contactd({"replay", "--data-dir", server.data_dir().string(), "--to", to.string()});
+  EXPECT_EQ(failed.status, exited(1));
+  EXPECT_THAT(failed.err, HasSubstr("Corruption"));
+  EXPECT_TRUE(std::filesystem::is_empty(to));
 }
 
 TEST(ReadOnly, RefusesADirectoryWithoutProjections) {
