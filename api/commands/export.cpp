@@ -94,7 +94,8 @@ int export_contacts(const ExportConfig& config) {
   std::string target = "/api/v1/contacts?page_size=" + std::to_string(limits::page_size_max);
   if (!config.at.empty()) target += "&at=" + encode_query_value(config.at);
   for (std::string cursor;;) {
-    const Answer answer = client.ask("GET", target + "&cursor=" + encode_query_value(cursor));
+    const Answer answer =
+        client.ask_patiently("GET", target + "&cursor=" + encode_query_value(cursor));
     if (answer.status != 200) throw ServerRefused(answer);
     const json::value page = json::parse(answer.body);
     std::string text;

@@ -47,7 +47,7 @@ int print_history(const HistoryConfig& config) {
                        "/history?limit=" + std::to_string(limits::page_size_max);
   if (!config.field.empty()) target += "&field=" + encode_query_value(config.field);
   for (std::string more;;) {
-    const Answer answer = client.ask("GET", target + more);
+    const Answer answer = client.ask_patiently("GET", target + more);
     if (answer.status != 200) throw ServerRefused(answer);
     const json::value page = json::parse(answer.body);
     for (const json::value& event : page.at("data").as_array()) {

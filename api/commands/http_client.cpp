@@ -2,6 +2,7 @@
 
 #include <openssl/ssl.h>
 
+#include <algorithm>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -13,8 +14,11 @@
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/json.hpp>
+#include <charconv>
 #include <chrono>
+#include <cstdio>
 #include <limits>
+#include <thread>
 
 #include "api/commands/printable.hpp"
 
@@ -28,6 +32,13 @@ namespace json = boost::json;
 
 // Past the server's own limit for an outcome.
 constexpr std::chrono::seconds request_wait_max{30};
+
+// How long, and how often, one that is away or busy is asked.
+constexpr std::chrono::seconds patience_max{120};
+constexpr std::chrono::milliseconds retry_pause_first{100};
+constexpr std::chrono::milliseconds retry_pause_max{5'000};
+// A pause that is no longer is no news.
+constexpr std::chrono::milliseconds untold_pause_max{1'000};
 
 // What is wrong with a refused body, all of it; nothing if it isn't said in the server's way.
 std::string violations_of(const json::value& details) try {
@@ -44,6 +55,33 @@ std::string violations_of(const json::value& details) try {
   return text;
 } catch (const std::exception&) {
   return {};
+}
+
+// Another try would be answered the same: the key isn't taken, or the server is read-only and so
+// doesn't say when to try again.
+bool is_final(const Answer& answer) {
+  return answer.status == 401 || answer.status == 403 ||
+         (answer.status == 503 && !answer.retry_after);
+}
+
+bool is_for_later(const Answer& answer) {
+  return answer.status == 429 || answer.status == 503 ||
+         (answer.status == 409 && sentence_of(answer) == "idempotent_request_in_progress");
+}
+
+std::optional<std::chrono::seconds> retry_after_of(const http::fields& header) {
+  const auto found = header.find(http::field::retry_after);
+  if (found == header.end()) return std::nullopt;
+  const std::string_view text{found->value().data(), found->value().size()};
+  std::uint32_t seconds = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (error == std::errc::result_out_of_range) seconds = std::numeric_limits<std::uint32_t>::max();
+  return std::chrono::seconds{end == text.data() + text.size() ? seconds : 0};
+}
+
+std::string when_to_ask_again(const Answer& answer) {
+  const auto seconds = answer.retry_after.value_or(std::chrono::seconds{}).count();
+  return seconds > 0 ? " (to be asked again in " + std::to_string(seconds) + " s)" : "";
 }
 
 std::string advice_on(const boost::system::error_code& problem) {
@@ -69,7 +107,17 @@ std::string sentence_of(const Answer& refusal) {
 
 ServerRefused::ServerRefused(const Answer& answer)
     : std::runtime_error("the server answered " + std::to_string(answer.status) + ": " +
-                         printable(sentence_of(answer))) {}
+                         printable(sentence_of(answer)) + when_to_ask_again(answer)) {}
+
+void Outage::tell(const std::string& why) {
+  if (told_.exchange(true)) return;
+  std::fprintf(stderr, "contactd: %s; trying again for up to %lld s\n", printable(why).c_str(),
+               static_cast<long long>(patience_max.count()));
+}
+
+void Outage::over() {
+  if (told_) told_ = false;
+}
 
 class HttpClient::Impl {
  public:
@@ -123,8 +171,9 @@ class HttpClient::Impl {
       exchange_on(*stream_, request, parser);
     }
     if (!parser.get().keep_alive()) close();
-    const bool retry_after = parser.get().find(http::field::retry_after) != parser.get().end();
-    return {parser.get().result_int(), std::move(parser.get().body()), retry_after};
+    Answer answer{parser.get().result_int(), {}, retry_after_of(parser.get())};
+    answer.body = std::move(parser.get().body());
+    return answer;
   }
 
   template <class Stream>
@@ -183,12 +232,39 @@ class HttpClient::Impl {
   beast::flat_buffer buffer_;
 };
 
-HttpClient::HttpClient(const ServerOptions& server) : impl_(std::make_unique<Impl>(server)) {}
+HttpClient::HttpClient(const ServerOptions& server, std::shared_ptr<Outage> outage)
+    : impl_(std::make_unique<Impl>(server)), outage_(std::move(outage)) {}
 HttpClient::~HttpClient() = default;
 
 Answer HttpClient::ask(std::string_view method, const std::string& target, const std::string& body,
                        const Fields& fields) {
-  return impl_->ask(method, target, body, fields);
+  Answer answer = impl_->ask(method, target, body, fields);
+  outage_->answered();
+  return answer;
+}
+
+Answer HttpClient::ask_patiently(std::string_view method, const std::string& target,
+                                 const std::string& body, const Fields& fields) {
+  using Clock = std::chrono::steady_clock;
+  const auto give_up = Clock::now() + patience_max;
+  for (auto pause = retry_pause_first;; pause = std::min(2 * pause, retry_pause_max)) {
+    std::chrono::milliseconds wait = pause;
+    try {
+      Answer answer = ask(method, target, body, fields);
+      if (is_final(answer)) throw ServerRefused(answer);
+      if (!is_for_later(answer)) {
+        outage_->over();
+        return answer;
+      }
+      if (answer.retry_after) wait = std::max<std::chrono::milliseconds>(wait, *answer.retry_after);
+      if (Clock::now() + wait > give_up) throw ServerRefused(answer);
+      if (wait > untold_pause_max) outage_->tell(sentence_of(answer));
+    } catch (const ServerUnreachable& problem) {
+      if (!outage_->has_answered() || Clock::now() + wait > give_up) throw;
+      outage_->tell(problem.what());
+    }
+    std::this_thread::sleep_for(wait);
+  }
 }
 
 }  // namespace contactd::api

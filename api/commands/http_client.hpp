@@ -1,6 +1,9 @@
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -14,7 +17,8 @@ namespace contactd::api {
 struct Answer {
   unsigned status = 0;
   std::string body;
-  bool retry_after = false;  // it says when to ask again
+  // When to ask again, if it says so; 0 if it says so otherwise than in seconds.
+  std::optional<std::chrono::seconds> retry_after;
 };
 
 // What the server says of a refusal, in one line: the sentence, and what is wrong with each field.
@@ -29,13 +33,30 @@ struct ServerRefused : std::runtime_error {
   ServerRefused(const Answer& answer);  // NOLINT(google-explicit-constructor)
 };
 
+// A server that is away or busy for long, which all connections to it find out: it is told once, on
+// standard error, until it answers again. Threads: any.
+class Outage {
+ public:
+  void tell(const std::string& why);
+  void over();
+  // There is a server: one that is away comes back.
+  void answered() { answered_ = true; }
+  bool has_answered() const { return answered_; }
+
+ private:
+  std::atomic<bool> answered_{false};
+  std::atomic<bool> told_{false};
+};
+
 // A client of a running server: one connection, which is kept, and made anew if the server has
 // closed it meanwhile. Threads: one at a time.
 class HttpClient {
  public:
   using Fields = std::vector<std::pair<std::string, std::string>>;
 
-  explicit HttpClient(const ServerOptions& server);
+  // `outage` is shared by those that ask the same server.
+  explicit HttpClient(const ServerOptions& server,
+                      std::shared_ptr<Outage> outage = std::make_shared<Outage>());
   ~HttpClient();
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
@@ -45,9 +66,18 @@ class HttpClient {
   Answer ask(std::string_view method, const std::string& target, const std::string& body = {},
              const Fields& fields = {});
 
+  // The same, and again while the server is away or busy, not before it wants to be asked again,
+  // until there is an answer that is one. So it may be carried out several times: for what changes
+  // nothing, or has an Idempotency-Key. Throws ServerUnreachable if nobody has had an answer yet,
+  // or for long; ServerRefused if the key isn't taken, if the server is read-only, is still busy at
+  // the end of our patience, or wants to be asked again only after it.
+  Answer ask_patiently(std::string_view method, const std::string& target,
+                       const std::string& body = {}, const Fields& fields = {});
+
  private:
   class Impl;
   std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Outage> outage_;
 };
 
 }  // namespace contactd::api

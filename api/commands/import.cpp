@@ -1,4 +1,3 @@
-#include <atomic>
 #include <boost/json.hpp>
 #include <condition_variable>
 #include <cstdio>
@@ -7,6 +6,7 @@
 #include <limits>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <system_error>
 #include <thread>
 
@@ -18,6 +18,7 @@
 #include "api/commands/progress.hpp"
 #include "domain/email_address.hpp"
 #include "domain/sha256.hpp"
+#include "infra/errors.hpp"
 
 // `contactd import`: a file's contacts through the API, so that the same rules hold.
 namespace contactd::api {
@@ -26,11 +27,6 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::size_t lines_waiting_max = 64;  // for each connection
-constexpr std::chrono::milliseconds retry_pause_first{100};
-constexpr std::chrono::milliseconds retry_pause_max{5'000};
-constexpr std::chrono::seconds retry_max{120};
-// A server that is busy for less than that is no news.
-constexpr std::chrono::milliseconds told_pause{1'000};
 
 struct ImportConfig {
   ServerOptions server;
@@ -47,7 +43,7 @@ struct ImportConfig {
 // What became of a line.
 struct Report {
   std::uint64_t line = 0;
-  std::string_view outcome;  // created, updated, unchanged or refused
+  std::string_view outcome;  // created, updated, unchanged or refused; or none as yet
   std::string id;
   unsigned status = 0;  // 0: the server wasn't asked
   std::string sentence;
@@ -59,15 +55,38 @@ class Reports {
   explicit Reports(const ImportConfig& config)
       : config_(config), progress_(Progress::show_for(config.json), "import", "lines", 0) {}
 
-  void add(std::uint64_t sequence, Report report) {
+  // A line that will be reported; they come in the order of the file. Returns its place there.
+  std::uint64_t expect(std::uint64_t line) {
     const std::lock_guard lock{mutex_};
-    waiting_.emplace(sequence, std::move(report));
-    while (!waiting_.empty() && waiting_.begin()->first == next_) {
-      tell(waiting_.begin()->second);
-      waiting_.erase(waiting_.begin());
-      ++next_;
+    waiting_.push_back({line, {}, {}, 0, {}});
+    return told_ + waiting_.size() - 1;
+  }
+
+  void add(std::uint64_t place, Report report) {
+    const std::lock_guard lock{mutex_};
+    waiting_[place - told_] = std::move(report);
+    while (!waiting_.empty() && !waiting_.front().outcome.empty()) {
+      tell(waiting_.front());
+      waiting_.pop_front();
+      ++told_;
     }
-    progress_.at(next_);
+    progress_.at(told_);
+  }
+
+  // The first line that has no outcome, once nothing more is added. Prints what waits for it.
+  std::optional<std::uint64_t> first_without_outcome() {
+    const std::lock_guard lock{mutex_};
+    std::optional<std::uint64_t> first;
+    for (const Report& report : waiting_) {
+      if (report.outcome.empty()) {
+        if (!first) first = report.line;
+        continue;
+      }
+      tell(report);
+      ++told_;
+    }
+    waiting_.clear();
+    return first;
   }
 
   // The exit status, after all was reported.
@@ -84,7 +103,7 @@ class Reports {
       std::printf("%s\n", text.c_str());
     }
     std::fflush(stdout);
-    progress_.finish(next_);
+    progress_.finish(told_);
     return counts_["refused"] == 0 ? exit_done : exit_failed;
   }
 
@@ -111,8 +130,8 @@ class Reports {
   // Guarded by mutex_.
   std::mutex mutex_;
   Progress progress_;
-  std::uint64_t next_ = 0;
-  std::map<std::uint64_t, Report> waiting_;
+  std::uint64_t told_ = 0;
+  std::deque<Report> waiting_;  // from the first line on that has no outcome
   std::map<std::string, std::uint64_t> counts_{
       {"created", 0}, {"refused", 0}, {"unchanged", 0}, {"updated", 0}};
 };
@@ -124,28 +143,11 @@ std::string member_of(const Answer& answer, const char* pointer) {
   return found != nullptr && found->is_string() ? std::string{found->as_string()} : std::string{};
 }
 
-// A server that is away or busy for long, which all connections find out: it is told once, until it
-// answers again. Threads: any.
-class Outage {
- public:
-  void tell(const std::string& why) {
-    if (told_.exchange(true)) return;
-    std::fprintf(stderr, "contactd: %s; trying again for up to %lld s\n", why.c_str(),
-                 static_cast<long long>(retry_max.count()));
-  }
-  void over() {
-    if (told_) told_ = false;
-  }
-
- private:
-  std::atomic<bool> told_{false};
-};
-
 // Sends lines on a connection of its own. Threads: one.
 class Importer {
  public:
-  Importer(const ImportConfig& config, Outage& outage)
-      : config_(config), outage_(outage), client_(config.server) {}
+  Importer(const ImportConfig& config, std::shared_ptr<Outage> outage)
+      : config_(config), client_(config.server, std::move(outage)) {}
 
   // Throws ServerUnreachable or ServerRefused where going on makes no sense.
   Report import(const ContactLine& line) {
@@ -174,7 +176,7 @@ class Importer {
                 const std::string& key) {
     const std::string target = "/api/v1/contacts/" + id;
     report.id = id;
-    const Answer before = send("GET", target, {}, {});
+    const Answer before = client_.ask_patiently("GET", target);
     const Answer after =
         before.status == 200 ? send("PATCH", target, body, key + "-update") : before;
     report.status = after.status;
@@ -186,62 +188,36 @@ class Importer {
     return report;
   }
 
-  // Asks until there is an answer that is one: the key makes sure that nothing happens twice.
+  // The key makes sure that nothing happens twice.
   Answer send(std::string_view method, const std::string& target, const std::string& body,
               const std::string& key) {
-    HttpClient::Fields fields;
-    if (!key.empty()) fields.emplace_back("Idempotency-Key", key);
-    const auto give_up = std::chrono::steady_clock::now() + retry_max;
-    for (auto pause = retry_pause_first;; pause = std::min(2 * pause, retry_pause_max)) {
-      const bool last = std::chrono::steady_clock::now() >= give_up;
-      try {
-        Answer answer = client_.ask(method, target, body, fields);
-        answered_ = true;
-        const bool never = answer.status == 503 && !answer.retry_after;  // it is read-only
-        if (answer.status == 401 || answer.status == 403 || never) throw ServerRefused(answer);
-        const bool later =
-            answer.status == 429 || answer.status == 503 ||
-            (answer.status == 409 && sentence_of(answer) == "idempotent_request_in_progress");
-        if (!later) {
-          outage_.over();
-          return answer;
-        }
-        if (last) throw ServerRefused(answer);
-        if (pause >= told_pause) outage_.tell(sentence_of(answer));
-      } catch (const ServerUnreachable& problem) {
-        if (last || !answered_) throw;
-        outage_.tell(problem.what());
-      }
-      std::this_thread::sleep_for(pause);
-    }
+    return client_.ask_patiently(method, target, body, {{"Idempotency-Key", key}});
   }
 
   const ImportConfig& config_;
-  Outage& outage_;
   HttpClient client_;
-  bool answered_ = false;  // there is a server: one that is away comes back
 };
 
 // A connection, and the lines that wait for it.
 class Worker {
  public:
-  Worker(const ImportConfig& config, Outage& outage, Reports& reports)
-      : importer_(config, outage), reports_(reports), thread_([this] { run(); }) {}
+  Worker(const ImportConfig& config, std::shared_ptr<Outage> outage, Reports& reports)
+      : importer_(config, std::move(outage)), reports_(reports), thread_([this] { run(); }) {}
   ~Worker() { close(); }
 
   // Blocks while too many wait. False once the worker has failed.
-  bool add(std::uint64_t sequence, ContactLine line) {
+  bool add(std::uint64_t place, ContactLine line) {
     std::unique_lock lock{mutex_};
     changed_.wait(lock, [this] { return lines_.size() < lines_waiting_max || failure_; });
     if (failure_) return false;
-    lines_.emplace_back(sequence, std::move(line));
+    lines_.emplace_back(place, std::move(line));
     changed_.notify_all();
     return true;
   }
-  // Returns once all is done. Throws what made it fail.
-  void finish() {
+  // Returns once all is done: what made it fail, if something did.
+  std::exception_ptr finish() {
     close();
-    if (failure_) std::rethrow_exception(failure_);
+    return failure_;
   }
 
  private:
@@ -259,11 +235,11 @@ class Worker {
         std::unique_lock lock{mutex_};
         changed_.wait(lock, [this] { return !lines_.empty() || closed_; });
         if (lines_.empty()) return;
-        const auto [sequence, line] = std::move(lines_.front());
+        const auto [place, line] = std::move(lines_.front());
         lines_.pop_front();
         changed_.notify_all();
         lock.unlock();
-        reports_.add(sequence, importer_.import(line));
+        reports_.add(place, importer_.import(line));
       }
     } catch (...) {
       const std::lock_guard lock{mutex_};
@@ -293,6 +269,30 @@ std::size_t lane_of(const ContactLine& line, std::size_t lanes) {
   return (address ? std::hash<std::string>{}(address->str()) : line.number) % lanes;
 }
 
+// Sends all lines. Throws what ended it before, once nothing is under way any more.
+void send_all(const ImportConfig& config, ContactReader& contacts, Reports& reports) {
+  const auto outage = std::make_shared<Outage>();
+  std::vector<std::unique_ptr<Worker>> workers;
+  workers.reserve(config.connections);
+  for (unsigned i = 0; i < config.connections; ++i) {
+    workers.push_back(std::make_unique<Worker>(config, outage, reports));
+  }
+  while (auto line = contacts.next()) {
+    if (line->number < config.from_line && !line->last) continue;
+    const bool last = line->last;
+    if (last) line->problem += "; what follows can't be read";
+    const std::uint64_t place = reports.expect(line->number);
+    const bool taken = workers[lane_of(*line, workers.size())]->add(place, *std::move(line));
+    if (last || !taken) break;
+  }
+  std::exception_ptr failure;
+  for (const auto& worker : workers) {
+    const auto its_failure = worker->finish();
+    if (!failure) failure = its_failure;
+  }
+  if (failure) std::rethrow_exception(failure);
+}
+
 int import_contacts(const ImportConfig& config) {
   std::error_code unknown;  // whoever opens it says what is wrong with it
   if (std::filesystem::is_directory(config.file, unknown)) {
@@ -302,23 +302,20 @@ int import_contacts(const ImportConfig& config) {
   if (!format) throw UsageError("say with --format whether " + config.file + " is csv or jsonl");
   const auto contacts = open_contacts(config.file, *format);
   Reports reports{config};
-  Outage outage;
-  std::vector<std::unique_ptr<Worker>> workers;
-  workers.reserve(config.connections);
-  for (unsigned i = 0; i < config.connections; ++i) {
-    workers.push_back(std::make_unique<Worker>(config, outage, reports));
+  std::optional<std::string> problem;
+  try {
+    send_all(config, *contacts, reports);
+  } catch (const std::exception& failure) {
+    problem = failure.what();
   }
-  std::uint64_t sequence = 0;
-  while (auto line = contacts->next()) {
-    if (line->number < config.from_line && !line->last) continue;
-    const bool last = line->last;
-    if (last) line->problem += "; what follows can't be read";
-    if (!workers[lane_of(*line, workers.size())]->add(sequence, *std::move(line))) break;
-    ++sequence;
-    if (last) break;
-  }
-  for (const auto& worker : workers) worker->finish();
-  return reports.finish();
+  // What was done is told also where it ended before its time.
+  const auto missing = reports.first_without_outcome();
+  const int status = reports.finish();
+  if (!problem) return status;
+  if (!missing) throw infra::Unavailable(*problem);
+  const std::string line = std::to_string(*missing);
+  throw infra::Unavailable("line " + line + " is the first without an outcome; go on there with " +
+                           "--from-line " + line + ": " + *problem);
 }
 
 }  // namespace
@@ -335,8 +332,8 @@ void add_import(CommandLine& line) {
   app->add_flag("--update", config->update,
                 "Where a line's email is a contact's already, update that one");
   app->add_option("--run", config->run,
-                  "A line that was sent within the last 24 hours is answered as it was then; a run "
-                  "of another name sends it anew");
+                  "A line that was sent within the last 24 hours is answered "
+                  "as it was then; a run of another name sends it anew");
   app->add_option("--from-line", config->from_line, "Pass over the lines before this one")
       ->check(CLI::Range(std::int64_t{1}, std::numeric_limits<std::int64_t>::max()));
   app->add_option("--connections", config->connections, "How many lines are under way at once")

@@ -137,7 +137,7 @@ json::array all_keys(const KeysConfig& config) {
     if (!config.organization.empty()) {
       target += "&organization=" + encode_query_value(config.organization);
     }
-    const json::value page = require_success(client.ask("GET", target));
+    const json::value page = require_success(client.ask_patiently("GET", target));
     for (const json::value& key : page.at("data").as_array()) all.push_back(key);
     if (page.at("next_cursor").is_null()) return all;
     cursor = json::value_to<std::string>(page.at("next_cursor"));

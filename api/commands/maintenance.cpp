@@ -8,6 +8,7 @@
 #include "api/commands/options.hpp"
 #include "api/commands/progress.hpp"
 #include "infra/backup.hpp"
+#include "infra/errors.hpp"
 
 // `contactd backup`, `restore` and `rebuild`.
 namespace contactd::api {
@@ -35,12 +36,18 @@ int start_and_wait(const MaintenanceConfig& config, const std::string& what,
                    const std::string& target, const std::string& body) {
   HttpClient client{config.server};
   json::value status = data_of(client.ask("POST", target, body));
+  const json::value started = status.at("started_at");
   Progress progress{Progress::show_for(config.json), what,
                     json::value_to<std::string>(status.at("unit")), 0};
   const auto done = [&] { return status.at("done").to_number<std::uint64_t>(); };
   while (status.at("state") == "running") {
     std::this_thread::sleep_for(state_look_interval);
-    status = data_of(client.ask("GET", target));
+    status = data_of(client.ask_patiently("GET", target));
+    if (status.at("started_at") != started) {
+      throw infra::Unavailable("it isn't known how the " + what +
+                               " ended: the server has begun another since, or was started anew; "
+                               "look for it in the server's log");
+    }
     progress.set_total(status.at("total").to_number<std::uint64_t>());
     progress.at(done());
   }

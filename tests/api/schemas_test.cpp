@@ -18,7 +18,7 @@ namespace {
 
 namespace json = boost::json;
 
-std::string text(const json::value& value) { return json::value_to<std::string>(value); }
+std::string string_of(const json::value& value) { return json::value_to<std::string>(value); }
 
 // A JSON value that isn't what it was: some node has another type, or a member too many or too few.
 json::value damaged(json::value whole, Random& random) {
@@ -69,13 +69,14 @@ TEST_F(Schemas, AreThereForEveryTypeThatWasEverStored) {
   const json::value list = nobody.send("GET", "/schemas").then(200).json();
   std::set<std::string> listed;
   for (const json::value& item : list.at("data").as_array()) {
-    const std::string type = text(item.at("type"));
+    const std::string type = string_of(item.at("type"));
     listed.insert(type);
-    EXPECT_EQ(text(item.at("schema")), path_of(type));
+    EXPECT_EQ(string_of(item.at("schema")), path_of(type));
     const Answer answer = nobody.send("GET", path_of(type)).then(200);
     answer.with_header("Content-Type", "application/schema+json");
-    EXPECT_EQ(text(answer.json().at("$id")), "urn:contactd:schemas:" + type);
-    EXPECT_EQ(text(answer.json().at("$schema")), "https://json-schema.org/draft/2020-12/schema");
+    EXPECT_EQ(string_of(answer.json().at("$id")), "urn:contactd:schemas:" + type);
+    EXPECT_EQ(string_of(answer.json().at("$schema")),
+              "https://json-schema.org/draft/2020-12/schema");
   }
   const auto stored = domain::stored_types();
   EXPECT_EQ(listed, std::set<std::string>(stored.begin(), stored.end()));
@@ -95,7 +96,7 @@ TEST_F(Schemas, TakeEveryGoldenEvent) {
     std::stringstream content;
     content << std::ifstream{entry.path()}.rdbuf();
     const json::value golden = json::parse(content.str());
-    expect_valid(text(golden.at("type")), text(golden.at("data")));
+    expect_valid(string_of(golden.at("type")), string_of(golden.at("data")));
     ++count;
   }
   EXPECT_GE(count, domain::stored_types().size());
