@@ -176,7 +176,9 @@ class Importer {
                 const std::string& key) {
     const std::string target = "/api/v1/contacts/" + id;
     report.id = id;
-    const Answer before = client_.ask_patiently("GET", target);
+    // By a change of nothing: its answer is kept as well, so that whoever runs this again is told
+    // the same of the line, whatever the contact is by then.
+    const Answer before = send("PATCH", target, "{}", key + "-before");
     const Answer after =
         before.status == 200 ? send("PATCH", target, body, key + "-update") : before;
     report.status = after.status;
@@ -331,9 +333,10 @@ void add_import(CommandLine& line) {
       ->check(CLI::IsMember({"csv", "jsonl"}));
   app->add_flag("--update", config->update,
                 "Where a line's email is a contact's already, update that one");
-  app->add_option("--run", config->run,
-                  "A line that was sent within the last 24 hours is answered "
-                  "as it was then; a run of another name sends it anew");
+  app->add_option(
+      "--run", config->run,
+      "A line that was sent within the last 24 hours, with the same API key, is answered "
+      "as it was then; a run of another name sends it anew");
   app->add_option("--from-line", config->from_line, "Pass over the lines before this one")
       ->check(CLI::Range(std::int64_t{1}, std::numeric_limits<std::int64_t>::max()));
   app->add_option("--connections", config->connections, "How many lines are under way at once")

@@ -124,6 +124,25 @@ TEST_F(ImportCommand, UpdatesByEmailInTheOrderOfTheFile) {
   user.read(ann.id).then(200).with_field("company", text("c29")).with_field("github", text("ann"));
 }
 
+// Whatever has become of the contacts since.
+TEST_F(ImportCommand, AnUpdateSentAgainIsReportedAsItWasThen) {
+  const Contact changed = user.given_contact(R"({"email":"a@x.io","company":"Acme"})");
+  const Contact same = user.given_contact(R"({"email":"b@x.io","company":"b"})");
+  const Contact gone = user.given_contact(R"({"email":"c@x.io","company":"Acme"})");
+  const std::string csv = file("a.csv", "email,company\na@x.io,a\nb@x.io,b\nc@x.io,c\n");
+  const Finished first = import(csv, {"--update"});
+  EXPECT_THAT(
+      first.out,
+      AllOf(HasSubstr("line 2: updated " + changed.id), HasSubstr("line 3: unchanged " + same.id),
+            HasSubstr("line 4: updated " + gone.id), HasSubstr("1 unchanged, 2 updated")));
+  user.given_patched(same.id, R"({"company":"later"})");
+  user.remove(gone.id).then(200);
+  const Finished again = import(csv, {"--update"});
+  EXPECT_EQ(again.status, exited(0)) << again.out;
+  EXPECT_EQ(again.out, first.out);
+  user.read(same.id).then(200).with_field("company", text("later"));
+}
+
 TEST_F(ImportCommand, GoesOnWhereItWasKilled) {
   constexpr int rows = 3000;
   std::string csv = "first_name\n";
