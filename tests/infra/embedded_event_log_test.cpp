@@ -8,7 +8,6 @@
 
 #include "infra/errors.hpp"
 #include "tests/infra/event_log_conformance.hpp"
-#include "tests/support/child_process.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace contactd::test {
@@ -79,6 +78,11 @@ TEST(EmbeddedEventLog, RefusesADirectoryThatAnotherProcessHas) {
   EXPECT_THROW(infra::open_embedded_event_log(directory.path()), infra::LogUnavailable);
 }
 
+std::string bytes_of(const fs::path& file) {
+  std::ifstream in{file, std::ios::binary};
+  return {std::istreambuf_iterator<char>{in}, {}};
+}
+
 // RocksDB would make a new database of it, and at the next start remove the old one's tables.
 TEST(EmbeddedEventLog, RefusesOneWithoutCurrentAndChangesNothing) {
   const TemporaryDirectory directory;
@@ -90,7 +94,7 @@ TEST(EmbeddedEventLog, RefusesOneWithoutCurrentAndChangesNothing) {
   const auto files = [&] {
     std::map<fs::path, std::string> all;
     for (const auto& entry : fs::directory_iterator{directory.path()}) {
-      all.emplace(entry.path(), read_whole_file(entry.path()));
+      all.emplace(entry.path(), bytes_of(entry.path()));
     }
     return all;
   };

@@ -44,6 +44,7 @@ class FaultyLog final : public infra::EventLog {
   infra::EventLog& real() { return *real_; }
 
   std::uint32_t partition_count() const override { return real_->partition_count(); }
+  bool has_one_writer() const override { return false; }  // what rivals do is among its faults
   infra::Claim claim(std::uint32_t partition, const domain::RecordedEvent& proposal) override {
     if (const OnClaim fault = take(on_claim_)) fault();
     return real_->claim(partition, proposal);

@@ -183,6 +183,16 @@ TEST_F(ProjectorTest, TellsOfAnEventOnlyOnceItIsVisible) {
   EXPECT_EQ(following.position(), 2U);
 }
 
+// Elsewhere it is what a fenced writer has left behind (TellsOfWhatItDidNotApply).
+TEST_F(ProjectorTest, StopsAtAMisplacedEventOfALogThatHasOneWriter) {
+  LogBuilder builder = many_created(3);
+  std::swap(builder.log[1], builder.log[2]);
+  write_to(*log_, builder.log);
+  Projector alone{0, log_->real(), *store_, *metrics_};
+  EXPECT_THROW(fold_rest(alone), projections::BrokenLog);
+  EXPECT_EQ(store_->checkpoint(0).next_offset, 0U);
+}
+
 TEST_F(ProjectorTest, GoesOnFromItsCheckpoint) {
   LogBuilder builder;
   builder.then(created(contact_id("ann"))).then(created(contact_id("bob")));

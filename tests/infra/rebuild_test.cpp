@@ -59,7 +59,8 @@ class RebuildTest : public WriterTest {
     const auto log = open_embedded_event_log(crashed.path() / "log");
     const auto store = open_read_store(crashed.path() / "projections");
     Metrics metrics;
-    Projector projector{0, *log, *store, metrics};
+    SharedLog shared{*log};
+    Projector projector{0, shared, *store, metrics};
     recovered_from_ = projector.checkpoint().next_offset;
     fold_rest(projector);
     return lines_of(*store);

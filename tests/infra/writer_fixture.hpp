@@ -15,6 +15,7 @@
 #include "infra/embedded_event_log.hpp"
 #include "infra/writer.hpp"
 #include "tests/infra/faulty_log.hpp"
+#include "tests/infra/shared_log.hpp"
 #include "tests/infra/stored.hpp"
 #include "tests/support/fold_rest.hpp"
 #include "tests/support/temporary_directory.hpp"
@@ -222,7 +223,8 @@ class WriterTest : public testing::Test {
     const TemporaryDirectory directory;
     const auto store = infra::open_read_store(directory.path());
     infra::Metrics metrics;
-    infra::Projector projector{0, log_->real(), *store, metrics};
+    SharedLog log{log_->real()};
+    infra::Projector projector{0, log, *store, metrics};
     fold_rest(projector);
     return lines_of(*store);
   }

@@ -62,6 +62,7 @@ class SimulatedLog final : public infra::EventLog {
   bool alive() const { return alive_; }
 
   std::uint32_t partition_count() const override { return 1; }
+  bool has_one_writer() const override { return false; }
   infra::Claim claim(std::uint32_t partition, const domain::RecordedEvent& proposal) override;
   infra::AppendResult append(const infra::Claim& claim,
                              std::span<const domain::RecordedEvent> batch,
