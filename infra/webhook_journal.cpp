@@ -4,6 +4,7 @@
 #include <map>
 
 #include "infra/errors.hpp"
+#include "infra/log.hpp"
 #include "infra/rocksdb_open.hpp"
 #include "projections/binary.hpp"
 
@@ -185,14 +186,19 @@ class RocksDbJournal final : public WebhookJournal {
 
 }  // namespace
 
+// A damaged one is removed first: RocksDB leaves one behind when the disk fails while it notes
+// which files there are, and nobody is to go without contacts for a list of deliveries.
 std::unique_ptr<WebhookJournal> open_webhook_journal(const std::filesystem::path& directory) {
   try {
     return std::make_unique<RocksDbJournal>(directory);
   } catch (const StoreDamaged& problem) {
-    throw StoreUnavailable(
-        "the list of the webhooks' deliveries can't be used: " + std::string{problem.what()} +
-        ". There is none: remove " + directory.string() + ", and only that list is lost");
+    spdlog::error(
+        "webhooks: {}. No backup has it: removing the lists of deliveries. Those made so far "
+        "are shown no more, and events that have failed begin their schedule anew",
+        problem.what());
   }
+  require_kept(rocksdb::DestroyDB(directory.string(), {}));
+  return std::make_unique<RocksDbJournal>(directory);
 }
 
 }  // namespace contactd::infra

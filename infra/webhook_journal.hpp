@@ -64,7 +64,8 @@ class WebhookJournal {
                                             std::size_t count) const = 0;
 };
 
-// Opens, or creates, the one in `directory`. Throws StoreUnavailable.
+// Opens, or creates, the one in `directory`; anew, and with an error in the log, where it is
+// damaged. Throws StoreUnavailable.
 std::unique_ptr<WebhookJournal> open_webhook_journal(const std::filesystem::path& directory);
 
 }  // namespace contactd::infra

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/asio/ip/address.hpp>
+#include <filesystem>
 #include <set>
 
 #include "infra/outbound_address.hpp"
@@ -239,15 +240,20 @@ class Journal : public ::testing::Test {
  protected:
   using State = WebhookDelivery::State;
 
+  void reopen() {
+    journal.reset();
+    journal = open_webhook_journal(path);
+  }
+
   TemporaryDirectory directory;
-  std::unique_ptr<WebhookJournal> journal = open_webhook_journal(directory.path() / "webhooks");
+  const std::filesystem::path path = directory.path() / "webhooks";
+  std::unique_ptr<WebhookJournal> journal = open_webhook_journal(path);
 };
 
 TEST_F(Journal, KeepsDeliveriesAcrossAStart) {
   const WebhookDelivery pending = delivery(258, State::pending);
   journal->put("a", pending);
-  journal.reset();
-  journal = open_webhook_journal(directory.path() / "webhooks");
+  reopen();
   EXPECT_EQ(journal->find("a", 258), pending);
   EXPECT_EQ(journal->find("a", 259), std::nullopt);
   EXPECT_EQ(journal->find("b", 258), std::nullopt);
@@ -283,6 +289,26 @@ TEST_F(Journal, ForgetsTheOldestButNotWhatIsPending) {
   EXPECT_GE(all.size(), WebhookJournal::kept_max);
   EXPECT_EQ(all.front().offset, count - 1);
   EXPECT_EQ(all.back().offset, 1U);
+}
+
+TEST_F(Journal, BeginsAnewWhereItsFilesAreDamaged) {
+  for (const std::string kind : {"CURRENT", "MANIFEST", ".sst"}) {
+    journal->put("a", delivery(1, State::delivered));
+    reopen();  // which makes a table of it
+    journal.reset();
+    std::size_t emptied = 0;
+    for (const auto& file : std::filesystem::directory_iterator{path}) {
+      if (file.path().string().find(kind, path.string().size()) == std::string::npos) continue;
+      std::filesystem::resize_file(file, 0);
+      ++emptied;
+    }
+    ASSERT_GT(emptied, 0U) << kind;
+    reopen();
+    EXPECT_EQ(journal->find("a", 1), std::nullopt) << kind;
+    journal->put("a", delivery(2, State::delivered));
+    reopen();
+    EXPECT_EQ(journal->list("a", {}, 10).size(), 1U) << kind;
+  }
 }
 
 }  // namespace
