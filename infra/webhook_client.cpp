@@ -2,10 +2,10 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/connect.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -19,6 +19,8 @@
 #include <boost/beast/http/write.hpp>
 #include <charconv>
 #include <cstdlib>
+#include <memory>
+#include <optional>
 #include <thread>
 
 #include "infra/log.hpp"
@@ -35,7 +37,11 @@ using error_code = boost::system::error_code;
 
 constexpr auto await = asio::as_tuple(asio::use_awaitable);
 
+using Steady = std::chrono::steady_clock;
+
 constexpr std::size_t addresses_max = 4;  // of one name that are tried
+// How long one may be silent before the next one is tried beside it (RFC 8305, section 5).
+constexpr std::chrono::milliseconds head_start{250};
 constexpr std::size_t answer_header_bytes_max = 16'384;
 constexpr int interim_answers_max = 4;  // of status 1xx, before the one that counts
 
@@ -61,6 +67,21 @@ struct Resolved {
   SendFailure failure = SendFailure::none;
 };
 
+// Of IPv6 and IPv4 by turns, each in the order given: what filters one of all that are tried, often
+// filters the whole family (RFC 8305, section 4).
+std::vector<tcp::endpoint> by_turns(std::vector<tcp::endpoint> endpoints) {
+  const bool six_first = !endpoints.empty() && endpoints.front().address().is_v6();
+  const auto others = std::stable_partition(
+      endpoints.begin(), endpoints.end(),
+      [six_first](const auto& endpoint) { return endpoint.address().is_v6() == six_first; });
+  std::vector<tcp::endpoint> mixed;
+  for (auto one = endpoints.begin(), other = others; one != others || other != endpoints.end();) {
+    if (one != others) mixed.push_back(*one++);
+    if (other != endpoints.end()) mixed.push_back(*other++);
+  }
+  return mixed;
+}
+
 Resolved checked(const NameResolver::Addresses& addresses, const WebhookUrl& to,
                  bool allow_private) {
   if (addresses.empty()) return {{}, SendFailure::unknown_name};
@@ -68,20 +89,66 @@ Resolved checked(const NameResolver::Addresses& addresses, const WebhookUrl& to,
   std::from_chars(to.port.data(), to.port.data() + to.port.size(), port);
   Resolved resolved;
   for (const auto& address : addresses) {
-    const bool may = allow_private || is_public(address);
-    if (may && resolved.endpoints.size() < addresses_max) {
-      resolved.endpoints.emplace_back(address, port);
-    }
+    if (allow_private || is_public(address)) resolved.endpoints.emplace_back(address, port);
   }
+  resolved.endpoints = by_turns(std::move(resolved.endpoints));
+  if (resolved.endpoints.size() > addresses_max) resolved.endpoints.resize(addresses_max);
   if (resolved.endpoints.empty()) resolved.failure = SendFailure::private_address;
   return resolved;
+}
+
+// Connections that are being made, the first of which to be made is kept. Shared with them: they
+// may end after all that is waited for.
+struct Race {
+  explicit Race(asio::io_context& io) : outcome(io) {}
+
+  static void begin(const std::shared_ptr<Race>& race, const tcp::endpoint& endpoint) {
+    const auto socket = std::make_shared<tcp::socket>(race->outcome.get_executor());
+    race->begun.push_back(socket);
+    ++race->open;
+    socket->async_connect(endpoint, [race, socket](const error_code& ec) {
+      --race->open;
+      if (!ec && !race->won) race->won = std::move(*socket);
+      race->outcome.cancel();
+    });
+  }
+
+  asio::steady_timer outcome;  // cut when there is one
+  std::vector<std::shared_ptr<tcp::socket>> begun;
+  std::size_t open = 0;  // without an outcome
+  std::optional<tcp::socket> won;
+};
+
+// A connection to whichever endpoint takes one first; nothing if all refuse, or at the deadline.
+// One that is silent keeps the others waiting for its head start, and takes none of their time.
+asio::awaitable<std::optional<tcp::socket>> connect_to_first(asio::io_context& io,
+                                                             std::vector<tcp::endpoint> endpoints,
+                                                             Steady::time_point deadline) {
+  const auto race = std::make_shared<Race>(io);
+  auto next = endpoints.begin();
+  while (!race->won && Steady::now() < deadline) {
+    if (next != endpoints.end()) {
+      Race::begin(race, *next++);
+    } else if (race->open == 0) {
+      break;
+    }
+    const bool all = next == endpoints.end();
+    race->outcome.expires_at(all ? deadline : std::min(deadline, Steady::now() + head_start));
+    co_await race->outcome.async_wait(await);
+  }
+  for (const auto& socket : race->begun) {
+    error_code ignored;
+    socket->close(ignored);
+  }
+  co_return std::move(race->won);
 }
 
 // A socket that is closed once its time is over, whatever it is at.
 class TimedSocket {
  public:
-  TimedSocket(asio::io_context& io, std::chrono::steady_clock::time_point deadline)
-      : state_(std::make_shared<State>(State{tcp::socket{io}, asio::steady_timer{io, deadline}})) {
+  TimedSocket(asio::io_context& io, tcp::socket socket, Steady::time_point deadline)
+      : state_(
+            std::make_shared<State>(State{std::move(socket), asio::steady_timer{io, deadline}})) {
     state_->timer.async_wait([state = state_](const error_code& ec) {
       if (ec) return;
       state->overdue = true;
@@ -176,21 +243,22 @@ class WebhookClient::Impl {
   };
 
   asio::awaitable<void> deliver(std::shared_ptr<Delivery> delivery) {
-    const auto started = std::chrono::steady_clock::now();
+    const auto started = Steady::now();
     SendResult result = co_await attempt(delivery->message, started + settings_.timeout);
-    result.took = std::chrono::duration_cast<std::chrono::milliseconds>(
-        std::chrono::steady_clock::now() - started);
+    result.took = std::chrono::duration_cast<std::chrono::milliseconds>(Steady::now() - started);
     delivery->done(result);
     delivery->done = [](SendResult) {};
   }
 
-  asio::awaitable<SendResult> attempt(OutboundMessage& message,
-                                      std::chrono::steady_clock::time_point deadline) {
+  asio::awaitable<SendResult> attempt(OutboundMessage& message, Steady::time_point deadline) {
     const Resolved resolved = co_await look_up(message.to, deadline);
     if (resolved.failure != SendFailure::none) co_return SendResult{0, resolved.failure};
-    const TimedSocket socket{io_, deadline};
-    const auto [ec, where] = co_await asio::async_connect(*socket, resolved.endpoints, await);
-    if (ec) co_return socket.failed(SendFailure::no_connection);
+    auto connection = co_await connect_to_first(io_, resolved.endpoints, deadline);
+    if (!connection) {
+      const bool overdue = Steady::now() >= deadline;
+      co_return SendResult{0, overdue ? SendFailure::timeout : SendFailure::no_connection};
+    }
+    const TimedSocket socket{io_, *std::move(connection), deadline};
     const bool tls = message.to.tls;
     const std::string host = message.to.host;
     const Request request = request_of(message);
@@ -204,8 +272,7 @@ class WebhookClient::Impl {
   }
 
   // After the deadline the answer is waited for no longer.
-  asio::awaitable<Resolved> look_up(const WebhookUrl& to,
-                                    std::chrono::steady_clock::time_point deadline) {
+  asio::awaitable<Resolved> look_up(const WebhookUrl& to, Steady::time_point deadline) {
     struct Pending {
       asio::steady_timer timer;
       Resolved resolved{{}, SendFailure::timeout};

@@ -52,7 +52,8 @@ class WebhookSender {
 
 // Sends each message on a connection of its own, with one thread for all of them and a few for the
 // look-up of names. A name is looked up once; of the addresses that it leads to, those that aren't
-// public are left out, and the connection is made to one that was looked at, not to the name.
+// public are left out, and the connection is made to one that was looked at, not to the name: to
+// the first that takes it (RFC 8305), so that one that is silent doesn't use up the others' time.
 // Certificates are checked, redirects are an answer like any other, and of the answer only the
 // header is read, up to a bound.
 class WebhookClient final : public WebhookSender {
