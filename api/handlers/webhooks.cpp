@@ -3,6 +3,7 @@
 #include "api/handlers/json_body.hpp"
 #include "api/limits.hpp"
 #include "api/query_values.hpp"
+#include "api/webhook_json.hpp"
 #include "api/webhook_request.hpp"
 #include "domain/json_text.hpp"
 #include "infra/random.hpp"
