@@ -7,6 +7,8 @@
 #include <atomic>
 #include <cstdio>
 #include <exception>
+#include <memory>
+#include <optional>
 #include <set>
 #include <thread>
 
@@ -85,7 +87,7 @@ class App {
         authenticator_(*store_, admin_key(config), infra::system_time),
         rate_limiter_(config.rate_limit, config.rate_window),
         feed_followers_(config.feed_followers_of_key_max, config.feed_followers_max),
-        webhooks_(config, *store_, feed_hub_, metrics_),
+        webhooks_(open_webhooks()),
         services_{.store = *store_,
                   .partitions = partitions_,
                   .metrics = metrics_,
@@ -95,7 +97,7 @@ class App {
                   .feed_hub = feed_hub_,
                   .feed_followers = feed_followers_,
                   .clock = infra::system_time,
-                  .webhooks = webhooks_.services(),
+                  .webhooks = webhook_services(),
                   .read_only = config.read_only},
         server_(settings(config, tls_.get()), services_) {
     show_certificate();
@@ -105,7 +107,7 @@ class App {
   ~App() {
     opening_ = {};
     stop_operations();
-    webhooks_.stop();
+    if (webhooks_) webhooks_->stop();
     for (const auto& writer : partitions_.all()) writer->stop();
   }
   App(const App&) = delete;
@@ -187,7 +189,7 @@ class App {
     }
     stop_operations();
     opening_ = {};  // stops it, and waits for that
-    webhooks_.stop();
+    if (webhooks_) webhooks_->stop();
     // The drain has answered all that was queued: the others may have the partitions at once.
     if (membership_) membership_->leave();
     for (const auto& writer : partitions_.all()) writer->stop();
@@ -220,6 +222,16 @@ class App {
                           : infra::open_read_store(directory));
   }
 
+  // What is only shown may lie where nothing can be written, and others may show it too.
+  std::unique_ptr<Webhooks> open_webhooks() {
+    if (config_.read_only) return nullptr;
+    return std::make_unique<Webhooks>(config_, *store_, feed_hub_, metrics_);
+  }
+  std::optional<WebhookServices> webhook_services() const {
+    if (!webhooks_) return std::nullopt;
+    return webhooks_->services();
+  }
+
   // Each partition has a claim, and so a checkpoint, as soon as somebody serves it.
   std::uint32_t partitions_folded() const {
     std::uint32_t count = 1;
@@ -250,7 +262,7 @@ class App {
   void start_partitions() {
     partitions_.open(make_writers());
     for (const auto& writer : partitions_.all()) writer->start();
-    webhooks_.start(partitions_);
+    webhooks_->start(partitions_);
   }
 
   // On a thread of its own: brokers may be away for long, and /readyz is to say so meanwhile.
@@ -426,7 +438,7 @@ class App {
   RateLimiter rate_limiter_;
   Operations operations_;
   FeedFollowers feed_followers_;
-  Webhooks webhooks_;
+  const std::unique_ptr<Webhooks> webhooks_;  // null: read-only
   Services services_;
   Server server_;
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+
 #include "api/auth.hpp"
 #include "api/feed_followers.hpp"
 #include "api/maintenance.hpp"
@@ -32,7 +34,7 @@ struct Services {
   infra::FeedHub& feed_hub;
   FeedFollowers& feed_followers;
   infra::Clock clock;
-  WebhookServices webhooks;
+  std::optional<WebhookServices> webhooks;  // none if it is read-only: nothing is sent then
   bool read_only = false;  // there are no writers: what changes anything is refused
 };
 

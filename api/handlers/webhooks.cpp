@@ -40,7 +40,7 @@ std::optional<Response> refuse_change(const Call& call) {
 
 OrResponse<domain::UpdateWebhook> read_body(const Call& call, bool creation) {
   return read_json(call, call.request.body, [&](const json::value& body) {
-    return read_webhook_body(body, call.services.webhooks.rules, creation);
+    return read_webhook_body(body, call.services.webhooks->rules, creation);
   });
 }
 
@@ -67,7 +67,7 @@ Write rendered_write(const Call& call, domain::Command command, const Rendering&
   const domain::OrganizationId& organization = call.key->organization;
   Write write = write_for(call, organization, std::move(command));
   write.render = [format = call.format, organization, rendering,
-                  &webhooks = call.services.webhooks](const infra::Outcome& outcome) {
+                  &webhooks = *call.services.webhooks](const infra::Outcome& outcome) {
     if (const auto* changed = std::get_if<infra::WebhookAnswer>(&outcome.answer)) {
       Response response =
           webhook_response(changed->webhook, rendering.secret ? &webhooks.secrets : nullptr);
@@ -161,7 +161,7 @@ Response webhook_not_found(const Call& call) {
 // Whether the event was to be delivered to the webhook, as its settings are now or as they were.
 bool is_delivery(const Call& call, const domain::Webhook& webhook, const infra::FeedItem& item) {
   if (infra::wants(webhook, item.event.kind) && item.event.time >= webhook.created_at) return true;
-  const auto row = call.services.webhooks.journal.find(webhook.id, item.place.offset);
+  const auto row = call.services.webhooks->journal.find(webhook.id, item.place.offset);
   return row && row->event == item.event.event;
 }
 
@@ -177,7 +177,7 @@ Handled create_webhook(const Call& call) {
   command.settings = {*std::move(request.url), request.description.value_or(""),
                       request.types.value_or(std::vector<std::string>{}),
                       request.enabled.value_or(true)};
-  command.master = call.services.webhooks.secrets.mark();
+  command.master = call.services.webhooks->secrets.mark();
   return rendered_write(call, std::move(command), {201, true});
 }
 
@@ -217,9 +217,9 @@ Handled delete_webhook(const Call& call) {
 
 Handled rotate_webhook_secret(const Call& call) {
   if (auto refused = refuse_change(call)) return *std::move(refused);
-  return rendered_write(call,
-                        domain::RotateWebhookSecret{call.id, call.services.webhooks.secrets.mark()},
-                        {200, true});
+  return rendered_write(
+      call, domain::RotateWebhookSecret{call.id, call.services.webhooks->secrets.mark()},
+      {200, true});
 }
 
 Handled list_deliveries(const Call& call) {
@@ -229,8 +229,14 @@ Handled list_deliveries(const Call& call) {
   }
   const auto webhook = find_webhook(call);
   if (!webhook) return webhook_not_found(call);
-  return SlowRead{DeliveriesRead{call.services.webhooks.journal, call.id, webhook->settings.enabled,
-                                 std::get<DeliveriesQuery>(query)}};
+  if (!call.services.webhooks) {
+    // Without Retry-After, like what the router says of changes.
+    return error_response(call.format, 503,
+                          "This server is read-only and sends nothing, hence has no list of "
+                          "deliveries; ask the one that writes");
+  }
+  return SlowRead{DeliveriesRead{call.services.webhooks->journal, call.id,
+                                 webhook->settings.enabled, std::get<DeliveriesQuery>(query)}};
 }
 
 // Sends an event once more, whatever became of it.
@@ -251,7 +257,7 @@ Handled replay_delivery(const Call& call) {
     return error_response(call.format, 409,
                           "This webhook is disabled; enable it, then repeat the delivery");
   }
-  if (!call.services.webhooks.dispatcher.replay(webhook->id, *offset)) {
+  if (!call.services.webhooks->dispatcher.replay(webhook->id, *offset)) {
     return overloaded(call.format, "Too many deliveries are being repeated; try again");
   }
   Response response;

@@ -231,6 +231,31 @@ TEST(Replay, OneThatFailsLeavesNothingToServe) {
   EXPECT_TRUE(std::filesystem::is_empty(to));
 }
 
+TEST_F(ReplayCommand, WhatItMakesIsShownByAnyNumberOfServersAndStaysAsItIs) {
+  const Answer made =
+      user.send("POST", "/api/v1/webhooks", {}, R"({"url": "https://x.io/", "enabled": false})")
+          .then(201);
+  const std::string webhook =
+      "/api/v1/webhooks/" + json::value_to<std::string>(made.data().at("id"));
+  ASSERT_EQ(replay("shared").status, exited(0));
+  DirectoryServer first{path("shared"), {"--read-only"}};
+  DirectoryServer second{path("shared"), {"--read-only"}};
+  for (const std::uint16_t port : {first.port(), second.port()}) {
+    ApiUser reader{port, user.key()};
+    reader.send("GET", webhook).then(200).with_field("url", "https://x.io/");
+    reader.send("GET", webhook + "/deliveries")
+        .then(503)
+        .with_error_naming("read-only")
+        .without_header("Retry-After");
+    reader.send("POST", webhook + "/rotate-secret").then(503).with_error_naming("read-only");
+  }
+  for (const std::string name : {"webhook.key", "webhooks"}) {
+    EXPECT_FALSE(std::filesystem::exists(path("shared") / name)) << name;
+  }
+  EXPECT_EQ(second.stop(), exited(0));
+  EXPECT_EQ(first.stop(), exited(0));
+}
+
 TEST(ReadOnly, RefusesADirectoryWithoutProjections) {
   const TemporaryDirectory nothing;
   const Finished refused = contactd(
