@@ -25,7 +25,8 @@ std::string_view state_name(infra::WebhookDelivery::State state) {
 
 }  // namespace
 
-std::string webhook_json(const domain::Webhook& webhook, const std::string* secret) {
+std::string webhook_json(const domain::Webhook& webhook, const std::string* secret,
+                         std::string_view unserved_reason) {
   const domain::WebhookSettings& settings = webhook.settings;
   std::string out = R"({"id":)" + json_string(webhook.id) + R"(,"url":)" +
                     json_string(settings.url) + R"(,"description":)" +
@@ -42,11 +43,12 @@ std::string webhook_json(const domain::Webhook& webhook, const std::string* secr
   out += R"(,"secret_rotated_at":)";
   out += domain::json_time(webhook.rotated_at);
   out += R"(,"created_at":)" + domain::json_time(webhook.created_at) + R"(,"updated_at":)" +
-         domain::json_time(webhook.updated_at) + '}';
-  return out;
+         domain::json_time(webhook.updated_at) + R"(,"unserved_reason":)";
+  out += unserved_reason.empty() ? "null" : json_string(unserved_reason);
+  return out + '}';
 }
 
-std::string delivery_json(const infra::WebhookDelivery& delivery, bool enabled) {
+std::string delivery_json(const infra::WebhookDelivery& delivery, bool served) {
   std::string out = R"({"id":")";
   append_hex(out, delivery.offset, 16);
   out += R"(","event_id":")" + delivery.event.str() + R"(","type":)" + json_string(delivery.type) +
@@ -55,7 +57,7 @@ std::string delivery_json(const infra::WebhookDelivery& delivery, bool enabled) 
   out += state_name(delivery.state);
   out += R"(","next_attempt_at":)";
   const bool pending = delivery.state == infra::WebhookDelivery::State::pending;
-  out += pending && enabled ? domain::json_time(delivery.next_attempt) : "null";
+  out += pending && served ? domain::json_time(delivery.next_attempt) : "null";
   out += R"(,"attempts":[)";
   for (std::size_t i = 0; i < delivery.attempts.size(); ++i) {
     const infra::WebhookAttempt& attempt = delivery.attempts[i];

@@ -19,6 +19,12 @@ constexpr std::chrono::milliseconds look_interval{200};  // at which partitions 
 constexpr std::chrono::seconds tell_interval{1};
 constexpr std::size_t by_hand_max = 64;  // that wait or are under way
 
+// Whether its partition's webhooks are served: how far they are can be written.
+bool takes_commands(const Writer& writer) {
+  return writer.ownership() == Ownership::ours &&
+         writer.status().state == Writer::Status::State::serving;
+}
+
 }  // namespace
 
 std::optional<std::chrono::milliseconds> webhook_retry_delay(unsigned failed, double scale,
@@ -37,8 +43,8 @@ WebhookDispatcher::WebhookDispatcher(const Settings& settings, const Parts& part
 WebhookDispatcher::~WebhookDispatcher() { stop(); }
 
 void WebhookDispatcher::start(const std::vector<std::unique_ptr<Writer>>& writers) {
-  writers_ = &writers;
   served_.assign(writers.size(), false);
+  writers_ = &writers;
   parts_.hub.watch_webhooks(this);
   thread_ = std::jthread{[this](std::stop_token stop) {
     pthread_setname_np(pthread_self(), "webhooks");
@@ -71,13 +77,18 @@ void WebhookDispatcher::reload_soon(const OrganizationId& organization) {
   mailbox_->filled.notify_one();
 }
 
-bool WebhookDispatcher::replay(const WebhookId& webhook, std::uint64_t offset) {
-  if (by_hand_.load() >= by_hand_max) return false;
+WebhookDispatcher::Replay WebhookDispatcher::replay(const Webhook& webhook, FeedItem item) {
+  const auto* writers = writers_.load();
+  if (writers == nullptr) return Replay::not_now;
+  const auto count = static_cast<std::uint32_t>(writers->size());
+  const auto partition = domain::partition_of(webhook.organization, count);
+  if (!takes_commands(*(*writers)[partition])) return Replay::not_now;
+  if (by_hand_.load() >= by_hand_max) return Replay::too_many;
   ++by_hand_;
   const std::lock_guard lock{mailbox_->mutex};
-  mailbox_->inbox.by_hand.emplace_back(webhook, offset);
+  mailbox_->inbox.by_hand.push_back({webhook.id, webhook.organization, std::move(item)});
   mailbox_->filled.notify_one();
-  return true;
+  return Replay::accepted;
 }
 
 void WebhookDispatcher::deliver(std::vector<Reply> replies) {
@@ -115,8 +126,8 @@ void WebhookDispatcher::work(Inbox inbox) {
   // First of all, since nothing tells of these a second time.
   for (Sent& sent : inbox.sent) finish(std::move(sent));
   for (const Reply& reply : inbox.replies) finish_submission(reply);
-  for (const auto& [id, offset] : inbox.by_hand) {
-    if (!send_by_hand(id, offset)) --by_hand_;
+  for (const ByHand& asked : inbox.by_hand) {
+    if (!send_by_hand(asked)) --by_hand_;
   }
   if (Steady::now() >= look_due_) {
     look_due_ = Steady::now() + look_interval;
@@ -176,9 +187,7 @@ void WebhookDispatcher::drain() {
 void WebhookDispatcher::look_at_partitions() {
   const bool read_again = std::exchange(read_again_, false);
   for (std::size_t partition = 0; partition < served_.size(); ++partition) {
-    const Writer& writer = *(*writers_)[partition];
-    const bool ours = writer.ownership() == Ownership::ours &&
-                      writer.status().state == Writer::Status::State::serving;
+    const bool ours = takes_commands(*(*writers_.load())[partition]);
     const bool changed = ours != served_[partition];
     served_[partition] = ours;
     if (ours && (changed || read_again)) {
@@ -241,31 +250,28 @@ void WebhookDispatcher::update(const Webhook& webhook) {
     if (wanted && !stopping_) add(webhook);
     return;
   }
-  auto url = read_webhook_url(webhook.settings.url, settings_.rules);
-  if (!webhook.settings.enabled || std::holds_alternative<std::string>(url)) {
+  const auto in_the_way = obstacle(webhook);
+  if (in_the_way || !webhook.settings.enabled) {
+    if (in_the_way) complain(webhook, *in_the_way);
     write_progress(true);
     drop(webhook.id);
     return;
   }
   known->second.webhook = webhook;
-  known->second.url = std::get<WebhookUrl>(std::move(url));
+  known->second.url = std::get<WebhookUrl>(read_webhook_url(webhook.settings.url, settings_.rules));
+}
+
+void WebhookDispatcher::complain(const Webhook& webhook, WebhookObstacle obstacle) {
+  if (!complained_of_.insert(webhook.id).second) return;
+  spdlog::error("webhook {} isn't served: {}", webhook.id, words_of(obstacle));
 }
 
 void WebhookDispatcher::add(const Webhook& webhook) {
-  auto url = read_webhook_url(webhook.settings.url, settings_.rules);
-  const bool foreign = webhook.master != parts_.secrets.mark();
-  if (foreign || std::holds_alternative<std::string>(url)) {
-    if (!complained_of_.insert(webhook.id).second) return;
-    spdlog::error("webhook {} isn't served: {}", webhook.id,
-                  foreign ? "its secret is of another master secret than the one given; give that "
-                            "one to all instances, or rotate the webhook's secret"
-                          : "this server's flags don't allow its URL");
-    return;
-  }
+  if (const auto in_the_way = obstacle(webhook)) return complain(webhook, *in_the_way);
   complained_of_.erase(webhook.id);
   Endpoint endpoint;
   endpoint.webhook = webhook;
-  endpoint.url = std::get<WebhookUrl>(std::move(url));
+  endpoint.url = std::get<WebhookUrl>(read_webhook_url(webhook.settings.url, settings_.rules));
   endpoint.incarnation = next_number_++;
   endpoint.queue = WebhookQueue{webhook.next_offset};
   // Before it is among the others: its progress would else pass over what couldn't be read.

@@ -23,6 +23,7 @@
 #include "infra/read_store.hpp"
 #include "infra/webhook_client.hpp"
 #include "infra/webhook_journal.hpp"
+#include "infra/webhook_obstacle.hpp"
 #include "infra/webhook_queue.hpp"
 #include "infra/webhook_secrets.hpp"
 #include "infra/writer.hpp"
@@ -80,9 +81,18 @@ class WebhookDispatcher final : public ReplySink,
   // Waits for what is under way, writes how far the endpoints are, ends the thread.
   void stop();
 
-  // Sends the event at `offset` to the webhook now, whether or not it was sent before. False if too
-  // many such wait.
-  bool replay(const domain::WebhookId& webhook, std::uint64_t offset);
+  enum class Replay : std::uint8_t {
+    accepted,
+    too_many,  // such wait, or are under way
+    not_now,   // the partition isn't written here at present, hence nothing of it is sent
+  };
+  // Sends the event to the webhook now, whether or not it was sent before.
+  // REQUIRES: the store shows the webhook as enabled, and nothing is an obstacle to it.
+  Replay replay(const domain::Webhook& webhook, FeedItem item);
+  // What keeps it from serving the webhook, enabled or not.
+  std::optional<WebhookObstacle> obstacle(const domain::Webhook& webhook) const {
+    return obstacle_to(webhook, settings_.rules, parts_.secrets);
+  }
 
   void deliver(std::vector<Reply> replies) override;
   void grew(const std::vector<domain::OrganizationId>& organizations) override;
@@ -118,13 +128,18 @@ class WebhookDispatcher final : public ReplySink,
     domain::OrganizationId organization;
     bool disables = false;
   };
+  struct ByHand {
+    domain::WebhookId webhook;
+    domain::OrganizationId organization;
+    FeedItem item;
+  };
   struct Inbox {
     std::set<domain::OrganizationId> changed;  // have webhooks that are
     std::vector<domain::WebhookId> deleted;
     std::set<domain::OrganizationId> grew;
     std::vector<Sent> sent;
     std::vector<Reply> replies;
-    std::vector<std::pair<domain::WebhookId, std::uint64_t>> by_hand;
+    std::vector<ByHand> by_hand;
 
     bool empty() const {
       return changed.empty() && deleted.empty() && grew.empty() && sent.empty() &&
@@ -153,6 +168,7 @@ class WebhookDispatcher final : public ReplySink,
   void reload(const domain::OrganizationId& organization);
   void update(const domain::Webhook& webhook);
   void add(const domain::Webhook& webhook);
+  void complain(const domain::Webhook& webhook, WebhookObstacle obstacle);
   void restore(Endpoint& endpoint) const;
   void forget(const domain::WebhookId& id);
   void drop(const domain::WebhookId& id);
@@ -166,7 +182,8 @@ class WebhookDispatcher final : public ReplySink,
   void send_scheduled(Endpoint& endpoint, std::uint64_t offset);
   void read_on(Endpoint& endpoint, domain::Instant now) const;
   void send(Endpoint& endpoint, const FeedItem& item, bool by_hand);
-  bool send_by_hand(const domain::WebhookId& id, std::uint64_t offset);
+  bool send_by_hand(const ByHand& asked);
+  Endpoint* find_or_add(const ByHand& asked);
   void finish(Sent sent);
   bool exists(const Sent& sent) const;
   void settle(WebhookDelivery& delivery, const Sent& sent);
@@ -187,11 +204,12 @@ class WebhookDispatcher final : public ReplySink,
   const std::shared_ptr<Mailbox> mailbox_ = std::make_shared<Mailbox>();
 
   std::atomic<std::size_t> by_hand_{0};  // that wait or are under way
+  // By partition; constant once started, null before.
+  std::atomic<const std::vector<std::unique_ptr<Writer>>*> writers_{nullptr};
 
   // Touched by the thread only.
-  const std::vector<std::unique_ptr<Writer>>* writers_ = nullptr;  // constant once started
-  std::vector<bool> served_;                                       // by partition
-  bool read_again_ = false;  // the table, since changes of it may have been missed
+  std::vector<bool> served_;  // by partition
+  bool read_again_ = false;   // the table, since changes of it may have been missed
   std::map<domain::WebhookId, Endpoint> endpoints_;
   std::map<domain::OrganizationId, std::set<domain::WebhookId>> of_organization_;
   std::deque<domain::WebhookId> to_pump_;  // that may have something to send

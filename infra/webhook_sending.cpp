@@ -216,21 +216,35 @@ void WebhookDispatcher::send(Endpoint& endpoint, const FeedItem& item, bool by_h
   });
 }
 
-// Whether it is under way now.
-bool WebhookDispatcher::send_by_hand(const WebhookId& id, std::uint64_t offset) {
-  const auto found = endpoints_.find(id);
-  if (found == endpoints_.end() || stopping_) return false;
-  Endpoint& endpoint = found->second;
-  enqueue(endpoint);
-  if (endpoint.queue.hurry(offset, parts_.clock())) return false;
-  try {
-    const auto item = read_feed_item(parts_.store, endpoint.webhook.organization, offset);
-    if (item) send(endpoint, *item, true);
-    return item.has_value();
-  } catch (const std::exception& problem) {
-    spdlog::error("webhooks: {}", problem.what());
-    return false;
+// What the asker has seen may be news here: that the webhook is enabled, or the partition ours.
+WebhookDispatcher::Endpoint* WebhookDispatcher::find_or_add(const ByHand& asked) {
+  if (!endpoints_.contains(asked.webhook)) {
+    look_at_partitions();
+    reload(asked.organization);
   }
+  const auto found = endpoints_.find(asked.webhook);
+  return found == endpoints_.end() ? nullptr : &found->second;
+}
+
+// Whether it is under way now.
+bool WebhookDispatcher::send_by_hand(const ByHand& asked) {
+  if (stopping_) return false;
+  const std::string event = asked.item.event.event.str();
+  try {
+    if (Endpoint* endpoint = find_or_add(asked)) {
+      enqueue(*endpoint);
+      if (endpoint->queue.hurry(asked.item.place.offset, parts_.clock())) return false;
+      send(*endpoint, asked.item, true);
+      return true;
+    }
+    spdlog::warn("webhook {} isn't served any more: event {} isn't sent again as asked for",
+                 asked.webhook, event);
+  } catch (const std::exception& problem) {
+    spdlog::error("webhook {}: {}; event {} isn't sent again as asked for: ask once more",
+                  asked.webhook, problem.what(), event);
+    read_again_ = true;
+  }
+  return false;
 }
 
 void WebhookDispatcher::finish(Sent sent) {
@@ -356,7 +370,7 @@ void WebhookDispatcher::write_progress(bool now) {
 
 bool WebhookDispatcher::submit(const Endpoint& endpoint, domain::Command command) {
   const OrganizationId& organization = endpoint.webhook.organization;
-  Writer& writer = *(*writers_)[partition_of(organization)];
+  Writer& writer = *(*writers_.load())[partition_of(organization)];
   const std::uint64_t token = next_number_++;
   Submission submission;
   submission.organization = organization;

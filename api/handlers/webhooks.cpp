@@ -44,17 +44,29 @@ OrResponse<domain::UpdateWebhook> read_body(const Call& call, bool creation) {
   });
 }
 
-// The webhook as an answer; with its secret where `secrets` is given.
-Response webhook_response(const domain::Webhook& webhook, const infra::WebhookSecrets* secrets) {
+// Why nothing is sent to the webhook though it is enabled; empty if something is, or it isn't. A
+// server that is read-only has no `webhooks`.
+std::string_view unserved_reason(const WebhookServices* webhooks, const domain::Webhook& webhook) {
+  if (!webhook.settings.enabled) return {};
+  if (webhooks == nullptr) return "read_only";
+  const auto obstacle = webhooks->dispatcher.obstacle(webhook);
+  return obstacle ? infra::name_of(*obstacle) : std::string_view{};
+}
+
+const WebhookServices* services_of(const Call& call) {
+  return call.services.webhooks ? &*call.services.webhooks : nullptr;
+}
+
+// The webhook as an answer; with its secret, if that is to be shown.
+Response webhook_response(const WebhookServices* webhooks, const domain::Webhook& webhook,
+                          bool with_secret) {
+  const std::string secret =
+      with_secret ? webhooks->secrets.secret(webhook.id, webhook.generation) : std::string{};
   Response response;
-  response.body = R"({"data":)";
-  if (secrets != nullptr) {
-    const std::string secret = secrets->secret(webhook.id, webhook.generation);
-    response.body += webhook_json(webhook, &secret);
-  } else {
-    response.body += webhook_json(webhook, nullptr);
-  }
-  response.body += '}';
+  response.body =
+      R"({"data":)" +
+      webhook_json(webhook, with_secret ? &secret : nullptr, unserved_reason(webhooks, webhook)) +
+      '}';
   return response;
 }
 
@@ -67,10 +79,9 @@ Write rendered_write(const Call& call, domain::Command command, const Rendering&
   const domain::OrganizationId& organization = call.key->organization;
   Write write = write_for(call, organization, std::move(command));
   write.render = [format = call.format, organization, rendering,
-                  &webhooks = *call.services.webhooks](const infra::Outcome& outcome) {
+                  webhooks = services_of(call)](const infra::Outcome& outcome) {
     if (const auto* changed = std::get_if<infra::WebhookAnswer>(&outcome.answer)) {
-      Response response =
-          webhook_response(changed->webhook, rendering.secret ? &webhooks.secrets : nullptr);
+      Response response = webhook_response(webhooks, changed->webhook, rendering.secret);
       response.status = rendering.status;
       if (rendering.status == 201) {
         response.with("Location", "/api/v1/webhooks/" + changed->webhook.id);
@@ -128,7 +139,7 @@ std::variant<DeliveriesQuery, std::string> read_deliveries_query(const Call& cal
 struct DeliveriesRead {
   const infra::WebhookJournal& journal;
   domain::WebhookId webhook;
-  bool enabled;
+  bool served;
   DeliveriesQuery query;
 
   Response operator()() const {
@@ -139,7 +150,7 @@ struct DeliveriesRead {
     response.body = R"({"data":[)";
     for (std::size_t i = 0; i < deliveries.size(); ++i) {
       if (i > 0) response.body += ',';
-      response.body += delivery_json(deliveries[i], enabled);
+      response.body += delivery_json(deliveries[i], served);
     }
     response.body += R"(],"next_cursor":)";
     if (more) {
@@ -165,6 +176,25 @@ bool is_delivery(const Call& call, const domain::Webhook& webhook, const infra::
   return row && row->event == item.event.event;
 }
 
+Response replay_response(const Call& call, infra::WebhookDispatcher::Replay replay) {
+  using Replay = infra::WebhookDispatcher::Replay;
+  switch (replay) {
+    case Replay::accepted: {
+      Response response;
+      response.status = 202;
+      response.body = R"({"accepted":true,"id":)" + json_string(call.second_id) + '}';
+      return response;
+    }
+    case Replay::too_many:
+      return overloaded(call.format, "Too many deliveries are being repeated; try again");
+    case Replay::not_now:
+      return overloaded(call.format,
+                        "Nothing is sent while the log can't be written; /readyz says why. "
+                        "Try again");
+  }
+  std::abort();
+}
+
 }  // namespace
 
 Handled create_webhook(const Call& call) {
@@ -188,7 +218,7 @@ Handled list_webhooks(const Call& call) {
   bool first = true;
   for (const domain::Webhook& webhook : call.services.store.webhooks(call.key->organization)) {
     if (!std::exchange(first, false)) response.body += ',';
-    response.body += webhook_json(webhook, nullptr);
+    response.body += webhook_json(webhook, nullptr, unserved_reason(services_of(call), webhook));
   }
   response.body += "]}";
   return response;
@@ -198,7 +228,7 @@ Handled get_webhook(const Call& call) {
   if (auto refused = refuse_params(call)) return *std::move(refused);
   const auto webhook = find_webhook(call);
   if (!webhook) return webhook_not_found(call);
-  return webhook_response(*webhook, nullptr);
+  return webhook_response(services_of(call), *webhook, false);
 }
 
 Handled update_webhook(const Call& call) {
@@ -235,8 +265,10 @@ Handled list_deliveries(const Call& call) {
                           "This server is read-only and sends nothing, hence has no list of "
                           "deliveries; ask the one that writes");
   }
-  return SlowRead{DeliveriesRead{call.services.webhooks->journal, call.id,
-                                 webhook->settings.enabled, std::get<DeliveriesQuery>(query)}};
+  const bool served =
+      webhook->settings.enabled && unserved_reason(services_of(call), *webhook).empty();
+  return SlowRead{DeliveriesRead{call.services.webhooks->journal, call.id, served,
+                                 std::get<DeliveriesQuery>(query)}};
 }
 
 // Sends an event once more, whatever became of it.
@@ -247,9 +279,8 @@ Handled replay_delivery(const Call& call) {
   constexpr std::size_t id_length = 16;
   const auto offset =
       call.second_id.size() == id_length ? whole_number(call.second_id, 16) : std::nullopt;
-  const auto item =
-      offset ? infra::read_feed_item(call.services.store, call.key->organization, *offset)
-             : std::nullopt;
+  auto item = offset ? infra::read_feed_item(call.services.store, call.key->organization, *offset)
+                     : std::nullopt;
   if (!item || !is_delivery(call, *webhook, *item)) {
     return error_response(call.format, 404, "Delivery not found");
   }
@@ -257,13 +288,12 @@ Handled replay_delivery(const Call& call) {
     return error_response(call.format, 409,
                           "This webhook is disabled; enable it, then repeat the delivery");
   }
-  if (!call.services.webhooks->dispatcher.replay(webhook->id, *offset)) {
-    return overloaded(call.format, "Too many deliveries are being repeated; try again");
+  infra::WebhookDispatcher& dispatcher = call.services.webhooks->dispatcher;
+  if (const auto obstacle = dispatcher.obstacle(*webhook)) {
+    return error_response(call.format, 409,
+                          "This webhook isn't served: " + std::string{infra::words_of(*obstacle)});
   }
-  Response response;
-  response.status = 202;
-  response.body = R"({"accepted":true,"id":)" + json_string(call.second_id) + '}';
-  return response;
+  return replay_response(call, dispatcher.replay(*webhook, *std::move(item)));
 }
 
 }  // namespace contactd::api

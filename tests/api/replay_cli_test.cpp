@@ -233,8 +233,7 @@ TEST(Replay, OneThatFailsLeavesNothingToServe) {
 
 TEST_F(ReplayCommand, WhatItMakesIsShownByAnyNumberOfServersAndStaysAsItIs) {
   const Answer made =
-      user.send("POST", "/api/v1/webhooks", {}, R"({"url": "https://x.io/", "enabled": false})")
-          .then(201);
+      user.send("POST", "/api/v1/webhooks", {}, R"({"url": "https://x.invalid/"})").then(201);
   const std::string webhook =
       "/api/v1/webhooks/" + json::value_to<std::string>(made.data().at("id"));
   ASSERT_EQ(replay("shared").status, exited(0));
@@ -242,7 +241,10 @@ TEST_F(ReplayCommand, WhatItMakesIsShownByAnyNumberOfServersAndStaysAsItIs) {
   DirectoryServer second{path("shared"), {"--read-only"}};
   for (const std::uint16_t port : {first.port(), second.port()}) {
     ApiUser reader{port, user.key()};
-    reader.send("GET", webhook).then(200).with_field("url", "https://x.io/");
+    reader.send("GET", webhook)
+        .then(200)
+        .with_field("url", "https://x.invalid/")
+        .with_field("unserved_reason", "read_only");
     reader.send("GET", webhook + "/deliveries")
         .then(503)
         .with_error_naming("read-only")

@@ -66,6 +66,32 @@ class WebhookDelivery : public ::testing::Test {
              seen.back().at("attempts").at(0).at("failure") == text(failure);
     });
   }
+  // An event of which an attempt has failed, and another is due; the id of its delivery.
+  std::string given_failed(const Hook& hook) {
+    receiver.answer_status(500);
+    user.given_contact();
+    const json::array seen = wait_for_deliveries(hook, [](const json::array& all) {
+      return all.size() == 1 && !all[0].at("next_attempt_at").is_null();
+    });
+    return text_of(seen.at(0).at("id"));
+  }
+  // All that is said of a webhook that is enabled, but not served.
+  void expect_unserved(const Hook& hook, const std::string& delivery, const std::string& reason,
+                       const std::string& words) {
+    user.send("GET", path_of(hook))
+        .then(200)
+        .with_field("enabled", true)
+        .with_field("unserved_reason", reason);
+    const json::array listed =
+        user.send("GET", "/api/v1/webhooks").then(200).json().at("data").as_array();
+    EXPECT_EQ(listed.at(0).at("unserved_reason"), text(reason));
+    const json::array all = deliveries(hook);
+    EXPECT_EQ(all.at(0).at("state"), "pending");
+    EXPECT_TRUE(all.at(0).at("next_attempt_at").is_null());
+    user.send("POST", path_of(hook) + "/deliveries/" + delivery + "/replay")
+        .then(409)
+        .with_error_naming(words);
+  }
   void restart(ServerSettings settings = {delivering_flags(), {}}) {
     server.start(std::move(settings));
     user.move_to(server.port());

@@ -261,14 +261,38 @@ TEST_F(WebhookDelivery, WorksOverTlsWithACertificateThatIsTrustedAndTheHosts) {
 
 TEST_F(WebhookDelivery, IsNotMadeWithAnotherMasterSecret) {
   const Hook hook = given_webhook(receiver.url());
+  const std::string id = given_failed(hook);
   server.stop();
   restart({delivering_flags(), {{"CONTACTD_WEBHOOK_SECRET", std::string(40, 'x')}}});
-  user.given_contact();
+  receiver.answer_status(204);
+  expect_unserved(hook, id, "other_master_secret", "another master secret");
   EXPECT_TRUE(
       eventually([&] { return server.log().find("another master secret") != std::string::npos; },
                  WebhookReceiver::delivery_wait_max));
-  EXPECT_TRUE(receiver.received().empty());
-  user.send("POST", path_of(hook) + "/rotate-secret").then(200);
+  EXPECT_TRUE(receiver.accepted().empty());
+  user.send("POST", path_of(hook) + "/rotate-secret")
+      .then(200)
+      .with_field("unserved_reason", nullptr);
+  EXPECT_TRUE(receiver.wait_for_accepted(1));
+}
+
+TEST_F(WebhookDelivery, IsNotMadeToAUrlThatTheFlagsDoNotAllowAnyMore) {
+  const Hook hook = given_webhook(receiver.url());
+  const std::string id = given_failed(hook);
+  server.stop();
+  restart({{"--webhook-allow-private"}, {}});
+  receiver.answer_status(204);
+  expect_unserved(hook, id, "url_not_allowed", "flags don't allow its URL");
+  user.send("PATCH", path_of(hook), {}, R"({"enabled": false})")
+      .then(200)
+      .with_field("unserved_reason", nullptr);
+  user.send("PATCH", path_of(hook), {}, R"({"enabled": true})")
+      .then(200)
+      .with_field("unserved_reason", "url_not_allowed");
+  EXPECT_TRUE(receiver.accepted().empty());
+  server.stop();
+  restart();
+  user.send("GET", path_of(hook)).then(200).with_field("unserved_reason", nullptr);
   EXPECT_TRUE(receiver.wait_for_accepted(1));
 }
 

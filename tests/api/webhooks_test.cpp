@@ -45,6 +45,7 @@ TEST_F(Webhooks, AreMadeWithASecretThatIsShownOnce) {
       .with_field("enabled", false)
       .with_field("disabled_reason", nullptr)
       .with_field("secret_rotated_at", nullptr)
+      .with_field("unserved_reason", nullptr)
       .with_header("Cache-Control", "no-store");
   const json::object data = made.data();
   const std::string id = json::value_to<std::string>(data.at("id"));

@@ -7,6 +7,7 @@
 #include <boost/json.hpp>
 #include <chrono>
 
+#include "infra/contact_feed.hpp"
 #include "infra/embedded_event_log.hpp"
 #include "infra/errors.hpp"
 #include "tests/infra/writer_fixture.hpp"
@@ -167,6 +168,10 @@ class WebhookDispatcherTest : public testing::Test {
     std::reverse(all.begin(), all.end());
     return all;
   }
+  WebhookDispatcher::Replay replay(const domain::WebhookId& id, std::uint64_t offset) {
+    return dispatchers_.back()->replay(*store_->webhook(org("acme"), id),
+                                       *read_feed_item(*store_, org("acme"), offset));
+  }
   void enable(const domain::WebhookId& id, bool enabled) {
     run(domain::UpdateWebhook{id, {}, {}, {}, enabled});
   }
@@ -192,6 +197,7 @@ class WebhookDispatcherTest : public testing::Test {
 };
 
 using Sent = std::vector<std::string>;
+using Replay = WebhookDispatcher::Replay;
 
 TEST_F(WebhookDispatcherTest, LetsGoOfAPartitionThatItLosesInTrouble) {
   given_webhook("a");
@@ -300,7 +306,7 @@ TEST_F(WebhookDispatcherTest, NotesWhatIsUnderWayWhenTheEndpointSaysThatItIsGone
   const auto failed = deliveries("a", 3);
   wait_for_endpoints(1);
   for (const WebhookDelivery& delivery : failed) {
-    EXPECT_TRUE(dispatchers_.back()->replay("a", delivery.offset));
+    EXPECT_EQ(replay("a", delivery.offset), Replay::accepted);
   }
   ASSERT_EQ(sender_.wait_for(6).size(), 6U);
   sender_.answer(3, 410);
@@ -333,6 +339,41 @@ TEST_F(WebhookDispatcherTest, LeavesTheScheduleToTheEndpointThatIsEnabledAgain) 
   EXPECT_EQ(deliveries("a", 1).at(0).failed, 0U);
   sender_.answer(1, 500);
   EXPECT_EQ(deliveries("a", 2).at(0).failed, 1U);
+}
+
+TEST_F(WebhookDispatcherTest, SendsByHandAsSoonAsTheEndpointIsEnabled) {
+  given_webhook("a");
+  given_contact("ann");
+  ASSERT_EQ(sender_.wait_for(1), Sent{"/a ann"});
+  sender_.answer(0, 200);
+  const std::uint64_t offset = deliveries("a", 1).at(0).offset;
+  enable("a", false);
+  wait_for_endpoints(0);
+  hub_.watch_webhooks(nullptr);  // who has enabled it may be answered before this is told
+  enable("a", true);
+  EXPECT_EQ(replay("a", offset), Replay::accepted);
+  EXPECT_EQ(sender_.wait_for(2), (Sent{"/a ann", "/a ann"}));
+}
+
+TEST_F(WebhookDispatcherTest, SendsByHandAsSoonAsItHasStarted) {
+  given_webhook("a");
+  given_contact("ann");
+  ASSERT_EQ(sender_.wait_for(1), Sent{"/a ann"});
+  sender_.answer(0, 200);
+  const std::uint64_t offset = deliveries("a", 1).at(0).offset;
+  start();
+  EXPECT_EQ(replay("a", offset), Replay::accepted);
+  EXPECT_EQ(sender_.wait_for(2), (Sent{"/a ann", "/a ann"}));
+}
+
+TEST_F(WebhookDispatcherTest, TakesNothingByHandOfAPartitionThatIsNotWrittenHere) {
+  given_webhook("a");
+  given_contact("ann");
+  ASSERT_EQ(sender_.wait_for(1), Sent{"/a ann"});
+  sender_.answer(0, 200);
+  const std::uint64_t offset = deliveries("a", 1).at(0).offset;
+  writers_[0]->give_up(Ownership::unknown);
+  EXPECT_EQ(replay("a", offset), Replay::not_now);
 }
 
 TEST_F(WebhookDispatcherTest, LeavesRoomForTheDeliveriesOfOtherOrganizations) {

@@ -8,6 +8,7 @@
 #include "infra/outbound_address.hpp"
 #include "infra/random.hpp"
 #include "infra/webhook_journal.hpp"
+#include "infra/webhook_obstacle.hpp"
 #include "infra/webhook_secrets.hpp"
 #include "infra/webhook_url.hpp"
 #include "tests/domain/samples.hpp"
@@ -220,6 +221,19 @@ TEST(WebhookSecrets, SignWithTheOldOneTooForADay) {
   EXPECT_EQ(count_of(sign(noon)), 1U);
   webhook.master = 1;
   EXPECT_EQ(count_of(sign(noon)), 0U);
+}
+
+TEST(WebhookObstacle, IsAForeignSecretOrElseAUrlThatTheFlagsRefuse) {
+  const WebhookSecrets secrets{master};
+  domain::Webhook webhook;
+  webhook.master = secrets.mark();
+  webhook.settings.url = "http://10.0.0.1/";
+  EXPECT_EQ(obstacle_to(webhook, {true, true}, secrets), std::nullopt);
+  EXPECT_EQ(obstacle_to(webhook, {false, true}, secrets), WebhookObstacle::url_not_allowed);
+  EXPECT_EQ(obstacle_to(webhook, {true, false}, secrets), WebhookObstacle::url_not_allowed);
+  const WebhookSecrets others{master + "x"};
+  EXPECT_EQ(obstacle_to(webhook, {true, true}, others), WebhookObstacle::other_master_secret);
+  EXPECT_EQ(obstacle_to(webhook, {}, others), WebhookObstacle::other_master_secret);
 }
 
 WebhookDelivery delivery(std::uint64_t offset, WebhookDelivery::State state) {
