@@ -176,7 +176,7 @@ void WebhookDispatcher::drain() {
       spdlog::error("webhooks: {}", problem.what());
     }
   };
-  work_until(Steady::now() + settings_.drain_max, [this] { return in_flight_ == 0; });
+  work_until(Steady::now() + settings_.drain_max, [this] { return in_flight_.all_given_back(); });
   work_until(Steady::now() + settings_.drain_max, [this] {
     write_progress(true);
     return submissions_.empty();

@@ -21,6 +21,7 @@
 #include "infra/feed_hub.hpp"
 #include "infra/metrics.hpp"
 #include "infra/read_store.hpp"
+#include "infra/webhook_budget.hpp"
 #include "infra/webhook_client.hpp"
 #include "infra/webhook_journal.hpp"
 #include "infra/webhook_obstacle.hpp"
@@ -178,7 +179,6 @@ class WebhookDispatcher final : public ReplySink,
   void pump_all();
   void pump(Endpoint& endpoint);
   void pause_in_trouble(Endpoint& endpoint);
-  bool has_room_in_flight(const domain::OrganizationId& organization) const;
   void send_scheduled(Endpoint& endpoint, std::uint64_t offset);
   void read_on(Endpoint& endpoint, domain::Instant now) const;
   void send(Endpoint& endpoint, const FeedItem& item, bool by_hand);
@@ -218,8 +218,7 @@ class WebhookDispatcher final : public ReplySink,
   std::set<domain::WebhookId> disabling_;
   std::set<domain::WebhookId> complained_of_;  // that can't be served, and it was said
   std::uint64_t next_number_ = 1;              // of incarnations and submissions
-  std::size_t in_flight_ = 0;
-  std::map<domain::OrganizationId, std::size_t> in_flight_of_;  // without those that have none
+  WebhookBudget in_flight_{settings_.in_flight_max, settings_.organization_in_flight_max};
   bool stopping_ = false;
   std::chrono::steady_clock::time_point look_due_;
   std::chrono::steady_clock::time_point tell_due_;

@@ -117,7 +117,7 @@ void WebhookDispatcher::pump(Endpoint& endpoint) {
   const domain::Instant now = parts_.clock();
   read_on(endpoint, now);
   while (endpoint.in_flight < settings_.endpoint_in_flight_max) {
-    if (!has_room_in_flight(endpoint.webhook.organization)) return enqueue(endpoint);
+    if (!in_flight_.has_room(endpoint.webhook.organization)) return enqueue(endpoint);
     const WebhookQueue::Event* event = endpoint.queue.take(now);
     if (event == nullptr) break;
     send_scheduled(endpoint, event->offset);
@@ -127,14 +127,6 @@ void WebhookDispatcher::pump(Endpoint& endpoint) {
       due && endpoint.in_flight < settings_.endpoint_in_flight_max) {
     timers_.emplace(*due, endpoint.webhook.id);
   }
-}
-
-// Not only in all: else one organization, whose endpoints let everything time out, would leave the
-// others nothing.
-bool WebhookDispatcher::has_room_in_flight(const OrganizationId& organization) const {
-  if (in_flight_ >= settings_.in_flight_max) return false;
-  const auto known = in_flight_of_.find(organization);
-  return known == in_flight_of_.end() || known->second < settings_.organization_in_flight_max;
 }
 
 void WebhookDispatcher::send_scheduled(Endpoint& endpoint, std::uint64_t offset) {
@@ -204,8 +196,7 @@ void WebhookDispatcher::send(Endpoint& endpoint, const FeedItem& item, bool by_h
       {"webhook-id", id},
       {"webhook-timestamp", std::to_string(timestamp)},
       {"webhook-signature", parts_.secrets.signatures(webhook, id, timestamp, message.body, now)}};
-  ++in_flight_;
-  ++in_flight_of_[webhook.organization];
+  in_flight_.take(webhook.organization);
   ++endpoint.in_flight;
   parts_.sender.send(std::move(message), [mailbox = mailbox_, sent = std::move(sent)](
                                              const SendResult& result) mutable {
@@ -248,8 +239,7 @@ bool WebhookDispatcher::send_by_hand(const ByHand& asked) {
 }
 
 void WebhookDispatcher::finish(Sent sent) {
-  --in_flight_;
-  if (--in_flight_of_.at(sent.organization) == 0) in_flight_of_.erase(sent.organization);
+  in_flight_.give_back(sent.organization);
   if (sent.by_hand) --by_hand_;
   const SendResult& result = sent.result;
   parts_.metrics.webhook_deliveries

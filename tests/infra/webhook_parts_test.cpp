@@ -7,6 +7,7 @@
 
 #include "infra/outbound_address.hpp"
 #include "infra/random.hpp"
+#include "infra/webhook_budget.hpp"
 #include "infra/webhook_journal.hpp"
 #include "infra/webhook_obstacle.hpp"
 #include "infra/webhook_secrets.hpp"
@@ -14,7 +15,7 @@
 #include "tests/domain/samples.hpp"
 #include "tests/support/temporary_directory.hpp"
 
-// What deliveries are made of: addresses, URLs, secrets, and their journal.
+// What deliveries are made of: addresses, URLs, secrets, how many are under way, their journal.
 namespace contactd::infra {
 namespace {
 
@@ -234,6 +235,36 @@ TEST(WebhookObstacle, IsAForeignSecretOrElseAUrlThatTheFlagsRefuse) {
   const WebhookSecrets others{master + "x"};
   EXPECT_EQ(obstacle_to(webhook, {true, true}, others), WebhookObstacle::other_master_secret);
   EXPECT_EQ(obstacle_to(webhook, {}, others), WebhookObstacle::other_master_secret);
+}
+
+TEST(WebhookBudget, HasRoomForOthersWhereAnOrganizationHasItsShare) {
+  WebhookBudget budget{3, 2};
+  budget.take(org("acme"));
+  EXPECT_TRUE(budget.has_room(org("acme")));
+  budget.take(org("acme"));
+  EXPECT_FALSE(budget.has_room(org("acme")));
+  EXPECT_TRUE(budget.has_room(org("other")));
+  budget.give_back(org("acme"));
+  EXPECT_TRUE(budget.has_room(org("acme")));
+}
+
+TEST(WebhookBudget, HasRoomForNobodyWhereAllIsTaken) {
+  WebhookBudget budget{3, 2};
+  for (const char* name : {"acme", "acme", "other"}) budget.take(org(name));
+  EXPECT_FALSE(budget.has_room(org("third")));
+  budget.give_back(org("other"));
+  EXPECT_TRUE(budget.has_room(org("third")));
+}
+
+TEST(WebhookBudget, IsGivenBackWhole) {
+  WebhookBudget budget{1, 1};
+  EXPECT_TRUE(budget.all_given_back());
+  for (const char* name : {"acme", "acme", "other"}) budget.take(org(name));  // beyond the room
+  for (const char* name : {"acme", "other"}) budget.give_back(org(name));
+  EXPECT_FALSE(budget.all_given_back());
+  budget.give_back(org("acme"));
+  EXPECT_TRUE(budget.all_given_back());
+  EXPECT_TRUE(budget.has_room(org("acme")));
 }
 
 WebhookDelivery delivery(std::uint64_t offset, WebhookDelivery::State state) {
