@@ -282,10 +282,12 @@ class App {
       infra::KafkaConfig config = config_.kafka;
       config.instance_id = read_or_make_key(config_.data_dir / "instance.id", "the instance's id",
                                             instance_id_length);
-      membership_ = infra::join_kafka_group(
-          config, metrics_,
-          {[this](const auto& ours) { assign(ours); }, [this](bool lost) { give_up_all(lost); },
-           [this] { doubt_all(); }});
+      membership_ =
+          infra::join_kafka_group(config, metrics_,
+                                  {.assigned = [this](const auto& ours) { assign(ours); },
+                                   .revoked = [this](bool lost) { give_up_all(lost); },
+                                   .counted = [this](bool alone) { alone_ = alone && has_all_; },
+                                   .stood_still = [this] { doubt_all(); }});
       partitions_.watch(*membership_);
     } catch (...) {
       open_failure_ = std::current_exception();
@@ -367,12 +369,12 @@ class App {
     }
   }
 
-  // Both are called by the group's thread.
+  // These are called by the group's thread.
   void assign(const std::set<std::uint32_t>& ours) {
     const auto is_ours = [&](std::uint32_t id) { return ours.contains(id); };
-    const bool alone = ours.size() >= log_->partition_count();
-    if (std::exchange(lost_partitions_, false) && !(alone && alone_)) doubt_all();
-    alone_ = alone;
+    has_all_ = ours.size() >= log_->partition_count();
+    if (std::exchange(lost_partitions_, false) && !(has_all_ && alone_)) doubt_all();
+    alone_ = false;  // until the group has been counted
     give_up(infra::Ownership::elsewhere, is_ours);
     for (const std::uint32_t id : ours) {
       if (id < log_->partition_count()) {
@@ -432,7 +434,8 @@ class App {
   Partitions partitions_;
   std::unique_ptr<infra::KafkaMembership> membership_;
   // Touched by the group's thread only.
-  bool alone_ = true;             // all partitions were ours when they were last assigned
+  bool has_all_ = false;          // all partitions were ours when they were last assigned
+  bool alone_ = true;             // and nobody else was in the group
   bool lost_partitions_ = false;  // since then
   Authenticator authenticator_;
   RateLimiter rate_limiter_;

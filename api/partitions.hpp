@@ -42,7 +42,7 @@ class Partitions {
     return awaited_;
   }
 
-  // REQUIRES: they are open, which they are once caught_up() was true.
+  // REQUIRES: they are open.
   std::uint32_t partition_of(const domain::OrganizationId& organization) const {
     return domain::partition_of(organization, count_);
   }
@@ -50,7 +50,12 @@ class Partitions {
   infra::Writer& writer_of(const domain::OrganizationId& organization) const {
     return *writers_[partition_of(organization)];
   }
-  // Whether every partition's projections may be read (Writer::caught_up).
+  // Whether the projections of the organization's partition may be read (Writer::caught_up): what
+  // is wrong with another one doesn't matter to it. REQUIRES: they are open.
+  bool caught_up(const domain::OrganizationId& organization) const {
+    return writers_.empty() || writer_of(organization).caught_up();
+  }
+  // Whether those of all may be.
   bool caught_up() const {
     return is_open() && std::all_of(writers_.begin(), writers_.end(),
                                     [](const auto& writer) { return writer->caught_up(); });

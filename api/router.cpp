@@ -210,25 +210,30 @@ std::optional<Response> refuse_elsewhere(const Call& call) {
                           "meanwhile; try again");
 }
 
+Response not_folded(ErrorFormat format) {
+  return overloaded(
+      format, "The log isn't folded yet; /readyz tells how far, or what is in the way. Try again");
+}
+
 std::optional<Response> refuse_access(Call& call, const Access& access) {
   if (std::holds_alternative<Anybody>(access)) return std::nullopt;
   if (!call.services.partitions.is_open()) {
     return overloaded(call.format, "The log can't be reached yet; /readyz says why. Try again");
   }
-  if (!call.services.partitions.caught_up()) {
-    return overloaded(
-        call.format,
-        "The log isn't folded yet; /readyz tells how far, or what is in the way. Try again");
-  }
+  const Partitions& partitions = call.services.partitions;
   const auto presented = call.request.field("X-API-KEY");
   if (!presented || presented->empty()) return missing_key(call.format);
   Authenticator& authenticator = call.services.authenticator;
   const auto* needed = std::get_if<NeededScope>(&access);
   if (needed == nullptr) {
-    if (authenticator.is_admin(*presented)) return std::nullopt;
-    return invalid_key(call.format);
+    if (!authenticator.is_admin(*presented)) return invalid_key(call.format);
+    return partitions.caught_up() ? std::nullopt : std::optional{not_folded(call.format)};
   }
   call.key = authenticator.api_key(*presented);
+  // What isn't folded may have the key, or say more of it.
+  const bool known =
+      call.key ? partitions.caught_up(call.key->organization) : partitions.caught_up();
+  if (!known) return not_folded(call.format);
   if (!call.key) return invalid_key(call.format);
   if (call.key->scopes.*needed->resource < needed->level) {
     return insufficient_scope(call.format, needed->name);

@@ -21,6 +21,7 @@ struct Claim {
 enum class AppendResult {
   committed,  // all of the batch is durable and will be read by every reader
   fenced,     // none of it is; the claim is no longer ours: claim again
+  refused,    // none of it is, for another reason: claim again
   unknown,    // it may be, now or later: claim again, fold up to the claim, and look
 };
 

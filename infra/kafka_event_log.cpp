@@ -7,6 +7,7 @@
 #include "infra/kafka_reader.hpp"
 #include "infra/kafka_topic.hpp"
 #include "infra/kafka_writer.hpp"
+#include "infra/log.hpp"
 
 namespace contactd::infra {
 namespace {
@@ -18,6 +19,8 @@ constexpr std::chrono::milliseconds end_check_interval{200};
 // A transaction that begins while the broker is still completing the one before is refused, and
 // librdkafka asks again so much later. What has come back is complete, or nearly.
 constexpr std::chrono::milliseconds completion_wait_max{20};
+// How long the log's end may take to be asked for, and then to come.
+constexpr std::chrono::milliseconds renew_wait_max{2'000};
 
 class TopicEventLog final : public KafkaEventLog {
  public:
@@ -44,6 +47,7 @@ class TopicEventLog final : public KafkaEventLog {
                       std::span<const std::string> /*canonical*/) override {
     Partition& partition = *partitions_.at(claim.partition);
     partition.reader.wait_until_taken(partition.writer.end(), completion_wait_max);
+    if (partition.writer.is_slow() && !renew(partition, claim.epoch)) return AppendResult::fenced;
     return partition.writer.append(claim.epoch, batch);
   }
   void release(std::uint32_t partition) override { partitions_.at(partition)->writer.release(); }
@@ -68,6 +72,24 @@ class TopicEventLog final : public KafkaEventLog {
     kafka::PartitionWriter writer;
     kafka::PartitionReader reader;
   };
+
+  // A new handle under the same claim would commit what was decided under it even if another has
+  // claimed meanwhile, and fence that one. Asked for before, to leave it alone; and after, from
+  // when on it can't be.
+  bool renew(Partition& partition, std::uint64_t claim) const {
+    const std::uint64_t end = partition.writer.end();
+    const auto is_ours = [&] {
+      return partition.reader.catch_up(end, renew_wait_max) &&
+             partition.reader.newest_claim() <= claim;
+    };
+    try {
+      if (is_ours() && partition.writer.open_anew() && is_ours()) return true;
+    } catch (const LogUnavailable& problem) {
+      spdlog::warn("{}", problem.what());
+    }
+    partition.writer.release();
+    return false;
+  }
 
   // Returns false if the partition has no record that anybody could read: if all that there is in
   // it is Kafka's own, its end moves to where it begins once that has been read.

@@ -36,6 +36,8 @@ constexpr std::chrono::milliseconds start_again_pause_min{500};
 constexpr std::chrono::milliseconds start_again_pause_max{30'000};
 constexpr std::chrono::milliseconds long_ago{120'000};
 constexpr std::chrono::milliseconds tick_interval{100};
+// How long the group's coordinator may take to say who is in it.
+constexpr std::chrono::milliseconds count_wait_max{2'000};
 // The group counts the session's timeout from the last heartbeat, which may be up to a third of it
 // (Kafka's rule for heartbeat.interval.ms) before a standstill begins: so it may have given the
 // partitions away after two thirds. Half is on the safe side of that.
@@ -200,6 +202,29 @@ class Membership final : public KafkaMembership {
     }
   }
 
+  // Asks the group's coordinator: a member isn't told of the others but by its partitions, and of
+  // those it may have all there are.
+  bool is_alone() const {
+    const QueuePtr answers{rd_kafka_queue_new(client_.get())};
+    const AdminOptionsPtr options{
+        rd_kafka_AdminOptions_new(client_.get(), RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS)};
+    std::array<char, 256> unused{};
+    const auto patience = static_cast<int>(count_wait_max.count());
+    rd_kafka_AdminOptions_set_request_timeout(options.get(), patience, unused.data(),
+                                              unused.size());
+    const char* group = config_.name_space.c_str();
+    rd_kafka_DescribeConsumerGroups(client_.get(), &group, 1, options.get(), answers.get());
+    const EventPtr answer{rd_kafka_queue_poll(answers.get(), patience)};
+    const auto* const described =
+        answer ? rd_kafka_event_DescribeConsumerGroups_result(answer.get()) : nullptr;
+    if (described == nullptr) return false;
+    std::size_t count = 0;
+    const auto* const* const groups =
+        rd_kafka_DescribeConsumerGroups_result_groups(described, &count);
+    return count == 1 && rd_kafka_ConsumerGroupDescription_error(groups[0]) == nullptr &&
+           rd_kafka_ConsumerGroupDescription_member_count(groups[0]) == 1;
+  }
+
   static void on_rebalance(rd_kafka_t* client, rd_kafka_resp_err_t what,
                            rd_kafka_topic_partition_list_t* partitions, void* opaque) {
     Membership& self = *static_cast<Context*>(opaque)->membership;
@@ -216,6 +241,7 @@ class Membership final : public KafkaMembership {
       spdlog::info("kafka group: {} partitions are this instance's", ours.size());
       self.assigned_ = true;
       self.callbacks_.assigned(ours);
+      self.callbacks_.counted(self.is_alone());
       return;
     }
     const bool lost = rd_kafka_assignment_lost(client) != 0;

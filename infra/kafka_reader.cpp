@@ -27,6 +27,11 @@ constexpr milliseconds end_wait_max{5'000};
 constexpr std::int64_t far_behind_records = 4096;
 constexpr milliseconds wake_wait_max{500};
 
+bool is_claim(const LogEntry& entry) {
+  const auto* const event = std::get_if<domain::RecordedEvent>(&entry.record);
+  return event != nullptr && std::holds_alternative<domain::WriterClaimed>(event->event);
+}
+
 }  // namespace
 
 Reader::Reader(const KafkaConfig& config, Metrics& metrics) {
@@ -140,6 +145,7 @@ void PartitionReader::take(const rd_kafka_message_t& message) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
       if (offset < taken_) return;
       pending_.push_back(decode_message(message, partitions_));
+      if (is_claim(pending_.back())) newest_claim_ = std::max(newest_claim_, offset);
       taken_ = offset + 1;
       return;
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
@@ -148,8 +154,10 @@ void PartitionReader::take(const rd_kafka_message_t& message) {
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
     case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
       problem_ = name() + " doesn't have the offset " + std::to_string(taken_) +
-                 ": it has lost records, or was deleted and made anew. Restore the topic; or, if "
-                 "this one is right, remove the projections' directory, which is then made anew";
+                 ": it has lost records, or was deleted and made anew. Restore the topic. The "
+                 "projections may be all that is left: `contactd serve --read-only` shows them. If "
+                 "this topic is right, and has all of its records from offset 0 on, remove their "
+                 "directory: they are then made anew";
       return;
     case RD_KAFKA_RESP_ERR__BAD_MSG:
     case RD_KAFKA_RESP_ERR__BAD_COMPRESSION:
@@ -210,6 +218,32 @@ bool PartitionReader::wait(std::uint64_t from, milliseconds patience) {
 void PartitionReader::wait_until_taken(std::uint64_t end, milliseconds patience) {
   Lock lock{mutex_};
   polled_.wait_for(lock, patience, [&] { return taken_ >= end || !problem_.empty(); });
+}
+
+bool PartitionReader::catch_up(std::uint64_t from, milliseconds patience) {
+  const AskedOffset asked =
+      ask_offset(reader_.client(), topic_, partition_, RD_KAFKA_OFFSET_END, patience);
+  if (asked.error != RD_KAFKA_RESP_ERR_NO_ERROR) return false;
+  const auto end = static_cast<std::uint64_t>(asked.offset);
+  const auto deadline = Clock::now() + patience;
+  Lock lock{mutex_};
+  if (!started_) go_to(lock, from);
+  const auto done = [&] { return std::max(taken_, gap_end_) >= end; };
+  while (started_ && problem_.empty() && !done()) {
+    const auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now());
+    if (left <= milliseconds::zero()) return false;
+    if (polling_) {
+      polled_.wait_until(lock, deadline, [&] { return !polling_ || done(); });
+    } else {
+      poll(lock, left, 1);
+    }
+  }
+  return started_ && problem_.empty();
+}
+
+std::uint64_t PartitionReader::newest_claim() {
+  const std::lock_guard lock{mutex_};
+  return newest_claim_;
 }
 
 std::uint64_t PartitionReader::end_offset() {

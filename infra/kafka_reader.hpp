@@ -45,6 +45,12 @@ class PartitionReader {
   bool wait(std::uint64_t from, std::chrono::milliseconds patience);
   // Returns once all before `end` has come from Kafka, or after `patience`. Reads nothing itself.
   void wait_until_taken(std::uint64_t end, std::chrono::milliseconds patience);
+  // Whether all has come that the log has now, by its broker's word, from `from` on where nobody
+  // has read; waits for that, `patience` for the word, and as long again for the rest. What comes
+  // is kept for read(). Throws as that.
+  bool catch_up(std::uint64_t from, std::chrono::milliseconds patience);
+  // The offset of the last WriterClaimed that has come; 0 if none has.
+  std::uint64_t newest_claim();
   // Asks the broker if nothing was fetched yet; throws LogUnavailable if it doesn't answer.
   std::uint64_t end_offset();
 
@@ -77,7 +83,8 @@ class PartitionReader {
   std::uint64_t given_ = 0;    // one past the last entry that read() gave out, or where it began
   std::uint64_t taken_ = 0;    // one past the last entry that came from Kafka
   std::uint64_t gap_end_ = 0;  // records before it, from taken_ on, are Kafka's own: none is ours
-  std::string problem_;        // why the partition must be started anew
+  std::uint64_t newest_claim_ = 0;
+  std::string problem_;  // why the partition must be started anew
 };
 
 }  // namespace contactd::infra::kafka

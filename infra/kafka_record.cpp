@@ -34,7 +34,8 @@ void require_partitions(LogEntry& entry, std::uint32_t partitions) {
   entry.record = UnreadableRecord{
       "it was written when the topic had " + std::to_string(claim->partitions) +
       " partitions, and now there are " + std::to_string(partitions) +
-      ": partitions can't be added to a topic that has events; copy the events to a new one"};
+      ": partitions can't be added to a topic that has events; restore the topic as it was, from a "
+      "copy of its brokers' disks"};
 }
 
 }  // namespace

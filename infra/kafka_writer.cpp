@@ -48,9 +48,10 @@ void PartitionWriter::on_delivery(rd_kafka_t*, const rd_kafka_message_t* message
   Deliveries& deliveries = static_cast<Context*>(opaque)->deliveries;
   if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
     deliveries.offset = message->offset;
-  } else if (rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_NOT_PERSISTED) {
-    ++deliveries.refused;
+    return;
   }
+  if (deliveries.error == RD_KAFKA_RESP_ERR_NO_ERROR) deliveries.error = message->err;
+  if (rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_NOT_PERSISTED) ++deliveries.refused;
 }
 
 void PartitionWriter::open(milliseconds patience) {
@@ -109,12 +110,12 @@ std::uint64_t PartitionWriter::claim(const domain::RecordedEvent& proposal) {
 AppendResult PartitionWriter::append(std::uint64_t epoch,
                                      std::span<const domain::RecordedEvent> batch) {
   if (!client_ || epoch != epoch_) return AppendResult::fenced;
-  if (slow_ && !open_anew()) return AppendResult::fenced;
   const auto failed = transact(batch);
   if (!failed) return AppendResult::committed;
   spdlog::warn("{}", failed->what);
   release();
-  return failed->fenced && !failed->in_doubt ? AppendResult::fenced : AppendResult::unknown;
+  if (failed->in_doubt) return AppendResult::unknown;
+  return failed->fenced ? AppendResult::fenced : AppendResult::refused;
 }
 
 std::uint64_t PartitionWriter::end() const {
@@ -127,12 +128,11 @@ void PartitionWriter::release() {
   client_.reset();
 }
 
-// The claim holds, if no other has fenced it: which the log will show. False if that came to
-// nothing.
 bool PartitionWriter::open_anew() {
   spdlog::warn("Kafka topic {}, partition {}: a commit took long; look at the brokers",
                topic_.config.topic, partition_);
   const auto epoch = epoch_;
+  if (!client_ || !epoch) return false;
   release();
   try {
     open(init_again_wait_max);
@@ -183,7 +183,12 @@ std::optional<PartitionWriter::Failure> PartitionWriter::transact(
   // The commit is asked for only once all records are stored; so if none is, it never was.
   rd_kafka_purge(client_.get(), RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
   rd_kafka_flush(client_.get(), static_cast<int>(report_wait_max.count()));
-  return failure("committing", *error, context_.deliveries.refused != batch.size());
+  Failure failed = failure("committing", *error, context_.deliveries.refused != batch.size());
+  const rd_kafka_resp_err_t stored = context_.deliveries.error;
+  if (stored != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    failed.what += "; a record wasn't stored: " + text_of(stored);
+  }
+  return failed;
 }
 
 }  // namespace contactd::infra::kafka

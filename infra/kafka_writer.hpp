@@ -31,8 +31,13 @@ class PartitionWriter {
   // Fences every other handle, and commits the record alone. Returns its offset.
   // Throws LogUnavailable; blocks at most init_wait_max, metadata_wait_max and commit_wait_max.
   std::uint64_t claim(const domain::RecordedEvent& proposal);
-  // One transaction, on a new handle if the one before took unusually long. Blocks at most
-  // commit_wait_max, then also init_again_wait_max and metadata_wait_max.
+  // Whether the last commit took so long that the next transaction needs a new handle.
+  bool is_slow() const { return slow_; }
+  // A new handle for the claim that goes on. It fences every other, as a claim would: to be used
+  // only once the log shows that nobody has claimed meanwhile. False, and the claim is over, if
+  // there can be none; blocks at most init_again_wait_max and metadata_wait_max.
+  bool open_anew();
+  // One transaction. Blocks at most commit_wait_max. REQUIRES: the last commit wasn't slow.
   AppendResult append(std::uint64_t epoch, std::span<const domain::RecordedEvent> batch);
   // One past the last record that was written; 0 if that isn't known.
   std::uint64_t end() const;
@@ -43,6 +48,8 @@ class PartitionWriter {
   // What became of the records of the transaction under way, told by delivery reports.
   struct Deliveries {
     std::size_t refused = 0;  // certainly not in the log
+    // Of the first one that wasn't stored: the transaction's own error says only that there is one.
+    rd_kafka_resp_err_t error = RD_KAFKA_RESP_ERR_NO_ERROR;
     std::int64_t offset = -1;
   };
   struct Context : ClientContext {
@@ -58,7 +65,6 @@ class PartitionWriter {
   static void on_delivery(rd_kafka_t* client, const rd_kafka_message_t* message, void* opaque);
   void open(std::chrono::milliseconds patience);
   void find_leader();
-  bool open_anew();
   std::optional<Failure> transact(std::span<const domain::RecordedEvent> batch);
   Failure failure(const char* step, const rd_kafka_error_t& error, bool in_doubt) const;
 

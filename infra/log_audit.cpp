@@ -87,6 +87,9 @@ class Walk {
       found_.at.next_offset = entry.offset + 1;
     } else if (admit(found_.at, entry.offset, *event) != projections::Admission::current) {
       if (one_writer_) throw projections::misplaced_event(entry.offset);
+      if (projections::is_moved(found_.at, *event, entry.canonical)) {
+        throw projections::moved_event(entry.offset, event->stamp.claim);
+      }
       ++found_.not_applied;
     } else {
       chain(entry, *event);

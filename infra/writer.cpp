@@ -249,7 +249,7 @@ void Writer::wait_until_claim_is_folded(std::stop_token stop) {
     if (folds.owns_lock()) {
       throw LogUnavailable(
           "the log doesn't show the claim that was committed to it; check the "
-          "log's health");
+          "log's health, and on Kafka for a transaction that another client left open");
     }
     lock.lock();
   }
@@ -352,6 +352,9 @@ void Writer::process(std::vector<Submission> batch) {
       metrics_.log_fenced.Increment();
       take_back(*decider, Outcome{NotTaken{}});
       throw LogUnavailable("another writer has taken the partition");
+    case AppendResult::refused:
+      take_back(*decider, Outcome{NotTaken{}});
+      throw LogUnavailable("the log refused a batch, of which nothing was written");
     case AppendResult::unknown:
       metrics_.log_unknown.Increment();
       take_back(*decider, Outcome{OutcomeUnknown{}});

@@ -49,4 +49,10 @@ Admission admit(Checkpoint& checkpoint, std::uint64_t offset, const domain::Reco
   return Admission::current;
 }
 
+bool is_moved(const Checkpoint& checkpoint, const domain::RecordedEvent& event,
+              std::string_view canonical) {
+  return event.stamp.claim > checkpoint.claim && event.chain_hash &&
+         *event.chain_hash == chain_hash(checkpoint.chain.hash, canonical);
+}
+
 }  // namespace contactd::projections

@@ -36,4 +36,10 @@ enum class Admission {
 // claim, sequence and time move only if the event is admitted.
 Admission admit(Checkpoint& checkpoint, std::uint64_t offset, const domain::RecordedEvent& event);
 
+// Whether an event that isn't admitted is all the same the one that comes next, by its hash, and
+// names a claim that is yet to come: the log's records aren't where they were written, as in a copy
+// of a topic. To pass over it would be to lose what was acknowledged.
+bool is_moved(const Checkpoint& checkpoint, const domain::RecordedEvent& event,
+              std::string_view canonical);
+
 }  // namespace contactd::projections

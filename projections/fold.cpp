@@ -120,6 +120,14 @@ void put_event(WriteSink& sink, std::uint64_t offset, HistoryEntry::Kind kind,
 
 }  // namespace
 
+BrokenLog moved_event(std::uint64_t offset, std::uint64_t claim) {
+  return BrokenLog("the event at offset " + std::to_string(offset) +
+                   " follows from the ones before it, but its claim isn't at offset " +
+                   std::to_string(claim) +
+                   ", as it says: the records were copied to other offsets. Use the topic that "
+                   "they come from, or a copy of its brokers' disks");
+}
+
 BrokenLog misplaced_event(std::uint64_t offset) {
   return BrokenLog(
       "the event at offset " + std::to_string(offset) +
@@ -135,7 +143,10 @@ FoldBatch::Result FoldBatch::apply(std::uint64_t offset, const RecordedEvent& ev
                                    std::string_view canonical) {
   const Context context{offset, event, checkpoint_.last_time};
   const Admission admission = admit(checkpoint_, offset, event);
-  if (admission != Admission::current) return {admission, nullptr};
+  if (admission != Admission::current) {
+    if (is_moved(checkpoint_, event, canonical)) throw moved_event(offset, event.stamp.claim);
+    return {admission, nullptr};
+  }
   if (const auto broken_by = extend(checkpoint_.chain, event, canonical)) {
     broken(offset, std::string{sentence_of(*broken_by)});
   }

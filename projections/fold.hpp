@@ -28,6 +28,9 @@ struct BrokenLog : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+// Of a log where is_moved() holds for the event there.
+BrokenLog moved_event(std::uint64_t offset, std::uint64_t claim);
+
 // Of a log that has one writer: the event there isn't the next one of the claim in force.
 BrokenLog misplaced_event(std::uint64_t offset);
 

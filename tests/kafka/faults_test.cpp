@@ -41,6 +41,10 @@ class KafkaFaults : public testing::Test {
     log_ = infra::open_kafka_event_log(config_, metrics_);
   }
   infra::EventLog& log() { return *log_; }
+  // Another instance's.
+  std::unique_ptr<infra::EventLog> another() {
+    return infra::open_kafka_event_log(config_, metrics_);
+  }
   std::filesystem::path files() const {
     return shared_kafka_broker()->data_of(1) / (config_.topic + "-0");
   }
@@ -111,6 +115,24 @@ TEST_F(KafkaFaults, AClaimGoesOnAfterASlowCommit) {
   const auto second = event_under(claim, 2, "second");
   EXPECT_EQ(log().append(claim, {&second, 1}), infra::AppendResult::committed);
   EXPECT_EQ(read(3), 3U);
+}
+
+// A new handle would fence the other, and commit what was decided without knowing of it.
+TEST_F(KafkaFaults, AClaimEndsAfterASlowCommitWhereAnotherHasClaimed) {
+  const infra::Claim claim = log().claim(0, claim_proposal());
+  const auto first = event_under(claim, 1, "first");
+  shared_kafka_broker()->pause();
+  auto appended = std::async(std::launch::async, [&] { return log().append(claim, {&first, 1}); });
+  EXPECT_EQ(appended.wait_for(3s), std::future_status::timeout);
+  shared_kafka_broker()->resume();
+  ASSERT_EQ(appended.get(), infra::AppendResult::committed);
+
+  const auto rival = another();
+  const infra::Claim theirs = rival->claim(0, claim_proposal());
+  const auto second = event_under(claim, 2, "second");
+  EXPECT_EQ(log().append(claim, {&second, 1}), infra::AppendResult::fenced);
+  const auto third = event_under(theirs, 1, "third");
+  EXPECT_EQ(rival->append(theirs, {&third, 1}), infra::AppendResult::committed);
 }
 
 }  // namespace

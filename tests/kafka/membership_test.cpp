@@ -20,8 +20,10 @@ class Instance {
   explicit Instance(const infra::KafkaConfig& config)
       : membership_(infra::join_kafka_group(
             config, metrics_,
-            {[this](const Partitions& ours) { set(ours); }, [this](bool) { set(std::nullopt); },
-             [] { ADD_FAILURE() << "nobody stopped this process"; }})) {}
+            {.assigned = [this](const Partitions& ours) { set(ours); },
+             .revoked = [this](bool) { set(std::nullopt); },
+             .counted = [this](bool alone) { set_alone(alone); },
+             .stood_still = [] { ADD_FAILURE() << "nobody stopped this process"; }})) {}
 
   void leave() { membership_->leave(); }
   std::optional<Partitions> partitions() const {
@@ -38,7 +40,17 @@ class Instance {
                              [&] { return partitions_ && partitions_->size() == count; });
   }
 
+  bool wait_until_alone(bool alone) {
+    std::unique_lock lock{mutex_};
+    return changed_.wait_for(lock, group_wait_max, [&] { return alone_ == alone; });
+  }
+
  private:
+  void set_alone(bool alone) {
+    const std::lock_guard lock{mutex_};
+    alone_ = alone;
+    changed_.notify_all();
+  }
   void set(std::optional<Partitions> partitions) {
     const std::lock_guard lock{mutex_};
     partitions_ = std::move(partitions);
@@ -49,8 +61,24 @@ class Instance {
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::optional<Partitions> partitions_;
+  std::optional<bool> alone_;
   std::unique_ptr<infra::KafkaMembership> membership_;  // last: it calls the above
 };
+
+// Also where one has all partitions, and the other none.
+TEST(KafkaMembership, TellsWhetherOneIsAlone) {
+  infra::KafkaConfig config = new_topic();
+  config.partitions = 1;
+  infra::Metrics metrics;
+  infra::open_kafka_event_log(config, metrics);
+  Instance first{config};
+  EXPECT_TRUE(first.wait_until_alone(true));
+  Instance second{config};
+  EXPECT_TRUE(first.wait_until_alone(false));
+  EXPECT_TRUE(second.wait_until_alone(false));
+  second.leave();
+  EXPECT_TRUE(first.wait_until_alone(true));
+}
 
 TEST(KafkaMembership, SpreadsThePartitionsAndGivesThemBack) {
   infra::KafkaConfig config = new_topic();

@@ -221,6 +221,26 @@ TEST(Fold, AppliesNothingThatProvesTooLittle) {
   EXPECT_EQ(tables.lines(), before.lines());
 }
 
+// In a topic that was copied record by record, Kafka's own between them are missing: later claims
+// lie before where their events say that they are.
+TEST(Fold, StopsWhereRecordsWereCopiedToOtherOffsets) {
+  LogBuilder builder;
+  builder.then(created(ann)).claim();
+  Tables tables;
+  fold_rest(tables, builder.log);
+  const std::uint64_t claimed = tables.checkpoint(0).claim;
+  const auto updates_under = [&](std::uint64_t claim) {
+    LogBuilder next = builder;
+    next.stray(updated(ann, 2, {first(Field::company, "Acme")}), {claim, 1});
+    domain::RecordedEvent& event = next.log.back();
+    event.chain_hash = chain_hash(tables.checkpoint(0).chain.hash, canonical_bytes(event));
+    return next.log;
+  };
+  EXPECT_THROW(fold_rest(tables, updates_under(claimed + 1)), BrokenLog);
+  // What a fenced writer has left behind names an earlier one.
+  EXPECT_EQ(fold_rest(tables, updates_under(claimed - 1)).at(0).admission, Admission::stale_claim);
+}
+
 TEST(Fold, PassesOverARecordThatIsNoEvent) {
   LogBuilder builder;
   Tables tables;
