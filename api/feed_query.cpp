@@ -69,6 +69,7 @@ std::variant<FeedRequest, std::string> read_feed_request(const Target& target,
   FeedRequest request;
   request.query.count = limits::page_size_default;
   request.query.looked_at_max = limits::feed_looked_at_max;
+  request.query.bytes_max = limits::page_bytes_max;
   const auto read = [&](const auto& name, const auto& value) {
     return read_param(request, name, value);
   };

@@ -43,6 +43,10 @@ inline constexpr std::int64_t key_grace_seconds_max = 90 * 24 * 3600;
 inline constexpr std::size_t page_size_default = 50;
 inline constexpr std::size_t page_size_max = 200;
 inline constexpr std::size_t keys_page_size_max = 1000;
+// A page of the feed or of a history ends, however many events it was asked for, before they have
+// changed more bytes than this: one event may have a fifth of it, and who asks for many may be slow
+// in taking them. A first event is always there.
+inline constexpr std::size_t page_bytes_max = 1U << 20U;
 
 // How long a request waits for its command's outcome before it says that it doesn't know.
 inline constexpr std::chrono::milliseconds outcome_wait_max{15'000};

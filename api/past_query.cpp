@@ -93,6 +93,7 @@ std::variant<infra::HistoryQuery, std::string> read_history_query(
   const std::string history = history_of(organization, contact);
   infra::HistoryQuery query;
   query.count = limits::page_size_default;
+  query.bytes_max = limits::page_bytes_max;
   const auto read = [&](const auto& name, const auto& value) {
     return read_history_param(query, history, name, value);
   };

@@ -39,6 +39,7 @@ FeedPage read_feed(const ReadStore& store, const OrganizationId& organization,
   FeedPage page;
   page.looked_to = query.after;
   std::size_t looked_at = 0;
+  std::size_t bytes = 0;
   for (;;) {
     const std::size_t wanted = std::min(entries_at_once_max, query.looked_at_max - looked_at);
     const auto entries = store.feed(organization, page.looked_to, wanted);
@@ -48,7 +49,13 @@ FeedPage read_feed(const ReadStore& store, const OrganizationId& organization,
         return page;
       }
       if (query.passes(entry.kind, entry.contact)) {
-        page.items.push_back(with_event(store, organization, entry));
+        FeedItem item = with_event(store, organization, entry);
+        bytes += item.event.changes.size();
+        if (bytes > query.bytes_max && !page.items.empty()) {
+          page.more = true;
+          return page;
+        }
+        page.items.push_back(std::move(item));
       }
       page.looked_to = entry.offset;
     }

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,6 +25,8 @@ struct FeedQuery {
   std::uint64_t after = 0;        // the offset of what was seen last; 0: from the beginning
   std::size_t count = 0;          // at most so many events
   std::size_t looked_at_max = 0;  // of all events, those too that the filters hold back
+  // At most so many bytes of changes, unless the first event alone has more.
+  std::size_t bytes_max = std::numeric_limits<std::size_t>::max();
 
   // Filters.
   bool created = true;

@@ -18,6 +18,9 @@ using keys::UpdatePosition;
 
 using Item = HistoryPage::Item;
 
+// How many events of a page are read at once.
+constexpr std::size_t history_rows_at_once_max = 16;
+
 // The versions of one contact.
 class History {
  public:
@@ -129,24 +132,51 @@ class History {
   const ContactId& contact_;
 };
 
-// The page that begins with `newest`, unfiltered.
-void take_all(HistoryPage& page, const History& history, Version newest, std::size_t count) {
-  if (newest == 0) return;
-  const Version first = newest > count ? newest - count + 1 : 1;
-  page.items = history.entries(first, newest);
-  std::reverse(page.items.begin(), page.items.end());
-  page.more = first > 1;
+// Fills a page as far as its query bounds it.
+class PageFiller {
+ public:
+  PageFiller(HistoryPage& page, const HistoryQuery& query) : page_(page), query_(query) {}
+
+  bool has_room() const { return page_.items.size() < query_.count; }
+  // False, and then something follows the page, if it has no room for the item.
+  bool take(Item item) {
+    bytes_ += item.entry.changes.size();
+    page_.more = !has_room() || (bytes_ > query_.bytes_max && !page_.items.empty());
+    if (!page_.more) page_.items.push_back(std::move(item));
+    return !page_.more;
+  }
+
+ private:
+  HistoryPage& page_;
+  const HistoryQuery& query_;
+  std::size_t bytes_ = 0;
+};
+
+// The page that begins with `newest`, unfiltered. Rows may be large, so no more are read at once
+// than may well fit.
+void take_all(HistoryPage& page, const History& history, Version newest,
+              const HistoryQuery& query) {
+  PageFiller filler{page, query};
+  while (newest > 0 && filler.has_room()) {
+    const std::size_t wanted = std::min(history_rows_at_once_max, query.count - page.items.size());
+    const Version first = newest > wanted ? newest - wanted + 1 : 1;
+    auto items = history.entries(first, newest);
+    for (auto item = items.rbegin(); item != items.rend(); ++item) {
+      if (!filler.take(std::move(*item))) return;
+    }
+    newest = first - 1;
+  }
+  page.more = newest > 0;
 }
 
 void take_matches(HistoryPage& page, const History& history, Version newest,
                   const HistoryQuery& query) {
-  auto item = history.find(newest, query.fields);
-  while (item && page.items.size() < query.count) {
+  PageFiller filler{page, query};
+  for (auto item = history.find(newest, query.fields); item;) {
     const Version next = item->version - 1;
-    page.items.push_back(*std::move(item));
+    if (!filler.take(*std::move(item))) return;
     item = history.find(next, query.fields);
   }
-  page.more = item.has_value();
 }
 
 PastContact contact_or_deletion(const History& history, Version version) {
@@ -175,7 +205,7 @@ HistoryPage read_history(const ReadStore& store, const OrganizationId& organizat
   page.known = true;
   const Version newest = query.before ? std::min(latest, *query.before - 1) : latest;
   if (query.fields.empty()) {
-    take_all(page, history, newest, query.count);
+    take_all(page, history, newest, query);
   } else {
     take_matches(page, history, newest, query);
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <variant>
@@ -19,6 +20,8 @@ struct HistoryQuery {
   std::size_t count = 0;                  // at most so many events
   std::optional<domain::Version> before;  // only events of earlier versions
   std::vector<domain::Field> fields;      // only events that changed one of them; empty: all
+  // At most so many bytes of changes, unless the first event alone has more.
+  std::size_t bytes_max = std::numeric_limits<std::size_t>::max();
 };
 
 struct HistoryPage {
@@ -32,7 +35,7 @@ struct HistoryPage {
   bool more = false;        // whether something follows the page
 };
 
-// One range read; with `fields`, a range of at most snapshot_interval rows for each event found.
+// A few range reads; with `fields`, a range of at most snapshot_interval rows for each event found.
 HistoryPage read_history(const ReadStore& store, const domain::OrganizationId& organization,
                          const domain::ContactId& contact, const HistoryQuery& query);
 

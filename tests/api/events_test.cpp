@@ -4,6 +4,7 @@
 #include <thread>
 #include <vector>
 
+#include "tests/api/large_patch.hpp"
 #include "tests/domain/samples.hpp"
 #include "tests/support/api_fixture.hpp"
 
@@ -168,6 +169,24 @@ TEST_F(Events, APageThatAFilterEmptiesGoesOn) {
   EXPECT_TRUE(items(empty).empty());
   EXPECT_EQ(told(items(events(user, query + next_cursor(empty)).then(200))),
             (std::vector<std::string>{"deleted " + std::to_string(updates + 2)}));
+}
+
+TEST_F(Events, APageOfLargeOnesHasFewerAndNoneIsLeftOut) {
+  constexpr std::size_t page_bytes_max = (1U << 20U) + 16'384;  // with what isn't changes
+  const Contact ann = user.given_contact();
+  std::vector<std::string> expected{"created 1"};
+  for (std::size_t version = 2; version <= 20; ++version) {
+    user.given_patched(ann.id, large_patch(large_characters[version % 2]));
+    expected.push_back("updated " + std::to_string(version));
+  }
+  for (const std::string query : {"limit=200", "limit=200&wait=30",
+                                  "limit=200&type="
+                                  "contactd.contact.created.v1,contactd.contact.updated.v1"}) {
+    const Answer page = events(user, query).then(200).with_member("has_more", true);
+    EXPECT_LE(page.body().size(), page_bytes_max);
+    EXPECT_GT(items(page).size(), 1U);
+  }
+  EXPECT_EQ(told(walk(user, 200)), expected);
 }
 
 TEST_F(Events, ALongPollIsAnsweredWhenSomethingHappens) {

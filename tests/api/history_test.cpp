@@ -1,6 +1,7 @@
 #include <boost/json.hpp>
 #include <vector>
 
+#include "tests/api/large_patch.hpp"
 #include "tests/support/api_fixture.hpp"
 #include "tests/support/suites.hpp"
 
@@ -155,6 +156,30 @@ TEST_F(History, LongerThanAPageIsReadToItsEnd) {
   } while (!cursor.empty());
   ASSERT_EQ(all.size(), static_cast<std::size_t>(length));
   for (int i = 0; i < length; ++i) EXPECT_EQ(all[static_cast<std::size_t>(i)], length - i);
+}
+
+TEST_F(History, APageOfLargeEventsHasFewerAndNoneIsLeftOut) {
+  constexpr std::size_t page_bytes_max = (1U << 20U) + 16'384;  // with what isn't changes
+  constexpr int length = 20;
+  const Contact ann = user.given_contact();
+  for (std::size_t version = 2; version <= length; ++version) {
+    user.given_patched(ann.id, large_patch(large_characters[version % 2]));
+  }
+  for (const std::string query : {"limit=200", "limit=200&field=company"}) {
+    std::vector<int> all;
+    std::string cursor;
+    do {
+      const Answer page = history(ann.id, query + "&cursor=" + cursor).then(200);
+      EXPECT_LE(page.body().size(), page_bytes_max);
+      for (const int version : versions(page)) all.push_back(version);
+      const json::value next = page.json().at("next_cursor");
+      cursor = next.is_null() ? "" : json::value_to<std::string>(next);
+    } while (!cursor.empty());
+    std::vector<int> expected;
+    for (int version = length; version > 1; --version) expected.push_back(version);
+    if (query == "limit=200") expected.push_back(1);
+    EXPECT_EQ(all, expected);
+  }
 }
 
 TEST_F(History, OfAContactThatNeverWasOrIsAnothersIsTheSame404) {

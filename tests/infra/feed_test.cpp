@@ -138,6 +138,35 @@ TEST_F(FeedTest, APageThatFiltersLooksAtNoMoreThanItMay) {
   EXPECT_THAT(walk(org("acme"), query), ElementsAre(30));
 }
 
+TEST_F(FeedTest, APageHasAtMostSoManyBytesButAlwaysAnEvent) {
+  LogBuilder builder;
+  builder.then(created(contact_id("ann")));
+  for (domain::Version version = 2; version <= 30; ++version) {
+    const std::string company(version * 10, 'x');
+    builder.then(domain::ContactUpdated{
+        contact_id("ann"), version, {change(domain::Field::company, "", company)}});
+  }
+  builder.then(domain::ContactDeleted{contact_id("ann"), 31});
+  fold_rest(*store_, builder.log);
+  FeedQuery query;
+  query.count = query.looked_at_max = 200;
+  for (const std::size_t bytes_max : {0U, 500U, 2'000U}) {
+    query.bytes_max = bytes_max;
+    query.after = 0;
+    EXPECT_EQ(walk(org("acme"), query), applied(builder.log, org("acme")));
+    for (bool more = true; more;) {
+      const FeedPage page = read_feed(*store_, org("acme"), query);
+      ASSERT_FALSE(page.items.empty());
+      std::size_t bytes = 0;
+      for (const FeedItem& item : page.items) bytes += item.event.changes.size();
+      EXPECT_TRUE(bytes <= bytes_max || page.items.size() == 1) << bytes;
+      EXPECT_EQ(page.looked_to, page.items.back().place.offset);
+      query.after = page.looked_to;
+      more = page.more;
+    }
+  }
+}
+
 TEST_F(FeedTest, FindsAnEventByItsOffsetOnlyInItsOwnOrganization) {
   LogBuilder builder;
   builder.then(created(contact_id("ann")));

@@ -202,6 +202,39 @@ TEST_F(HistoryTest, IsWhatAFoldOfTheLogRemembers) {
   }
 }
 
+TEST_F(HistoryTest, APageHasAtMostSoManyBytesButAlwaysAnEvent) {
+  LogBuilder builder;
+  builder.then(created(ann));
+  const Version versions = 50;
+  for (Version version = 2; version <= versions; ++version) {
+    const std::string company(version * 10, 'x');
+    builder.then(domain::ContactUpdated{ann, version, {change(Field::company, "", company)}});
+  }
+  given(builder.log);
+  for (const std::vector<Field>& fields : {std::vector<Field>{}, {Field::company}}) {
+    for (const std::size_t bytes_max : {0U, 700U, 5'000U}) {
+      HistoryQuery query{40, std::nullopt, fields, bytes_max};
+      Version expected = versions;
+      std::size_t pages = 0;
+      for (bool more = true; more;) {
+        const HistoryPage page = read_history(*store_, acme_, ann, query);
+        ASSERT_FALSE(page.items.empty());
+        std::size_t bytes = 0;
+        for (const HistoryPage::Item& item : page.items) {
+          ASSERT_EQ(item.version, expected--);
+          bytes += item.entry.changes.size();
+        }
+        EXPECT_TRUE(bytes <= bytes_max || page.items.size() == 1) << bytes;
+        query.before = page.items.back().version;
+        more = page.more;
+        ++pages;
+      }
+      EXPECT_EQ(pages < versions - expected, bytes_max > 0) << pages;
+      EXPECT_EQ(expected, fields.empty() ? 0U : 1U);
+    }
+  }
+}
+
 TEST_F(HistoryTest, ListsTheContactsThatThereWere) {
   const std::uint64_t seed = test_seed();
   SCOPED_TRACE(seed_note(seed));
