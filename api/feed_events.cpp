@@ -79,8 +79,12 @@ FeedEventPtr FeedReader::render(const infra::FeedItem& item) const {
 }
 
 Response page_response(const FeedBatch& batch, const std::string& next_cursor) {
+  constexpr std::size_t beside_events_bytes = 256;
   Response response;
   std::string& body = response.body;
+  std::size_t bytes = beside_events_bytes;
+  for (const FeedEventPtr& event : batch.events) bytes += event->json.size() + 1;
+  body.reserve(bytes);
   body = R"({"data":[)";
   for (std::size_t i = 0; i < batch.events.size(); ++i) {
     if (i > 0) body += ',';

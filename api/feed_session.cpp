@@ -6,11 +6,13 @@
 namespace contactd::api {
 namespace {
 
-std::string as_chunk(std::string bytes) {
+std::string as_chunk(std::string_view bytes) {
   constexpr std::string_view hex = "0123456789abcdef";
   std::string size;
   for (std::size_t rest = bytes.size(); rest > 0; rest /= 16) size.insert(0, 1, hex[rest % 16]);
-  return size + "\r\n" + bytes + "\r\n";
+  std::string chunk;
+  chunk.reserve(size.size() + bytes.size() + 4);  // it may be long, and be held for long
+  return chunk.append(size).append("\r\n").append(bytes).append("\r\n");
 }
 constexpr std::string_view last_chunk = "0\r\n\r\n";
 
@@ -31,9 +33,11 @@ struct FeedSession::Read {
   ErrorFormat format;
   std::optional<FeedRequest> start;  // of the first read
   infra::FeedQuery query;
+  bool as_page = false;  // what there is, if there is anything, is the answer
   FeedPosition after;
   FeedBatch batch;
 
+  // A page is made here, for the lane has others to serve: its body is empty if nothing was there.
   Response run() {
     if (start) {
       auto begin = reader->start(*start, format);
@@ -41,7 +45,10 @@ struct FeedSession::Read {
       after = std::get<FeedPosition>(begin);
     }
     batch = reader->read(after, query);
-    return {};
+    if (!as_page || (batch.events.empty() && !batch.more)) return {};
+    Response page = page_response(batch, reader->cursor(batch.position));
+    batch.events.clear();
+    return page;
   }
 };
 
@@ -102,13 +109,13 @@ Awaitable<Response> FeedSession::start() {
   }
   if (feed_.stream) follow();
   Response read = co_await read_store(true);
-  if (read.status != 200) co_return read;
+  if (read.status != 200 || !read.body.empty()) co_return read;
   if (feed_.stream) {
     read.content_type = "text/event-stream";
     read.streamed = true;
     co_return std::move(read).with("X-Accel-Buffering", "no");
   }
-  if (stays() && batch_.events.empty() && !batch_.more) co_return co_await wait_for_events();
+  if (stays()) co_return co_await wait_for_events();
   co_return page();
 }
 
@@ -119,13 +126,15 @@ Awaitable<Response> FeedSession::wait_for_events() {
     Response read = co_await next();
     if (read.status != 200) co_return read;
     if (ended_) co_return ended_response();
+    if (!read.body.empty()) co_return read;
     const bool late = std::chrono::steady_clock::now() >= deadline;
-    if (!batch_.events.empty() || batch_.more || late || over()) co_return page();
+    if (!batch_.events.empty() || late || over()) co_return page();
     co_await peer_.sleep_until(deadline);
   }
 }
 
-// What follows after batch_, out of the tail or, on another thread, out of the store.
+// What follows after batch_, out of the tail or, on another thread, out of the store: there a page
+// is the response already, unless it would be empty.
 Awaitable<Response> FeedSession::next() {
   if (tail_->covers(batch_.position)) {
     batch_ = tail_->after(batch_.position, feed_.request.query, limits::feed_chunk_bytes_max);
@@ -140,6 +149,7 @@ Awaitable<Response> FeedSession::read_store(bool first) {
   read->format = format_;
   if (first) read->start = feed_.request;
   read->query = feed_.request.query;
+  read->as_page = !feed_.stream;
   read->after = batch_.position;
   SlowRead slow{[read] { return read->run(); }, feed_.organization.str()};
   Response response = co_await peer_.read(std::move(slow));
@@ -178,7 +188,7 @@ Awaitable<void> FeedSession::stream(bool chunked) {
     out += take_events();
     if (!out.empty()) {
       services_.metrics.feed_bytes.Increment(static_cast<double>(out.size()));
-      if (chunked) out = as_chunk(std::move(out));
+      if (chunked) out = as_chunk(out);
       const bool taken = co_await peer_.send(std::move(out), settings.feed_stall);
       out.clear();
       if (!taken) {

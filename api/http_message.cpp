@@ -119,9 +119,10 @@ std::optional<std::string> Request::joined_field(std::string_view name) const {
   return joined;
 }
 
-void append_response(std::string& out, const Response& response, int minor_version, bool keep_alive,
-                     std::string_view date, std::string_view request_id, bool tls) {
-  out.reserve(out.size() + response.body.size() + 768);
+std::string append_response(std::string& out, Response response, int minor_version, bool keep_alive,
+                            std::string_view date, std::string_view request_id, bool tls) {
+  const bool copied = response.body.size() <= limits::copied_body_bytes_max;
+  out.reserve(out.size() + (copied ? response.body.size() : 0) + 768);
   out += minor_version == 0 ? "HTTP/1.0 " : "HTTP/1.1 ";
   append_decimal(out, static_cast<std::size_t>(response.status));
   out += ' ';
@@ -149,7 +150,10 @@ void append_response(std::string& out, const Response& response, int minor_versi
     append_field(out, "Connection", "keep-alive");
   }
   out += "\r\n";
-  if (may_have_body && !response.head) out += response.body;
+  if (!may_have_body || response.head) return {};
+  if (!copied) return std::move(response.body);
+  out += response.body;
+  return {};
 }
 
 }  // namespace contactd::api

@@ -84,10 +84,11 @@ using Handled = std::variant<Response, Write, SlowRead, Feed>;
 // The reason phrase of a status that contactd sends (RFC 9110, section 15).
 std::string_view reason_of(int status);
 
-// Appends the response, of a streamed one the head, as HTTP/1.`minor_version` bytes. `date` is the
-// value of the Date field; `tls` is whether it goes over TLS. No answer is for caches, nor for a
-// browser to make a page of.
-void append_response(std::string& out, const Response& response, int minor_version, bool keep_alive,
-                     std::string_view date, std::string_view request_id, bool tls);
+// Appends the response, of a streamed one the head, as HTTP/1.`minor_version` bytes. A long body is
+// left out and given back instead, not copied: it is to be sent next. `date` is the value of the
+// Date field; `tls` is whether it goes over TLS. No answer is for caches, nor for a browser to make
+// a page of.
+std::string append_response(std::string& out, Response response, int minor_version, bool keep_alive,
+                            std::string_view date, std::string_view request_id, bool tls);
 
 }  // namespace contactd::api

@@ -23,6 +23,8 @@ inline constexpr std::size_t receive_bytes_a_second_min = 500;
 inline constexpr std::size_t commands_before_wake_max = 32;
 // Answers to pipelined requests are collected up to this size before they are sent.
 inline constexpr std::size_t pipelined_answer_bytes_max = 65'536;
+// A body up to this size is laid behind its head; a longer one is sent from where it is.
+inline constexpr std::size_t copied_body_bytes_max = 16'384;
 // Connections beyond --max-connections that are told so at once; further ones are just closed.
 inline constexpr std::size_t refused_connections_max = 256;
 // The same of those beyond --max-connections-per-address.

@@ -1,3 +1,4 @@
+#include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/ssl/stream.hpp>
@@ -204,11 +205,12 @@ class Session::Impl final : public FeedPeer {
     response.head = asked.method == "HEAD";
     tell_with(response);
     const bool keep = reader_.keep_alive() && !response.close && !lane_.state().draining;
-    append_response(out_, response, reader_.minor_version(), keep, lane_.date(), asked.request_id,
-                    tls_.has_value());
     lane_.count(asked.method, route_name, response.status,
                 std::chrono::steady_clock::now() - started);
-    if (keep && reader_.has_bytes() && out_.size() < limits::pipelined_answer_bytes_max) {
+    body_ = append_response(out_, std::move(response), reader_.minor_version(), keep, lane_.date(),
+                            asked.request_id, tls_.has_value());
+    const bool short_yet = body_.empty() && out_.size() < limits::pipelined_answer_bytes_max;
+    if (keep && reader_.has_bytes() && short_yet) {
       co_return true;  // the next request is here already: its answer may go along
     }
     if (!co_await flush()) co_return false;
@@ -280,10 +282,10 @@ class Session::Impl final : public FeedPeer {
     }
     const int minor_version = reader_.minor_version();
     tell_with(response);
-    append_response(out_, response, minor_version, false, lane_.date(), asked.request_id,
-                    tls_.has_value());
     lane_.count(asked.method, "events", response.status,
                 std::chrono::steady_clock::now() - started);
+    append_response(out_, std::move(response), minor_version, false, lane_.date(), asked.request_id,
+                    tls_.has_value());
     reader_.forget();  // and with it what `asked` has of the request
     error_code ignored;
     socket_.set_option(asio::socket_base::send_buffer_size{limits::feed_send_buffer_bytes},
@@ -309,7 +311,7 @@ class Session::Impl final : public FeedPeer {
 
   // FeedPeer.
   Awaitable<bool> send(std::string bytes, std::chrono::milliseconds patience) override {
-    out_ += bytes;
+    body_ = std::move(bytes);
     const bool sent = co_await flush(patience);
     out_ = std::string{};  // the next one may be long in coming
     co_return sent;
@@ -362,25 +364,36 @@ class Session::Impl final : public FeedPeer {
   // Sends what is to be sent. False if the client doesn't take it.
   Awaitable<bool> flush() { return flush(settings().request_timeout); }
   Awaitable<bool> flush(std::chrono::milliseconds patience) {
-    if (out_.empty()) co_return true;
+    const std::size_t whole = out_.size() + body_.size();
+    if (whole == 0) co_return true;
     std::size_t sent = 0;
     if (!tls_) {
       // Most answers fit into the socket's buffer: no detour through the event loop for those.
       error_code ec;
-      sent = socket_.write_some(asio::buffer(out_), ec);
+      sent = socket_.write_some(unsent(0), ec);
       if (ec && ec != asio::error::would_block) co_return false;
       if (ec) sent = 0;
     }
     bool taken = true;
-    if (sent < out_.size()) taken = co_await flush_rest(sent, patience);
+    if (sent < whole) taken = co_await flush_rest(sent, patience);
     out_.clear();
+    body_ = std::string{};  // not clear(): it may be large
     co_return taken;
+  }
+
+  // What is left once so much was sent.
+  std::array<asio::const_buffer, 2> unsent(std::size_t sent) const {
+    std::array rest{asio::const_buffer{asio::buffer(out_)},
+                    asio::const_buffer{asio::buffer(body_)}};
+    rest[0] += sent;  // to its end at most
+    rest[1] += sent - std::min(sent, out_.size());
+    return rest;
   }
 
   Awaitable<bool> flush_rest(std::size_t sent, std::chrono::milliseconds patience) {
     const Phase before = phase_;
     enter(Phase::writing, patience);
-    const auto rest = asio::buffer(out_) + sent;
+    const auto rest = unsent(sent);
     std::tuple<error_code, std::size_t> written;
     if (tls_) {
       written = co_await asio::async_write(*tls_, rest, await);
@@ -402,10 +415,10 @@ class Session::Impl final : public FeedPeer {
 
   Awaitable<void> refuse_and_close(ProtocolRefusal refusal) {
     overdue_ = false;
-    const Response response = protocol_error(reader_.refused_format(), refusal);
-    append_response(out_, response, 1, false, lane_.date(), reader_.refused_request_id(),
-                    tls_.has_value());
+    Response response = protocol_error(reader_.refused_format(), refusal);
     lane_.count("OTHER", "none", response.status, {});
+    append_response(out_, std::move(response), 1, false, lane_.date(), reader_.refused_request_id(),
+                    tls_.has_value());
     // Not `if (co_await ...) co_await ...`: GCC 12 compiles that into a trap.
     const bool sent = co_await flush();
     if (!sent) co_return;
@@ -440,7 +453,8 @@ class Session::Impl final : public FeedPeer {
   std::optional<Resume> resume_;                     // while it waits for a delivery
   const std::string client_network_;
   RequestReader reader_;
-  std::string out_;
+  std::string out_;   // what is to be sent
+  std::string body_;  // and what after it, without having been copied there
   std::optional<infra::Outcome> outcome_;
   std::optional<Response> slow_response_;
   Phase phase_ = Phase::idle;
