@@ -14,6 +14,7 @@ FeedTail::FeedTail(const Services& services, const domain::OrganizationId& organ
 void FeedTail::refresh() {
   infra::FeedQuery query;
   query.count = query.looked_at_max = limits::feed_tail_events_max;
+  query.bytes_max = limits::feed_tail_bytes_max;
   const FeedPosition last = events_.empty() ? base_ : events_.back()->position;
   FeedBatch batch = reader_.read(last, query);
   if (batch.more) {

@@ -72,8 +72,8 @@ inline constexpr std::size_t slow_reads_waiting_of_one_max = 256;
 // hold all back: a page may be empty and yet go on.
 inline constexpr std::uint64_t feed_wait_seconds_max = 30;
 inline constexpr std::size_t feed_looked_at_max = 2'000;
-// What a stream is sent at once, and what its socket holds besides: a reader that is slow costs no
-// more memory than this.
+// What a stream reads and is sent at once, unless one event has more, and what its socket holds
+// besides: a reader that is slow costs no more memory than this.
 inline constexpr std::size_t feed_chunk_bytes_max = 32'768;
 inline constexpr int feed_send_buffer_bytes = 65'536;
 // The events of an organization that a lane keeps for moments, rendered, for all who follow it.

@@ -1,11 +1,12 @@
 #include "api/accept.hpp"
 #include "api/handlers/handlers.hpp"
+#include "api/limits.hpp"
 
 namespace contactd::api {
 namespace {
 
-// Events that a stream which is behind reads at once: a thousand may be, after a restart, and each
-// holds these in memory until they are sent.
+// Events that a stream which is behind reads at once, if they aren't large: a thousand streams may
+// be, after a restart, and each holds these in memory until they are sent.
 constexpr std::size_t stream_read_events_max = 16;
 
 // Whether Accept names Server-Sent Events, and JSON not with more weight.
@@ -25,7 +26,10 @@ Handled get_events(const Call& call) {
   }
   Feed feed{call.key->organization, call.key->id, std::get<FeedRequest>(std::move(request)),
             stream};
-  if (stream) feed.request.query.count = stream_read_events_max;
+  if (stream) {
+    feed.request.query.count = stream_read_events_max;
+    feed.request.query.bytes_max = limits::feed_chunk_bytes_max;
+  }
   if (call.request.method == "HEAD") feed.request.wait = {};
   return feed;
 }

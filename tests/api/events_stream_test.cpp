@@ -3,6 +3,7 @@
 #include <sstream>
 #include <vector>
 
+#include "tests/api/large_patch.hpp"
 #include "tests/support/api_fixture.hpp"
 #include "tests/support/event_stream.hpp"
 #include "tests/support/eventually.hpp"
@@ -267,6 +268,27 @@ TEST_F(EventsStream, ArentMoreThanAKeyAndTheServerMayHave) {
   // That they have gone is seen at once, not when they are next written to.
   EXPECT_TRUE(eventually([&] { return metric(server, "contactd_feed_followers") == 0; }, patience));
   EXPECT_EQ(open(one), 200U);
+}
+
+// What a stream sends at once is what a client that doesn't read costs. From the store, which a
+// stream that is behind reads, and as they come.
+TEST_F(EventsStream, TellsLargeEventsOneByOne) {
+  const Contact ann = user.given_contact();
+  const auto given_changes = [&] {
+    for (std::size_t i = 0; i < 10; ++i) {
+      user.given_patched(ann.id, large_patch(large_characters[i % 2]));
+    }
+  };
+  given_changes();
+  EventStream stream{shared_server().port(), user.key()};
+  given_changes();
+  std::size_t event_bytes_max = 0;
+  for (int version = 1; version <= 21; ++version) {
+    const StreamEvent event = next(stream);
+    EXPECT_EQ(json::parse(event.data).at("contactversion"), version);
+    event_bytes_max = std::max(event_bytes_max, event.data.size());
+  }
+  EXPECT_LT(stream.chunk_bytes_max(), 2 * event_bytes_max);
 }
 
 TEST_F(EventsStream, OfAClientThatDoesntReadIsCutOffAndGoesOnWithoutGapOrRepeat) {

@@ -1,5 +1,6 @@
 #include "tests/support/event_stream.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <sstream>
 #include <stdexcept>
@@ -44,6 +45,7 @@ void EventStreamParser::take_chunks() {
     if (wire_.size() < begin + size + end_of_line.size()) break;
     text_.append(wire_, begin, size);
     used = begin + size + end_of_line.size();
+    chunk_bytes_max_ = std::max(chunk_bytes_max_, size);
     ended_ = size == 0;
   }
   wire_.erase(0, used);

@@ -28,7 +28,8 @@ class EventStreamParser {
 
   const std::string& last_id() const { return last_id_; }
   std::size_t comments() const { return comments_; }
-  bool ended() const { return ended_; }  // the last chunk has come
+  std::size_t chunk_bytes_max() const { return chunk_bytes_max_; }  // of those that came
+  bool ended() const { return ended_; }                             // the last chunk has come
 
  private:
   void take_chunks();
@@ -37,6 +38,7 @@ class EventStreamParser {
   std::string text_;
   std::string last_id_;
   std::size_t comments_ = 0;
+  std::size_t chunk_bytes_max_ = 0;
   bool ended_ = false;
 };
 
@@ -55,6 +57,7 @@ class EventStream {
   void wait_for_comment();
   const std::string& last_id() const { return parser_.last_id(); }
   bool ended_cleanly() const { return parser_.ended(); }
+  std::size_t chunk_bytes_max() const { return parser_.chunk_bytes_max(); }
   RawConnection& connection() { return connection_; }
 
  private:
