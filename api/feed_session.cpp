@@ -69,13 +69,18 @@ FeedSession::~FeedSession() {
 
 void FeedSession::finish() {
   finishing_ = true;
-  peer_.stop_sending();
-  peer_.wake();
+  stop();
 }
 
 void FeedSession::end(End why) {
   ended_ = why;
-  peer_.stop_sending();
+  stop();
+}
+
+// What waits is woken, and a stream sends no further. A page that is being sent is an answer like
+// any other, and sent whole.
+void FeedSession::stop() {
+  if (feed_.stream) peer_.stop_sending();
   peer_.wake();
 }
 

@@ -39,7 +39,7 @@ class FeedSession final : public FeedFollower {
   bool streams() const { return feed_.stream; }
   // Whether it may be long until its end: a stream or a long poll.
   bool stays() const { return feed_.stream || feed_.request.wait.count() > 0; }
-  // The server drains: ends what goes on, at once.
+  // The server drains: ends a stream and answers who waits, at once.
   void finish();
 
   void wake() override { peer_.wake(); }
@@ -58,6 +58,7 @@ class FeedSession final : public FeedFollower {
   Response page() const;
   Response ended_response() const;
   std::string take_events();
+  void stop();
   bool over() const { return finishing_ || ended_ || peer_.gone(); }
 
   Lane& lane_;

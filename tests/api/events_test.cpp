@@ -1,4 +1,5 @@
 #include <boost/json.hpp>
+#include <csignal>
 #include <filesystem>
 #include <map>
 #include <thread>
@@ -7,6 +8,8 @@
 #include "tests/api/large_patch.hpp"
 #include "tests/domain/samples.hpp"
 #include "tests/support/api_fixture.hpp"
+#include "tests/support/event_stream.hpp"
+#include "tests/support/eventually.hpp"
 
 // GET /events as JSON: pages, cursors, filters, long poll.
 namespace contactd::test {
@@ -311,6 +314,41 @@ TEST(EventsOfAServer, ACursorFromAfterABackupIsGoneOnceThatIsRestored) {
   for (int i = 0; i < 3; ++i) user.given_contact();
   events(user, "after=" + lost).then(410);
   EXPECT_EQ(items(events(user, "after=" + kept).then(200)).size(), 3U);
+}
+
+// The server that drains ends streams and answers who waits; a page that is being sent is sent
+// whole.
+TEST(EventsOfAServer, APageUnderWayIsSentWholeWhenTheServerStops) {
+  ServerProcess server{{{"--io-threads", "1"}, {}}};
+  ApiUser user = given_user(server);
+  const Contact ann = user.given_contact();
+  for (std::size_t i = 0; i < 10; ++i) {
+    user.given_patched(ann.id, large_patch(large_characters[i % 2]));
+  }
+  // So many pages of a mebibyte that the buffers of both sides can't take them all.
+  constexpr int pages = 30;
+  RawConnection connection{server.port()};
+  const std::string request =
+      request_text("GET", events_path, {{"X-API-KEY", user.key()}}, std::nullopt);
+  for (int i = 0; i < pages; ++i) connection.send(request);
+  const auto answered = [&] {
+    return metric(user,
+                  R"(contactd_http_requests_total{method="GET",route="events",status="200"})");
+  };
+  double before = -1;
+  ASSERT_TRUE(eventually([&] { return std::exchange(before, answered()) == before && before > 0; },
+                         RawConnection::answer_wait_max));
+  ASSERT_LT(before, pages);
+  EventStream last_to_hear{server.port(), user.key(), "after=latest"};
+  server.send_signal(SIGTERM);
+  EXPECT_FALSE(last_to_hear.next());
+  ResponseReader reader{connection};
+  Response page;
+  do {
+    page = reader.read();
+    EXPECT_GT(page.json().at("data").as_array().size(), 1U);
+  } while (page.keeps_connection);
+  EXPECT_EQ(server.wait(), exited(0)) << server.log();
 }
 
 }  // namespace
