@@ -39,7 +39,8 @@ class FeedSession final : public FeedFollower {
   bool streams() const { return feed_.stream; }
   // Whether it may be long until its end: a stream or a long poll.
   bool stays() const { return feed_.stream || feed_.request.wait.count() > 0; }
-  // The server drains: ends a stream and answers who waits, at once.
+  // The server drains, or the client has closed its way out: ends a stream and answers who waits,
+  // at once.
   void finish();
 
   void wake() override { peer_.wake(); }

@@ -296,6 +296,7 @@ class Session::Impl final : public FeedPeer {
 
   // Learns, while nothing is read, that the client has gone. What it sends meanwhile stays where it
   // is; after that only sending tells. Over TLS nothing is left for a client to send but its end.
+  // One that waits for a page may have closed its way out alone: it is answered with what there is.
   void watch_for_close() {
     socket_.async_wait(Socket::wait_read, [this, here = std::weak_ptr{here_}](error_code failed) {
       if (failed || here.expired() || !feed_) return;
@@ -304,6 +305,7 @@ class Session::Impl final : public FeedPeer {
       socket_.receive(asio::buffer(&byte, 1), Socket::message_peek, ec);
       const bool more = !ec && !(tls_ && feed_->streams());
       if (more || ec == asio::error::would_block) return;
+      if (ec == asio::error::eof && !feed_->streams()) return feed_->finish();
       gone_ = true;
       wake();
     });
@@ -472,7 +474,7 @@ class Session::Impl final : public FeedPeer {
   Fields told_;            // with the answer to the request that is handled
   bool sleeping_ = false;  // in sleep_until()
   bool woken_ = false;     // while it wasn't
-  bool gone_ = false;      // the client has closed, or half closed, the connection
+  bool gone_ = false;      // the client has closed the connection, or of a stream its half
   const std::shared_ptr<int> here_ = std::make_shared<int>(0);  // for what may outlive the session
   bool cut_ = false;  // nothing more can be sent: the drain's time was over, or sending failed
 };

@@ -217,6 +217,17 @@ TEST_F(Events, ALongPollInVainEndsEmpty) {
   EXPECT_EQ(next_cursor(answer), end);
 }
 
+TEST_F(Events, ALongPollIsAnsweredAtOnceIfTheClientHasClosedItsWayOut) {
+  const std::string end = next_cursor(events(user, "after=latest"));
+  RawConnection connection{shared_server().port()};
+  connection.send(request_text("GET", "/api/v1/events?wait=30&after=" + end,
+                               {{"X-API-KEY", user.key()}}, std::nullopt));
+  connection.finish_sending();
+  const Response answer = ResponseReader{connection}.read();
+  EXPECT_EQ(answer.status, 200U);
+  EXPECT_EQ(answer.json().at("next_cursor"), text(end));
+}
+
 TEST_F(Events, AreOfTheKeysOrganizationAlone) {
   given_life();
   ApiUser stranger = given_user(shared_server(), "read");
