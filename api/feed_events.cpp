@@ -1,5 +1,9 @@
 #include "api/feed_events.hpp"
 
+#include "api/accept.hpp"
+#include "api/limits.hpp"
+#include "infra/random.hpp"
+
 namespace contactd::api {
 namespace {
 
@@ -22,7 +26,7 @@ FeedReader::FeedReader(const Services& services, domain::OrganizationId organiza
       organization_(std::move(organization)),
       partition_(services.partitions.partition_of(organization_)) {}
 
-std::variant<FeedPosition, Response> FeedReader::start(const FeedRequest& request,
+std::variant<FeedPosition, Response> FeedReader::start(const FeedRequest& request, bool stream,
                                                        ErrorFormat format) const {
   if (std::holds_alternative<FromNow>(request.after)) return end();
   const FeedPosition beginning = feed_beginning(organization_);
@@ -38,7 +42,8 @@ std::variant<FeedPosition, Response> FeedReader::start(const FeedRequest& reques
       cursor->position.offset < services_.store.checkpoint(partition_).next_offset ||
       services_.partitions.writer_of(organization_).status().state == State::serving;
   if (all_folded) return cursor_gone(format);
-  return overloaded(format, "This instance may not have folded this cursor's event yet; try again");
+  return not_yet_response(stream, format,
+                          "This instance may not have folded this cursor's event yet; try again");
 }
 
 FeedBatch FeedReader::read(const FeedPosition& after, infra::FeedQuery query) const {
@@ -76,6 +81,25 @@ FeedEventPtr FeedReader::render(const infra::FeedItem& item) const {
   event->cursor = cursor(event->position);
   infra::append_cloud_event(event->json, organization_, item, event->cursor);
   return event;
+}
+
+bool wants_stream(const Request& request) {
+  const int weight = named_weight(request, "text/event-stream");
+  return weight > 0 && weight >= named_weight(request, "application/json");
+}
+
+Response not_yet_response(bool stream, ErrorFormat format, std::string_view why) {
+  if (!stream) return overloaded(format, why);
+  // All who followed come at once after a restart, but not all at the same moment again.
+  std::uint64_t random = 0;
+  infra::fill_random({&random, 1});
+  const auto pause_ms = static_cast<std::uint64_t>(limits::feed_retry.count());
+  Response response;
+  response.content_type = "text/event-stream";
+  response.close = true;  // as the end of any stream does
+  response.body.append(": ").append(why).append("\nretry: ");
+  response.body.append(std::to_string(pause_ms + random % pause_ms)).append("\n\n");
+  return response;
 }
 
 Response page_response(const FeedBatch& batch, const std::string& next_cursor) {

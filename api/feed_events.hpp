@@ -35,8 +35,9 @@ class FeedReader {
   FeedReader(const Services& services, domain::OrganizationId organization);
 
   // Where to begin; the refusal, if the cursor is none of this feed's (410), or may be one that is
-  // not folded here yet (503).
-  std::variant<FeedPosition, Response> start(const FeedRequest& request, ErrorFormat format) const;
+  // not folded here yet (not_yet_response()).
+  std::variant<FeedPosition, Response> start(const FeedRequest& request, bool stream,
+                                             ErrorFormat format) const;
   FeedBatch read(const FeedPosition& after, infra::FeedQuery query) const;
   // The position of the last event there is.
   FeedPosition end() const;
@@ -51,6 +52,14 @@ class FeedReader {
   const domain::OrganizationId organization_;
   const std::uint32_t partition_;
 };
+
+// Whether Accept names Server-Sent Events, and JSON not with more weight.
+bool wants_stream(const Request& request);
+
+// The answer to who can't be served yet: 503. For clients of Server-Sent Events that would be the
+// end (HTML standard, 9.2.3); if it is a `stream` that was asked for, it ends at once and tells
+// when to come again, which they do with the id that they had last.
+Response not_yet_response(bool stream, ErrorFormat format, std::string_view why);
 
 // A page as JSON.
 Response page_response(const FeedBatch& batch, const std::string& next_cursor);

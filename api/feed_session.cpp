@@ -40,7 +40,7 @@ struct FeedSession::Read {
   // A page is made here, for the lane has others to serve: its body is empty if nothing was there.
   Response run() {
     if (start) {
-      auto begin = reader->start(*start, format);
+      auto begin = reader->start(*start, !as_page, format);
       if (auto* refused = std::get_if<Response>(&begin)) return std::move(*refused);
       after = std::get<FeedPosition>(begin);
     }

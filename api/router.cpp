@@ -5,6 +5,7 @@
 #include <span>
 #include <variant>
 
+#include "api/feed_events.hpp"
 #include "api/handlers/handlers.hpp"
 #include "api/http_grammar.hpp"
 #include "api/limits.hpp"
@@ -191,10 +192,15 @@ bool is_json(std::string_view content_type) {
   return true;
 }
 
+Response not_yet(const Call& call, const Endpoint& endpoint, std::string_view why) {
+  const bool stream = endpoint.handle == get_events && wants_stream(call.request);
+  return not_yet_response(stream, call.format, why);
+}
+
 // While another instance writes an organization's partition, or may have written it since it was
 // last ours, only that one knows that what it reads is what a client was last told. While the log
 // is away, nobody can have been told anything newer, and reads go on where it was ours.
-std::optional<Response> refuse_elsewhere(const Call& call) {
+std::optional<Response> refuse_elsewhere(const Call& call, const Endpoint& endpoint) {
   if (call.services.read_only) return std::nullopt;
   const infra::Writer& writer = call.services.partitions.writer_of(call.key->organization);
   // In this order: a silence that has just ended has left a doubt, and a doubt that is settled an
@@ -203,22 +209,24 @@ std::optional<Response> refuse_elsewhere(const Call& call) {
   const bool stale = silent || writer.may_be_stale();
   const auto ownership = writer.ownership();
   if (!stale && ownership != infra::Ownership::elsewhere) return std::nullopt;
-  return overloaded(call.format,
-                    ownership == infra::Ownership::elsewhere
-                        ? "Another instance serves this organization; ask it, or try again"
-                        : "Another instance may have changed this organization's contacts "
-                          "meanwhile; try again");
+  return not_yet(call, endpoint,
+                 ownership == infra::Ownership::elsewhere
+                     ? "Another instance serves this organization; ask it, or try again"
+                     : "Another instance may have changed this organization's contacts "
+                       "meanwhile; try again");
 }
 
-Response not_folded(ErrorFormat format) {
-  return overloaded(
-      format, "The log isn't folded yet; /readyz tells how far, or what is in the way. Try again");
+Response not_folded(const Call& call, const Endpoint& endpoint) {
+  return not_yet(
+      call, endpoint,
+      "The log isn't folded yet; /readyz tells how far, or what is in the way. Try again");
 }
 
-std::optional<Response> refuse_access(Call& call, const Access& access) {
+std::optional<Response> refuse_access(Call& call, const Endpoint& endpoint) {
+  const Access& access = endpoint.access;
   if (std::holds_alternative<Anybody>(access)) return std::nullopt;
   if (!call.services.partitions.is_open()) {
-    return overloaded(call.format, "The log can't be reached yet; /readyz says why. Try again");
+    return not_yet(call, endpoint, "The log can't be reached yet; /readyz says why. Try again");
   }
   const Partitions& partitions = call.services.partitions;
   const auto presented = call.request.field("X-API-KEY");
@@ -227,18 +235,18 @@ std::optional<Response> refuse_access(Call& call, const Access& access) {
   const auto* needed = std::get_if<NeededScope>(&access);
   if (needed == nullptr) {
     if (!authenticator.is_admin(*presented)) return invalid_key(call.format);
-    return partitions.caught_up() ? std::nullopt : std::optional{not_folded(call.format)};
+    return partitions.caught_up() ? std::nullopt : std::optional{not_folded(call, endpoint)};
   }
   call.key = authenticator.api_key(*presented);
   // What isn't folded may have the key, or say more of it.
   const bool known =
       call.key ? partitions.caught_up(call.key->organization) : partitions.caught_up();
-  if (!known) return not_folded(call.format);
+  if (!known) return not_folded(call, endpoint);
   if (!call.key) return invalid_key(call.format);
   if (call.key->scopes.*needed->resource < needed->level) {
     return insufficient_scope(call.format, needed->name);
   }
-  return refuse_elsewhere(call);
+  return refuse_elsewhere(call, endpoint);
 }
 
 std::optional<Response> refuse_change(const Call& call, const Endpoint& endpoint) {
@@ -279,7 +287,7 @@ std::optional<Response> refuse_body(const Call& call, const Endpoint& endpoint) 
 Handled dispatch(Call& call, const Route& route, std::string_view method) {
   for (const Endpoint& endpoint : route.endpoints) {
     if (endpoint.method != method) continue;
-    if (auto refused = refuse_access(call, endpoint.access)) return *std::move(refused);
+    if (auto refused = refuse_access(call, endpoint)) return *std::move(refused);
     if (auto refused = refuse_change(call, endpoint)) return *std::move(refused);
     if (auto refused = refuse_body(call, endpoint)) return *std::move(refused);
     Handled handled = endpoint.handle(call);

@@ -1,4 +1,4 @@
-#include "api/accept.hpp"
+#include "api/feed_events.hpp"
 #include "api/handlers/handlers.hpp"
 #include "api/limits.hpp"
 
@@ -8,12 +8,6 @@ namespace {
 // Events that a stream which is behind reads at once, if they aren't large: a thousand streams may
 // be, after a restart, and each holds these in memory until they are sent.
 constexpr std::size_t stream_read_events_max = 16;
-
-// Whether Accept names Server-Sent Events, and JSON not with more weight.
-bool wants_stream(const Request& request) {
-  const int weight = named_weight(request, "text/event-stream");
-  return weight > 0 && weight >= named_weight(request, "application/json");
-}
 
 }  // namespace
 

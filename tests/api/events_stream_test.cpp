@@ -7,6 +7,7 @@
 #include "tests/support/api_fixture.hpp"
 #include "tests/support/event_stream.hpp"
 #include "tests/support/eventually.hpp"
+#include "tests/support/starting_server.hpp"
 #include "tests/support/suites.hpp"
 
 // GET /events as Server-Sent Events.
@@ -224,6 +225,29 @@ TEST_F(EventsStream, EndsCleanlyWhenTheServerStopsAndPollsAreAnswered) {
   EXPECT_EQ(answer.status, 200U);
   EXPECT_TRUE(answer.json().at("data").as_array().empty());
   EXPECT_EQ(server.wait(), exited(0)) << server.log();
+}
+
+// A client of Server-Sent Events gives up on any answer but 200, so it is told to come again.
+TEST_F(EventsStream, OfAServerThatIsntReadyYetEndsAndSaysWhenToComeAgain) {
+  StartingServer server{flags_of_no_broker()};
+  const Headers headers = {
+      {"X-API-KEY", user.key()}, {"Accept", "text/event-stream"}, {"Last-Event-ID", "x"}};
+  const Response stream = server.get("/api/v1/events", headers);
+  EXPECT_EQ(stream.status, 200U);
+  expect_documented({"GET", "/api/v1/events", {}, {}, stream});
+  EXPECT_EQ(stream.header("Content-Type"), "text/event-stream");
+  const std::string field = "\nretry: ";
+  const std::size_t retry = stream.body.find(field);
+  ASSERT_TRUE(stream.body.starts_with(": ") && retry != std::string::npos) << stream.body;
+  EXPECT_EQ(std::stoi(stream.body.substr(retry + field.size())) / 1'000, 1) << stream.body;
+  EXPECT_TRUE(stream.body.ends_with("\n\n"));
+  EXPECT_EQ(stream.body.find("id:"), std::string::npos) << "the id that the client has must stay";
+  // All else is refused.
+  EXPECT_EQ(server.get("/api/v1/contacts", headers).status, 503U);
+  const Response page = server.get("/api/v1/events?wait=30", {{"X-API-KEY", user.key()}});
+  EXPECT_EQ(page.status, 503U);
+  EXPECT_TRUE(page.header("Retry-After"));
+  EXPECT_EQ(server.stop(), exited(0)) << server.log();
 }
 
 TEST_F(EventsStream, TakeNoPlaceOnceTheClientOfALongPollHasGone) {

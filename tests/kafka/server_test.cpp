@@ -15,6 +15,7 @@
 #include "tests/support/eventually.hpp"
 #include "tests/support/http_client.hpp"
 #include "tests/support/server_process.hpp"
+#include "tests/support/starting_server.hpp"
 
 namespace contactd::test {
 namespace {
@@ -166,41 +167,6 @@ TEST_F(KafkaServer, RefusesTheProjectionsOfATopicThatWasMadeAnew) {
   server.start();
   EXPECT_EQ(server.stop(), exited(0));
 }
-
-// `contactd serve` before it is ready: where it listens, its log tells.
-class StartingServer {
- public:
-  explicit StartingServer(std::vector<std::string> flags) {
-    flags.insert(flags.begin(), {contactd_binary(), "serve", "--listen", "127.0.0.1:0",
-                                 "--data-dir", (directory_.path() / "data").string()});
-    process_.emplace(ChildProcess::Options{std::move(flags), {}, log_file(), {}});
-    const auto listens = [&] { return log().find(listening) != std::string::npos; };
-    if (!eventually(listens, wait_max)) throw std::runtime_error{"it doesn't listen: " + log()};
-    const std::string text = log();
-    port_ = static_cast<std::uint16_t>(
-        std::stoul(text.substr(text.find(listening) + listening.size())));
-  }
-  Response get(const std::string& path) const { return HttpClient{port_}.request("GET", path); }
-  bool becomes_ready() {
-    return process_->read_line(wait_max).value_or("").starts_with("contactd ready");
-  }
-  ExitStatus stop() {
-    process_->send_signal(SIGTERM);
-    return process_->wait(stop_wait_max);
-  }
-  std::string log() const { return read_whole_file(log_file()); }
-
- private:
-  // Far less than it would wait for a broker.
-  static constexpr std::chrono::seconds stop_wait_max{15};
-  static constexpr std::string_view listening = "listening on http://127.0.0.1:";
-
-  std::filesystem::path log_file() const { return directory_.path() / "stderr"; }
-
-  TemporaryDirectory directory_;
-  std::optional<ChildProcess> process_;
-  std::uint16_t port_ = 0;
-};
 
 // A broker that takes connections, and is silent after that.
 TEST_F(KafkaServer, StopsWhileItsBrokerIsSilent) {

@@ -80,7 +80,7 @@ EventStream::EventStream(std::uint16_t port, const std::string& key, const std::
   if (end == std::string::npos) throw std::runtime_error{"no response's head, but: " + came};
   head_ = parse_head(came.substr(0, end + 2));
   const std::string rest = came.substr(end + 4);
-  if (head_.media_type() == "text/event-stream") {
+  if (head_.media_type() == "text/event-stream" && !head_.header("Content-Length")) {
     parser_.feed(rest);
   } else {
     head_.body = rest;

@@ -157,9 +157,11 @@ void FeedCrowd::read(Client& client) {
   client.head += bytes;
   const std::size_t end = client.head.find("\r\n\r\n");
   if (end == std::string::npos) return;
-  if (!client.head.starts_with("HTTP/1.1 200 ")) {
+  const bool taken = client.head.starts_with("HTTP/1.1 200 ");
+  if (!taken || client.head.find("\r\nContent-Length: ") < end) {
     // It is starting, or has too much to do at once: the next tick tries again.
-    if (!client.head.starts_with("HTTP/1.1 503 ") && complaints_.size() < complaints_max) {
+    if (!taken && !client.head.starts_with("HTTP/1.1 503 ") &&
+        complaints_.size() < complaints_max) {
       complaints_.push_back(client.head);
     }
     return close(client);
