@@ -97,7 +97,7 @@ TEST(KafkaTopic, WhosePartitionsWereAddedToIsRefused) {
   EXPECT_EQ(refusal_of(config), "");
   TopicAdmin{config}.add_partitions(config.partitions + 1);
   EXPECT_THAT(refusal_of(config),
-              AllOf(HasSubstr("had 2 partitions"), HasSubstr("copy the events to a new one")));
+              AllOf(HasSubstr("had 2 partitions"), HasSubstr("restore the topic as it was")));
 }
 
 TEST(KafkaTopic, WhoseRecordsWereDeletedIsRefused) {
