@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "api/commands/interruption.hpp"
 #include "api/commands/printable.hpp"
 
 namespace contactd::api {
@@ -39,6 +40,9 @@ int run(const Run& chosen) {
   } catch (const UsageError& problem) {
     std::fprintf(stderr, "contactd: %s\n", printable(problem.what()).c_str());
     return exit_usage;
+  } catch (const Interrupted& told) {
+    std::fprintf(stderr, "contactd: %s\n", printable(told.what()).c_str());
+    return exit_by_signal + told.signal;
   } catch (const std::exception& problem) {
     std::fprintf(stderr, "contactd: %s\n", printable(problem.what()).c_str());
     return exit_failed;

@@ -14,8 +14,10 @@ namespace contactd::api {
 
 // What a command ends with.
 inline constexpr int exit_done = 0;
-inline constexpr int exit_failed = 1;  // it couldn't, or it found what it was to look for: no
-inline constexpr int exit_usage = 2;   // the command line or the configuration is wrong
+inline constexpr int exit_failed = 1;       // it couldn't, or it found what it was to look for: no
+inline constexpr int exit_usage = 2;        // the command line or the configuration is wrong
+inline constexpr int exit_unproven = 3;     // what it was to look at couldn't be looked at
+inline constexpr int exit_by_signal = 128;  // and the signal's number
 
 // The flags contradict each other, or what they name can't be used; a sentence, without a full
 // stop. Thrown while the command line is read, or once it is known what it is

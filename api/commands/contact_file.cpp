@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
-#include <fstream>
+#include <istream>
+#include <system_error>
 
 #include "api/commands/byte_order_mark.hpp"
 #include "api/commands/csv.hpp"
+#include "api/commands/input_file.hpp"
+#include "api/limits.hpp"
 #include "domain/contact/fields.hpp"
 #include "domain/json_text.hpp"
 #include "domain/strict_json.hpp"
@@ -54,28 +57,21 @@ std::string join_tags(const json::array& tags) {
   return text;
 }
 
-std::ifstream open_file(const std::string& file) {
-  std::ifstream stream{file, std::ios::binary};
-  if (!stream) throw infra::Unavailable("can't read " + file);
-  stream.exceptions(std::ios::badbit);  // or a disk that fails looks like the file's end
-  return stream;
-}
-
 // What `read` returns. Throws infra::Unavailable if the file can't be read on.
 template <class Read>
 auto reading(const std::string& file, std::uint64_t line, const Read& read) try {
   return read();
-} catch (const std::ios_base::failure& problem) {
+} catch (const std::system_error& problem) {
   throw infra::Unavailable("can't read " + file + " from line " + std::to_string(line) +
                            " on: " + problem.code().message() + "; check the file and its disk");
 }
 
 class CsvContacts final : public ContactReader {
  public:
-  explicit CsvContacts(const std::string& file) : file_(file), stream_(open_file(file)) {
+  explicit CsvContacts(const std::string& file) : file_(name_of_input(file)), input_(file) {
     try {
       reading(file_, 1, [this] {
-        rows_.emplace(stream_);
+        rows_.emplace(input_);
         read_header(file_);
       });
     } catch (const BadCsv& problem) {
@@ -140,14 +136,17 @@ class CsvContacts final : public ContactReader {
   }
 
   const std::string file_;
-  std::ifstream stream_;
-  std::optional<CsvReader> rows_;
+  InputFile input_;
+  std::optional<CsvReader> rows_;  // on input_
   std::vector<std::string> columns_;
 };
 
 class JsonContacts final : public ContactReader {
  public:
-  explicit JsonContacts(const std::string& file) : file_(file), stream_(open_file(file)) {}
+  explicit JsonContacts(const std::string& file)
+      : file_(name_of_input(file)), input_(file), stream_(&input_) {
+    stream_.exceptions(std::ios::badbit);  // or a disk that fails looks like the file's end
+  }
 
   std::optional<ContactLine> next() override {
     std::string text;
@@ -178,7 +177,8 @@ class JsonContacts final : public ContactReader {
 
  private:
   const std::string file_;
-  std::ifstream stream_;
+  InputFile input_;
+  std::istream stream_;  // on input_
   std::uint64_t number_ = 0;
 };
 

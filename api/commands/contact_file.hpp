@@ -28,12 +28,12 @@ struct ContactLine {
 class ContactReader {
  public:
   virtual ~ContactReader() = default;
-  // Nothing at the file's end. Throws infra::Unavailable if the file can't be read on.
+  // Nothing at the file's end. Throws infra::Unavailable if the file can't be read on; Interrupted.
   virtual std::optional<ContactLine> next() = 0;
 };
 // Passes over `id`, `created_at` and `updated_at`: they are the server's. So is a null, which is
-// what a field reads that was never set. Throws infra::Unavailable if the file can't be read, or if
-// its header row isn't one.
+// what a field reads that was never set. The file `-` is standard input. Throws infra::Unavailable
+// if the file can't be read, or if its header row isn't one.
 std::unique_ptr<ContactReader> open_contacts(const std::string& file, const std::string& format);
 
 std::string csv_header();

@@ -3,14 +3,8 @@
 #include "api/commands/byte_order_mark.hpp"
 
 namespace contactd::api {
-namespace {
 
-// More than any contact can have; without a bound, one stray quote would take in the whole file.
-constexpr std::size_t record_bytes_max = 4U << 20U;
-
-}  // namespace
-
-CsvReader::CsvReader(std::istream& input) : input_(*input.rdbuf()) {
+CsvReader::CsvReader(std::streambuf& input) : input_(input) {
   std::size_t matched = 0;
   while (matched < byte_order_mark.size() &&
          input_.sgetc() == static_cast<unsigned char>(byte_order_mark[matched])) {

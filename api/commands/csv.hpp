@@ -1,9 +1,9 @@
 #pragma once
 
 #include <cstdint>
-#include <istream>
 #include <optional>
 #include <stdexcept>
+#include <streambuf>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +22,10 @@ struct CsvRecord {
   std::vector<CsvField> fields;
 };
 
+// More than any contact can have, of either format; without a bound, one stray quote would take the
+// whole file into memory.
+inline constexpr std::size_t record_bytes_max = 4U << 20U;
+
 // Where the file isn't CSV; what follows can't be told apart.
 struct BadCsv : std::runtime_error {
   BadCsv(std::uint64_t on_line, const std::string& sentence)
@@ -32,7 +36,7 @@ struct BadCsv : std::runtime_error {
 class CsvReader {
  public:
   // `input` must outlive the reader.
-  explicit CsvReader(std::istream& input);
+  explicit CsvReader(std::streambuf& input);
 
   // The next record; nothing at the end. An empty line is no record. Throws BadCsv.
   std::optional<CsvRecord> next();

@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "api/commands/command_line.hpp"
+#include "api/commands/interruption.hpp"
 #include "api/commands/log_position.hpp"
 #include "api/commands/open_log.hpp"
 #include "api/commands/options.hpp"
@@ -139,9 +140,11 @@ class Reading {
     }
   }
 
-  // Prints the events of all partitions by time, as far as they are known.
+  // Prints the events of all partitions by time, as far as they are known. Throws Interrupted
+  // between two of them.
   void run() {
     for (;;) {
+      end_if_interrupted();
       if (Partition* first = earliest()) {
         const AppliedEvent event = first->events->take();
         if (is_past(event)) {
@@ -223,6 +226,7 @@ class Reading {
 
 int print_events(const EventsConfig& config) {
   const OpenedLog log = open_log_for_reading(config.log);
+  note_interruptions();
   Reading{config, *log}.run();
   if (std::fflush(stdout) != 0) throw infra::Unavailable("can't write to standard output");
   return exit_done;

@@ -18,8 +18,8 @@
 #include <chrono>
 #include <cstdio>
 #include <limits>
-#include <thread>
 
+#include "api/commands/interruption.hpp"
 #include "api/commands/printable.hpp"
 
 namespace contactd::api {
@@ -263,7 +263,7 @@ Answer HttpClient::ask_patiently(std::string_view method, const std::string& tar
       if (!outage_->has_answered() || Clock::now() + wait > give_up) throw;
       outage_->tell(problem.what());
     }
-    std::this_thread::sleep_for(wait);
+    sleep_unless_interrupted(wait);
   }
 }
 

@@ -70,7 +70,8 @@ class HttpClient {
   // until there is an answer that is one. So it may be carried out several times: for what changes
   // nothing, or has an Idempotency-Key. Throws ServerUnreachable if nobody has had an answer yet,
   // or for long; ServerRefused if the key isn't taken, if the server is read-only, is still busy at
-  // the end of our patience, or wants to be asked again only after it.
+  // the end of our patience, or wants to be asked again only after it;
+  // Interrupted.
   Answer ask_patiently(std::string_view method, const std::string& target,
                        const std::string& body = {}, const Fields& fields = {});
 

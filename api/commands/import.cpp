@@ -13,6 +13,8 @@
 #include "api/commands/command_line.hpp"
 #include "api/commands/contact_file.hpp"
 #include "api/commands/http_client.hpp"
+#include "api/commands/input_file.hpp"
+#include "api/commands/interruption.hpp"
 #include "api/commands/options.hpp"
 #include "api/commands/printable.hpp"
 #include "api/commands/progress.hpp"
@@ -53,11 +55,14 @@ struct Report {
 class Reports {
  public:
   explicit Reports(const ImportConfig& config)
-      : config_(config), progress_(Progress::show_for(config.json), "import", "lines", 0) {}
+      : config_(config),
+        progress_(Progress::show_for(config.json), "import", "lines", 0),
+        next_line_(config.from_line) {}
 
   // A line that will be reported; they come in the order of the file. Returns its place there.
   std::uint64_t expect(std::uint64_t line) {
     const std::lock_guard lock{mutex_};
+    next_line_ = line + 1;
     waiting_.push_back({line, {}, {}, 0, {}});
     return told_ + waiting_.size() - 1;
   }
@@ -87,6 +92,12 @@ class Reports {
     }
     waiting_.clear();
     return first;
+  }
+
+  // Where to go on if the file wasn't read to its end: behind the last line that was expected.
+  std::uint64_t next_line() {
+    const std::lock_guard lock{mutex_};
+    return next_line_;
   }
 
   // The exit status, after all was reported.
@@ -130,6 +141,7 @@ class Reports {
   // Guarded by mutex_.
   std::mutex mutex_;
   Progress progress_;
+  std::uint64_t next_line_;
   std::uint64_t told_ = 0;
   std::deque<Report> waiting_;  // from the first line on that has no outcome
   std::map<std::string, std::uint64_t> counts_{
@@ -237,6 +249,7 @@ class Worker {
         std::unique_lock lock{mutex_};
         changed_.wait(lock, [this] { return !lines_.empty() || closed_; });
         if (lines_.empty()) return;
+        end_if_interrupted();
         const auto [place, line] = std::move(lines_.front());
         lines_.pop_front();
         changed_.notify_all();
@@ -280,6 +293,7 @@ void send_all(const ImportConfig& config, ContactReader& contacts, Reports& repo
     workers.push_back(std::make_unique<Worker>(config, outage, reports));
   }
   while (auto line = contacts.next()) {
+    end_if_interrupted();
     if (line->number < config.from_line && !line->last) continue;
     const bool last = line->last;
     if (last) line->problem += "; what follows can't be read";
@@ -297,27 +311,33 @@ void send_all(const ImportConfig& config, ContactReader& contacts, Reports& repo
 
 int import_contacts(const ImportConfig& config) {
   std::error_code unknown;  // whoever opens it says what is wrong with it
-  if (std::filesystem::is_directory(config.file, unknown)) {
+  const std::string name = name_of_input(config.file);
+  if (!is_standard_input(config.file) && std::filesystem::is_directory(config.file, unknown)) {
     throw UsageError(config.file + " is a directory; give a file of contacts, csv or jsonl");
   }
   const auto format = format_of(config.format, config.file);
-  if (!format) throw UsageError("say with --format whether " + config.file + " is csv or jsonl");
+  if (!format) throw UsageError("say with --format whether " + name + " is csv or jsonl");
+  note_interruptions();
   const auto contacts = open_contacts(config.file, *format);
   Reports reports{config};
   std::optional<std::string> problem;
+  int signal = 0;
   try {
     send_all(config, *contacts, reports);
+  } catch (const Interrupted& interrupted) {
+    signal = interrupted.signal;
   } catch (const std::exception& failure) {
     problem = failure.what();
   }
   // What was done is told also where it ended before its time.
   const auto missing = reports.first_without_outcome();
   const int status = reports.finish();
-  if (!problem) return status;
-  if (!missing) throw infra::Unavailable(*problem);
-  const std::string line = std::to_string(*missing);
-  throw infra::Unavailable("line " + line + " is the first without an outcome; go on there with " +
-                           "--from-line " + line + ": " + *problem);
+  const std::string line = std::to_string(missing.value_or(reports.next_line()));
+  const std::string where = "line " + line + " is the first without an outcome; go on there with " +
+                            "--from-line " + line + ": ";
+  if (signal != 0) throw Interrupted{signal, where};
+  if (problem) throw infra::Unavailable((missing ? where : "") + *problem);
+  return status;
 }
 
 }  // namespace
@@ -328,7 +348,8 @@ void add_import(CommandLine& line) {
   CLI::App* app = line.app.add_subcommand(
       "import", "Create contacts from a file, through the API; exit 1 if a line was refused");
   add_server(*app, config->server);
-  app->add_option("file", config->file, "The file")->required();
+  app->add_option("file", config->file, "The file; -, with --format, is standard input")
+      ->required();
   app->add_option("--format", config->format, "csv or jsonl; if not given, as the file's name ends")
       ->check(CLI::IsMember({"csv", "jsonl"}));
   app->add_flag("--update", config->update,

@@ -22,6 +22,10 @@ Progress::Show Progress::show_for(bool json) {
 Progress::Progress(Show show, std::string what, std::string unit, std::uint64_t total)
     : show_(show), what_(std::move(what)), unit_(std::move(unit)), total_(total) {}
 
+Progress::~Progress() {
+  if (drawn_) std::fputc('\n', stderr);
+}
+
 void Progress::at(std::uint64_t done) {
   if (show_ == Show::silent) return;
   const auto now = Clock::now();
@@ -40,11 +44,13 @@ void Progress::at(std::uint64_t done) {
   }
   std::fprintf(stderr, "\r\x1b[K%s%s", line(done, now).c_str(), bar.c_str());
   std::fflush(stderr);
+  drawn_ = true;
 }
 
 void Progress::finish(std::uint64_t done) {
   if (show_ == Show::silent) return;
   total_ = 0;  // what there is in all has been done
+  drawn_ = false;
   if (show_ == Show::bar) std::fputs("\r\x1b[K", stderr);
   std::fprintf(stderr, "%s\n", line(done, Clock::now()).c_str());
 }

@@ -19,6 +19,11 @@ class Progress {
   // `what` is done to so many `unit`s: "folding", "events". `total` is 0 where it isn't known.
   Progress(Show show, std::string what, std::string unit, std::uint64_t total);
 
+  // A bar that isn't finished stays, and what is told next has a line of its own.
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
   void at(std::uint64_t done);
   // Where it turns out to be more or less.
   void set_total(std::uint64_t total) { total_ = total; }
@@ -34,6 +39,7 @@ class Progress {
   const std::string what_;
   const std::string unit_;
   std::uint64_t total_;
+  bool drawn_ = false;
   const Clock::time_point started_ = Clock::now();
   Clock::time_point told_ = started_;
 };

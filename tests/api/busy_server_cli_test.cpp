@@ -1,4 +1,5 @@
 #include <gmock/gmock.h>
+#include <signal.h>
 
 #include <atomic>
 #include <fstream>
@@ -36,10 +37,26 @@ class BusyServer : public ::testing::Test {
     return contactd(std::move(arguments), {{"CONTACTD_KEY", "k"}, {"CONTACTD_ADMIN_KEY", "k"}});
   }
   Finished import(const std::string& rows, std::vector<std::string> flags = {}) {
-    const std::string file = (directory_.path() / "a.csv").string();
-    std::ofstream{file} << rows;
-    flags.insert(flags.begin(), {"import", file});
+    flags.insert(flags.begin(), {"import", file_of(rows)});
     return run(std::move(flags));
+  }
+  std::string file_of(const std::string& rows) {
+    const std::string file = path("a.csv").string();
+    std::ofstream{file} << rows;
+    return file;
+  }
+  std::filesystem::path path(const std::string& name) { return directory_.path() / name; }
+  // Runs the command, sends it the signal once the server was asked so often, and returns when it
+  // has ended.
+  Finished interrupt(int signal, std::size_t asked, std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), contactd_binary());
+    arguments.insert(arguments.end(), {"--url", server.url("")});
+    ChildProcess child{{arguments, {{"CONTACTD_KEY", "k"}}, path("stderr"), {}}};
+    EXPECT_TRUE(server.wait_for_received(asked));
+    child.send_signal(signal);
+    server.release_answers();
+    const ExitStatus status = child.wait(program_wait_max);
+    return {status, child.output(), read_whole_file(path("stderr"))};
   }
   // Answers the first reads with 429 and 503; all else as `then` does.
   void is_busy_to_reads_and_then(WebhookReceiver::Responder then) {
@@ -117,6 +134,58 @@ TEST_F(BusyServer, AnImportThatBreaksOffSaysWhatItDid) {
                                 HasSubstr("\n3 created, 1 refused, 0 unchanged, 0 updated\n")));
   EXPECT_THAT(broken.err, HasSubstr("line 4 is the first without an outcome; go on there with "
                                     "--from-line 4: the server answered 401: No key\n"));
+}
+
+constexpr std::string_view contact_made = R"({"data":{"id":"AAAAAAAAAAAAAAAAAAAA"}})";
+
+int count_of(const std::string& part, const std::string& text) {
+  int count = 0;
+  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
+  return count;
+}
+
+TEST_F(BusyServer, AnImportThatIsInterruptedEndsItsLineAndSaysWhereToGoOn) {
+  server.answer([](const Received&) { return answer(201, contact_made); });
+  std::string rows = "first_name\n";
+  for (int i = 0; i < 2000; ++i) rows += "Ann\n";
+  std::size_t asked = 0;
+  for (const int signal : {SIGINT, SIGTERM}) {
+    server.hold_answers();
+    const Finished ended =
+        interrupt(signal, asked + 1, {"import", file_of(rows), "--connections", "1"});
+    asked = server.received().size();
+    EXPECT_EQ(ended.status, exited(128 + signal));
+    const int done = count_of(": created", ended.out);
+    EXPECT_GT(done, 0);
+    EXPECT_THAT(ended.out, HasSubstr("\n" + std::to_string(done) + " created, 0 refused"));
+    const std::string next = std::to_string(done + 2);
+    EXPECT_THAT(ended.err, HasSubstr("line " + next + " is the first without an outcome; go on " +
+                                     "there with --from-line " + next + ": ended by SIG"));
+  }
+}
+
+TEST_F(BusyServer, AnExportThatIsInterruptedLeavesNothing) {
+  server.answer([asked = std::make_shared<std::atomic<int>>(0)](const Received&) {
+    return answer(
+        200, R"({"data":[{"id":")" + std::to_string((*asked)++) + R"("}],"next_cursor":"more"})");
+  });
+  std::ofstream{path("all.jsonl")} << "before";
+  const Finished ended = interrupt(SIGTERM, 3, {"export", "--out", path("all.jsonl").string()});
+  EXPECT_EQ(ended.status, exited(128 + SIGTERM));
+  EXPECT_THAT(ended.err, AllOf(HasSubstr("export: "), HasSubstr("ended by SIGTERM\n")));
+  EXPECT_EQ(read_whole_file(path("all.jsonl")), "before");
+  EXPECT_FALSE(std::filesystem::exists(path("all.jsonl.partial")));
+  const Finished printed = interrupt(SIGINT, server.received().size() + 3, {"export"});
+  EXPECT_EQ(printed.status, exited(128 + SIGINT));
+  EXPECT_FALSE(json_lines(printed.out).empty());
+}
+
+TEST_F(BusyServer, IsNotWaitedForOnceASignalCame) {
+  server.answer([asked = std::make_shared<std::atomic<int>>(0)](const Received&) {
+    return (*asked)++ == 0 ? answer(200, R"({"data":[],"next_cursor":"more"})")
+                           : answer(429, R"({"error":"Later"})", "Retry-After: 100\r\n");
+  });
+  EXPECT_EQ(interrupt(SIGINT, 2, {"export"}).status, exited(128 + SIGINT));
 }
 
 }  // namespace

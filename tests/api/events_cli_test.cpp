@@ -100,7 +100,8 @@ TEST_F(EventsCommand, FollowsWhatIsWrittenNext) {
     EXPECT_EQ(text_at(event, "subject"), contact.id);
   }
   following.send_signal(SIGTERM);
-  EXPECT_EQ(following.wait(line_wait_max), killed_by(SIGTERM));
+  EXPECT_EQ(following.wait(line_wait_max), exited(128 + SIGTERM));
+  EXPECT_THAT(read_whole_file(directory.path() / "stderr"), HasSubstr("ended by SIGTERM"));
 }
 
 TEST_F(EventsCommand, TellsPeopleInALineEach) {

@@ -279,12 +279,13 @@ TEST_F(ImportCommand, ExportReplacesAFileAndWritesIntoWhatIsNone) {
   EXPECT_EQ(read_whole_file(kept), read_whole_file(made));
   EXPECT_EQ(fs::status(kept).permissions(), readable);
 
-  const Finished full = run(user, {"export", "--out", "/dev/full"});
+  const Finished full = run(user, {"export", "--out", "/dev/full", "--format", "csv"});
   EXPECT_EQ(full.status, exited(1));
+  EXPECT_THAT(full.err, HasSubstr("can't write /dev/full: No space left on device"));
   EXPECT_TRUE(fs::is_character_file("/dev/full"));
   EXPECT_FALSE(fs::exists("/dev/full.partial"));
 
-  const Finished refused = run(user, {"export", "--out", kept, "--at", "never"});
+  const Finished refused = run(ApiUser{shared_server().port(), "wrong"}, {"export", "--out", kept});
   EXPECT_EQ(refused.status, exited(1));
   EXPECT_EQ(read_whole_file(kept), read_whole_file(made));
   EXPECT_FALSE(fs::exists(kept + ".partial"));
