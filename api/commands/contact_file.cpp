@@ -66,6 +66,12 @@ auto reading(const std::string& file, std::uint64_t line, const Read& read) try 
                            " on: " + problem.code().message() + "; check the file and its disk");
 }
 
+std::string problem_with_name(const std::string& name) {
+  const bool separated = name.find_first_of(";\t") != std::string::npos;
+  return "the first row must name fields of a contact, and '" + name + "' is none" +
+         (separated ? "; what separates them must be a comma" : "");
+}
+
 class CsvContacts final : public ContactReader {
  public:
   explicit CsvContacts(const std::string& file) : file_(name_of_input(file)), input_(file) {
@@ -96,10 +102,7 @@ class CsvContacts final : public ContactReader {
     if (!header) throw infra::Unavailable(file + " is empty; its first row must name the fields");
     for (const CsvField& field : header->fields) {
       const bool known = is_servers(field.text) || domain::field_named(field.text).has_value();
-      if (!known) {
-        throw infra::Unavailable(file + ": the first row must name fields of a contact, and '" +
-                                 field.text + "' is none");
-      }
+      if (!known) throw infra::Unavailable(file + ": " + problem_with_name(field.text));
       if (std::find(columns_.begin(), columns_.end(), field.text) != columns_.end()) {
         throw infra::Unavailable(file + ": the first row names '" + field.text + "' twice");
       }
@@ -109,8 +112,13 @@ class CsvContacts final : public ContactReader {
 
   ContactLine contact_of(const CsvRecord& row) const {
     ContactLine line{row.line, {}, {}, false};
+    if (row.too_large) {
+      line.problem = too_large_to_send();
+      return line;
+    }
     if (row.fields.size() != columns_.size()) {
-      line.problem = "it has " + std::to_string(row.fields.size()) + " fields, the first row " +
+      const std::string fields = row.fields.size() == 1 ? " field" : " fields";
+      line.problem = "it has " + std::to_string(row.fields.size()) + fields + ", the first row " +
                      std::to_string(columns_.size());
       return line;
     }
@@ -159,6 +167,10 @@ class JsonContacts final : public ContactReader {
       if (text.ends_with('\r')) text.pop_back();
     } while (text.empty());
     ContactLine line{number_, {}, {}, false};
+    if (text.size() > record_bytes_max) {
+      line.problem = too_large_to_send();
+      return line;
+    }
     auto parsed = domain::parse_strict_json(text, {});
     if (const auto* error = std::get_if<domain::JsonError>(&parsed)) {
       line.problem = error->message;
@@ -186,8 +198,11 @@ class JsonContacts final : public ContactReader {
 
 std::optional<std::string> format_of(const std::string& given, const std::string& file) {
   if (!given.empty()) return given;
+  std::string name = file;
+  std::transform(name.begin(), name.end(), name.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   for (const char* format : {"csv", "jsonl"}) {
-    if (file.ends_with(std::string{"."} + format)) return format;
+    if (name.ends_with(std::string{"."} + format)) return format;
   }
   return std::nullopt;
 }
@@ -195,6 +210,11 @@ std::optional<std::string> format_of(const std::string& given, const std::string
 std::unique_ptr<ContactReader> open_contacts(const std::string& file, const std::string& format) {
   if (format == "csv") return std::make_unique<CsvContacts>(file);
   return std::make_unique<JsonContacts>(file);
+}
+
+std::string too_large_to_send() {
+  return "too large; the server takes at most " + std::to_string(limits::body_bytes_max) +
+         " bytes of JSON";
 }
 
 std::string csv_header() {

@@ -14,7 +14,8 @@
 // string; tags are separated by ; and a ; or \ in a tag has a \ before it.
 namespace contactd::api {
 
-// "csv" or "jsonl": as given, or else by the file's name; nothing if that doesn't tell.
+// "csv" or "jsonl": as given, or else as the file's name ends, in letters of either case; nothing
+// if that doesn't tell.
 std::optional<std::string> format_of(const std::string& given, const std::string& file);
 
 // One contact of a file, or why it is none.
@@ -35,6 +36,9 @@ class ContactReader {
 // what a field reads that was never set. The file `-` is standard input. Throws infra::Unavailable
 // if the file can't be read, or if its header row isn't one.
 std::unique_ptr<ContactReader> open_contacts(const std::string& file, const std::string& format);
+
+// What is wrong with a contact that no request can carry: a sentence.
+std::string too_large_to_send();
 
 std::string csv_header();
 std::string csv_row(const boost::json::object& contact);

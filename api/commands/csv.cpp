@@ -37,7 +37,7 @@ bool CsvReader::read_field(CsvRecord& record) {
   } else {
     read_plain(record, field.text);
   }
-  record.fields.push_back(std::move(field));
+  if (has_room(record)) record.fields.push_back(std::move(field));
   const int byte = input_.sbumpc();
   if (byte == ',') return true;
   if (byte == '\r') input_.sbumpc();
@@ -80,11 +80,14 @@ bool CsvReader::at_separator() {
   return line_end;
 }
 
+// Of a record that has none the rest is passed over, so that the next one is found.
+bool CsvReader::has_room(CsvRecord& record) {
+  if (++bytes_ > record_bytes_max) record.too_large = true;
+  return !record.too_large;
+}
+
 void CsvReader::add(CsvRecord& record, std::string& text, int byte) {
-  if (++bytes_ > record_bytes_max) {
-    throw BadCsv(record.line, "the record is too long; is a closing quote missing?");
-  }
-  text += static_cast<char>(byte);
+  if (has_room(record)) text += static_cast<char>(byte);
 }
 
 void append_csv(std::string& out, std::string_view text) {

@@ -20,6 +20,7 @@ struct CsvField {
 struct CsvRecord {
   std::uint64_t line = 0;  // the first of those that it takes; from 1
   std::vector<CsvField> fields;
+  bool too_large = false;  // more than any contact can have; then the fields aren't all
 };
 
 // More than any contact can have, of either format; without a bound, one stray quote would take the
@@ -50,6 +51,7 @@ class CsvReader {
   void read_quoted(CsvRecord& record, std::string& text);
   void read_plain(CsvRecord& record, std::string& text);
   bool at_separator();
+  bool has_room(CsvRecord& record);
   void add(CsvRecord& record, std::string& text, int byte);
 
   std::streambuf& input_;

@@ -18,6 +18,7 @@
 #include "api/commands/options.hpp"
 #include "api/commands/printable.hpp"
 #include "api/commands/progress.hpp"
+#include "api/limits.hpp"
 #include "domain/email_address.hpp"
 #include "domain/sha256.hpp"
 #include "infra/errors.hpp"
@@ -166,6 +167,10 @@ class Importer {
     Report report{line.number, "refused", {}, 0, line.problem};
     if (!line.problem.empty()) return report;
     const std::string body = json::serialize(line.fields);
+    if (body.size() > limits::body_bytes_max) {
+      report.sentence = too_large_to_send();
+      return report;
+    }
     // The same line of the same file is the same request, whenever it is sent again.
     const std::string key =
         "import-" + domain::to_hex(domain::sha256(config_.run + '\n' + std::to_string(line.number) +

@@ -1,5 +1,8 @@
 #include "api/commands/options.hpp"
 
+#include <cerrno>
+#include <cstring>
+
 #include "api/commands/command_line.hpp"
 #include "api/key_file.hpp"
 #include "domain/ids.hpp"
@@ -136,8 +139,12 @@ void ServerOptions::finish() {
   tls = url.starts_with(https_scheme);
   split_address(url.substr((tls ? https_scheme : http_scheme).size()), host, port);
   if (!key_file.empty()) {
+    errno = 0;
     key = first_line_of(key_file);
-    if (key.empty()) throw UsageError("can't read a key from the first line of " + key_file);
+    if (key.empty()) {
+      const std::string why = errno == 0 ? "it is empty" : std::strerror(errno);
+      throw UsageError("can't read a key from the first line of " + key_file + ": " + why);
+    }
   }
   if (key.empty()) throw UsageError("give " + key_flag);
 }

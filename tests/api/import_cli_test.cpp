@@ -114,6 +114,40 @@ TEST_F(ImportCommand, ReportsWhatIsRefusedAndGoesOn) {
                                Not(HasSubstr("formErrors"))));
 }
 
+// As a request it would be cut off by the server, and the import with it.
+TEST_F(ImportCommand, ReportsWhatIsTooLargeToSendAndGoesOn) {
+  const std::string large(300'000, 'x');
+  const std::string huge(5'000'000, 'x');
+  const std::string jsonl = "{\"first_name\":\"" + large + "\"}\n{\"first_name\":\"" + huge +
+                            "\"}\n{\"first_name\":\"Ann\"}\n";
+  const std::string csv = "first_name\n" + large + "\n\"" + huge + "\n\"\nAnn\n";
+  for (const auto& [name, last] : {std::pair{file("a.jsonl", jsonl), 3}, {file("a.csv", csv), 5}}) {
+    const Finished done = import(name);
+    EXPECT_EQ(done.status, exited(1)) << done.err;
+    EXPECT_THAT(done.out, HasSubstr(": refused: too large; the server takes at most 262144 bytes"));
+    EXPECT_THAT(done.out, HasSubstr("line " + std::to_string(last) + ": created"));
+    EXPECT_THAT(done.out, HasSubstr("1 created, 2 refused"));
+  }
+}
+
+TEST_F(ImportCommand, ReadsStandardInput) {
+  for (const auto& [format, text] :
+       {std::pair{"csv", "first_name\r\nAnn\r\n\"B\r\n\"\r\n"},
+        {"jsonl", "{\"first_name\":\"Ann\"}\r\n{\"first_name\":\"B\"}"}}) {
+    // In two pieces, of which the first ends in the middle of a line end.
+    const std::string command =
+        "f=" + file("in", text) + "; { head -c 11 $f; tail -c +12 $f; } | " + contactd_binary() +
+        " import - --run " + format + " --format " + format + " --url " + shared_server().url();
+    const Finished done = run_program({"/bin/sh", "-c", command}, {{"CONTACTD_KEY", user.key()}},
+                                      {}, import_wait_max);
+    EXPECT_EQ(done.status, exited(0)) << done.err;
+    EXPECT_THAT(done.out, HasSubstr("2 created, 0 refused"));
+  }
+  const Finished unknown = import("-");
+  EXPECT_EQ(unknown.status, exited(2));
+  EXPECT_THAT(unknown.err, HasSubstr("say with --format whether standard input is csv or jsonl"));
+}
+
 TEST_F(ImportCommand, UpdatesByEmailInTheOrderOfTheFile) {
   const Contact ann = user.given_contact(R"({"email":"ann@x.io","company":"Acme","github":"ann"})");
   std::string rows = "email,company\n";
@@ -299,7 +333,7 @@ TEST_F(ImportCommand, RefusesWhatIsNoCsv) {
         std::pair{"email\na\rb\n", "line 2: refused: a field has a carriage return"},
         std::pair{"email,tags\na@x.io,a\\b;c\n", "line 2: refused: its tags have a backslash"},
         std::pair{"email,tags\na@x.io,a\\\n", "line 2: refused: its tags have a backslash"},
-        std::pair{"email,company\na@x.io\n", "line 2: refused: it has 1 fields, the first row 2"},
+        std::pair{"email,company\na@x.io\n", "line 2: refused: it has 1 field, the first row 2"},
         std::pair{"email,company\na@x.io,\xFFx\n", "line 2: refused: its company isn't UTF-8"},
         std::pair{"\xEF\xBB\xBF"
                   "email\n\nnone\n",
@@ -312,6 +346,7 @@ TEST_F(ImportCommand, RefusesWhatIsNoCsv) {
        {std::pair{"", "is empty"}, std::pair{"mail\n", "'mail' is none"},
         std::pair{"e\x1B[31m\u202Email\n", "'e\\u001b[31m\\u202email' is none"},
         std::pair{"e\xE2\x1B[31m\n", "'e\uFFFD\\u001b[31m' is none"},
+        std::pair{"email;company\na;b\n", "'email;company' is none; what separates them must be a"},
         std::pair{"email,email\n", "names 'email' twice"}}) {
     const Finished refused = import(file("a.csv", rows));
     EXPECT_EQ(refused.status, exited(1)) << rows;
@@ -340,7 +375,12 @@ TEST_F(ImportCommand, WithoutAServerAKeyOrAFileItSaysSo) {
   const Finished directory = import(fs::path{csv}.parent_path().string());
   EXPECT_EQ(directory.status, exited(2));
   EXPECT_THAT(directory.err, HasSubstr("is a directory"));
-  EXPECT_EQ(import(path_of("none.csv")).status, exited(1));
+  const Finished none = import(path_of("none.csv"));
+  EXPECT_EQ(none.status, exited(1));
+  EXPECT_THAT(none.err, HasSubstr("none.csv: No such file or directory"));
+  const Finished no_key_file = contactd({"import", csv, "--key-file", path_of("none")});
+  EXPECT_EQ(no_key_file.status, exited(2));
+  EXPECT_THAT(no_key_file.err, HasSubstr("none: No such file or directory"));
   const Finished revoked = run(ApiUser{shared_server().port(), "wrong"}, {"import", csv});
   EXPECT_EQ(revoked.status, exited(1));
   EXPECT_THAT(revoked.err, HasSubstr("401"));
