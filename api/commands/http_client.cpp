@@ -57,16 +57,43 @@ std::string violations_of(const json::value& details) try {
   return {};
 }
 
+// The `error` of a refusal; null if it isn't one of contactd's.
+const json::value* error_in(const json::value& body) {
+  const auto* object = body.if_object();
+  const auto* error = object == nullptr ? nullptr : object->if_contains("error");
+  return error != nullptr && error->is_string() ? error : nullptr;
+}
+
+// Or it is a proxy's, or of whatever else is at that address.
+bool is_contactds(const Answer& answer) {
+  if (answer.status < 300) return answer.body.starts_with('{');
+  boost::system::error_code ec;
+  const json::value body = json::parse(answer.body, ec);
+  return !ec && error_in(body) != nullptr;
+}
+
 // Another try would be answered the same: the key isn't taken, or the server is read-only and so
 // doesn't say when to try again.
 bool is_final(const Answer& answer) {
   return answer.status == 401 || answer.status == 403 ||
-         (answer.status == 503 && !answer.retry_after);
+         (answer.status == 503 && !answer.retry_after && is_contactds(answer));
 }
 
+// Those of a proxy too, whose server is away or slow.
 bool is_for_later(const Answer& answer) {
-  return answer.status == 429 || answer.status == 503 ||
-         (answer.status == 409 && sentence_of(answer) == "idempotent_request_in_progress");
+  switch (answer.status) {
+    case 408:
+    case 429:
+    case 500:
+    case 502:
+    case 503:
+    case 504:
+      return true;
+    case 409:
+      return sentence_of(answer) == "idempotent_request_in_progress";
+    default:
+      return false;
+  }
 }
 
 std::optional<std::chrono::seconds> retry_after_of(const http::fields& header) {
@@ -84,6 +111,26 @@ std::string when_to_ask_again(const Answer& answer) {
   return seconds > 0 ? " (to be asked again in " + std::to_string(seconds) + " s)" : "";
 }
 
+// One connection's part in an outage: from when it is worth telling until the connection waits no
+// more.
+class PartOfOutage {
+ public:
+  explicit PartOfOutage(Outage& outage) : outage_(outage) {}
+  ~PartOfOutage() {
+    if (begun_) outage_.end();
+  }
+  PartOfOutage(const PartOfOutage&) = delete;
+  PartOfOutage& operator=(const PartOfOutage&) = delete;
+  void tell(const std::string& why) {
+    if (!begun_) outage_.begin(why);
+    begun_ = true;
+  }
+
+ private:
+  Outage& outage_;
+  bool begun_ = false;
+};
+
 std::string advice_on(const boost::system::error_code& problem) {
   if (problem.category() != asio::error::get_ssl_category()) return "is the server running there?";
   return "does it serve https, with a certificate for that name that this system trusts, or the "
@@ -95,28 +142,25 @@ std::string advice_on(const boost::system::error_code& problem) {
 std::string sentence_of(const Answer& refusal) {
   boost::system::error_code ec;
   const json::value body = json::parse(refusal.body, ec);
-  const auto* object = ec ? nullptr : body.if_object();
-  const auto* error = object == nullptr ? nullptr : object->if_contains("error");
-  if (error == nullptr || !error->is_string()) return refusal.body;
+  const auto* error = ec ? nullptr : error_in(body);
+  if (error == nullptr) return refusal.body;
   std::string sentence{error->as_string()};
-  const auto* details = object->if_contains("details");
+  const auto* details = body.as_object().if_contains("details");
   const std::string violations = details == nullptr ? "" : violations_of(*details);
   if (violations.empty()) return sentence;
   return sentence.substr(0, sentence.find(": ")) + ": " + violations;  // it names the first few
 }
 
 ServerRefused::ServerRefused(const Answer& answer)
-    : std::runtime_error("the server answered " + std::to_string(answer.status) + ": " +
-                         printable(sentence_of(answer)) + when_to_ask_again(answer)) {}
+    : std::runtime_error("the server answered " + std::to_string(answer.status) +
+                         (is_contactds(answer)
+                              ? ": " + printable(sentence_of(answer)) + when_to_ask_again(answer)
+                              : ", and not as contactd does; check --url, and what is between")) {}
 
-void Outage::tell(const std::string& why) {
-  if (told_.exchange(true)) return;
+void Outage::begin(const std::string& why) {
+  if (waiting_++ > 0) return;
   std::fprintf(stderr, "contactd: %s; trying again for up to %lld s\n", printable(why).c_str(),
                static_cast<long long>(patience_max.count()));
-}
-
-void Outage::over() {
-  if (told_) told_ = false;
 }
 
 class HttpClient::Impl {
@@ -239,6 +283,7 @@ HttpClient::~HttpClient() = default;
 Answer HttpClient::ask(std::string_view method, const std::string& target, const std::string& body,
                        const Fields& fields) {
   Answer answer = impl_->ask(method, target, body, fields);
+  if (!is_contactds(answer) && !is_for_later(answer)) throw ServerRefused(answer);
   outage_->answered();
   return answer;
 }
@@ -247,21 +292,19 @@ Answer HttpClient::ask_patiently(std::string_view method, const std::string& tar
                                  const std::string& body, const Fields& fields) {
   using Clock = std::chrono::steady_clock;
   const auto give_up = Clock::now() + patience_max;
+  PartOfOutage outage{*outage_};
   for (auto pause = retry_pause_first;; pause = std::min(2 * pause, retry_pause_max)) {
     std::chrono::milliseconds wait = pause;
     try {
       Answer answer = ask(method, target, body, fields);
       if (is_final(answer)) throw ServerRefused(answer);
-      if (!is_for_later(answer)) {
-        outage_->over();
-        return answer;
-      }
+      if (!is_for_later(answer)) return answer;
       if (answer.retry_after) wait = std::max<std::chrono::milliseconds>(wait, *answer.retry_after);
       if (Clock::now() + wait > give_up) throw ServerRefused(answer);
-      if (wait > untold_pause_max) outage_->tell(sentence_of(answer));
+      if (wait > untold_pause_max) outage.tell(ServerRefused{answer}.what());
     } catch (const ServerUnreachable& problem) {
       if (!outage_->has_answered() || Clock::now() + wait > give_up) throw;
-      outage_->tell(problem.what());
+      outage.tell(problem.what());
     }
     sleep_unless_interrupted(wait);
   }

@@ -28,24 +28,26 @@ std::string sentence_of(const Answer& refusal);
 struct ServerUnreachable : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
-// The server has refused what the command can't do without; a sentence.
+// The server has refused what the command can't do without, or what answers isn't contactd; a
+// sentence.
 struct ServerRefused : std::runtime_error {
   ServerRefused(const Answer& answer);  // NOLINT(google-explicit-constructor)
 };
 
 // A server that is away or busy for long, which all connections to it find out: it is told once, on
-// standard error, until it answers again. Threads: any.
+// standard error, until none waits for it any more. Threads: any.
 class Outage {
  public:
-  void tell(const std::string& why);
-  void over();
+  // Of a connection that begins to wait, and of one that has an answer or has given up.
+  void begin(const std::string& why);
+  void end() { --waiting_; }
   // There is a server: one that is away comes back.
   void answered() { answered_ = true; }
   bool has_answered() const { return answered_; }
 
  private:
   std::atomic<bool> answered_{false};
-  std::atomic<bool> told_{false};
+  std::atomic<int> waiting_{0};
 };
 
 // A client of a running server: one connection, which is kept, and made anew if the server has
@@ -62,7 +64,8 @@ class HttpClient {
   HttpClient& operator=(const HttpClient&) = delete;
 
   // Sends one request with the server's key, and waits for its answer, but no longer than a limit.
-  // Throws ServerUnreachable; the request may have been carried out then.
+  // Throws ServerUnreachable; the request may have been carried out then. Throws ServerRefused if
+  // it isn't contactd that answers, unless that may be what stands before it and doesn't reach it.
   Answer ask(std::string_view method, const std::string& target, const std::string& body = {},
              const Fields& fields = {});
 

@@ -176,6 +176,7 @@ class Importer {
         "import-" + domain::to_hex(domain::sha256(config_.run + '\n' + std::to_string(line.number) +
                                                   '\n' + body));
     Answer answer = send("POST", "/api/v1/contacts", body, key);
+    if (answer.status == 404) throw ServerRefused(answer);  // of contactd's paths that is none
     const std::string holder = answer.status == 409 ? member_of(answer, "/contact_id") : "";
     if (config_.update && !holder.empty()) return update(std::move(report), holder, body, key);
     report.status = answer.status;

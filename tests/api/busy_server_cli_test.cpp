@@ -137,11 +137,56 @@ TEST_F(BusyServer, AnImportThatBreaksOffSaysWhatItDid) {
 }
 
 constexpr std::string_view contact_made = R"({"data":{"id":"AAAAAAAAAAAAAAAAAAAA"}})";
+constexpr std::string_view page_of_a_proxy = "<html><h1>Sorry</h1></html>";
 
 int count_of(const std::string& part, const std::string& text) {
   int count = 0;
   for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
   return count;
+}
+
+// As if what stands before contactd didn't reach it: each line is sent again.
+TEST_F(BusyServer, BehindAProxyIsAskedAgain) {
+  for (const int status : {408, 500, 502, 503, 504}) {
+    server.answer([status, asked = std::make_shared<std::atomic<int>>(0)](const Received&) {
+      return (*asked)++ < 3 ? answer(status, page_of_a_proxy) : answer(201, contact_made);
+    });
+    const Finished done = import("first_name\nAnn\nBea\n");
+    EXPECT_EQ(done.status, exited(0)) << status << done.err;
+    EXPECT_THAT(done.out, HasSubstr("2 created, 0 refused"));
+  }
+}
+
+TEST_F(BusyServer, WhatIsNoAnswerOfContactdEndsAnImport) {
+  for (const auto& [status, body] : {std::pair{200, page_of_a_proxy},
+                                     {301, page_of_a_proxy},
+                                     {404, page_of_a_proxy},
+                                     {403, page_of_a_proxy},
+                                     {404, R"({"message":"no such route"})"}}) {
+    server.answer([status = status, body = body](const Received&) { return answer(status, body); });
+    const Finished ended = import("first_name\nAnn\nBea\n");
+    EXPECT_EQ(ended.status, exited(1));
+    EXPECT_THAT(ended.out, HasSubstr("0 created, 0 refused"));
+    EXPECT_THAT(ended.err, AllOf(HasSubstr("the server answered " + std::to_string(status) +
+                                           ", and not as contactd does; check --url"),
+                                 Not(HasSubstr("<h1>"))));
+  }
+}
+
+// Every second line has to wait, until all that do have begun to; the others are answered
+// meanwhile.
+TEST_F(BusyServer, IsToldOncePerOutage) {
+  constexpr int connections = 16;
+  std::string rows = "first_name\n";
+  for (int i = 0; i < connections; ++i) rows += (i % 2 == 0 ? "waits" : "goes") + std::string{"\n"};
+  server.answer([asked = std::make_shared<std::atomic<int>>(0)](const Received& request) {
+    if (request.body.find("waits") == std::string::npos) return answer(201, contact_made);
+    if ((*asked)++ >= connections / 2) return answer(201, contact_made);
+    return answer(503, R"({"error":"The server is busy"})", "Retry-After: 2\r\n");
+  });
+  const Finished done = import(rows);
+  EXPECT_EQ(done.status, exited(0)) << done.err;
+  EXPECT_EQ(count_of("trying again for up to 120 s", done.err), 1) << done.err;
 }
 
 TEST_F(BusyServer, AnImportThatIsInterruptedEndsItsLineAndSaysWhereToGoOn) {

@@ -210,7 +210,7 @@ TEST_F(ImportCommand, SaysWhatItWaitsFor) {
   EXPECT_EQ(done.status, exited(0)) << done.err;
   EXPECT_THAT(done.out, HasSubstr("20 created, 0 refused"));
   EXPECT_THAT(done.err, HasSubstr("Rate limit exceeded"));
-  EXPECT_THAT(done.err, HasSubstr("trying again for up to 120 s\n"));
+  EXPECT_THAT(done.err, HasSubstr("; trying again for up to 120 s\n"));
 }
 
 // Strings that a careless CSV, JSON or shell would change; and those of the list that others made,
