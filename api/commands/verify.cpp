@@ -1,13 +1,18 @@
+#include <unistd.h>
+
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
 #include <memory>
 
 #include "api/commands/command_line.hpp"
+#include "api/commands/interruption.hpp"
 #include "api/commands/open_log.hpp"
 #include "api/commands/options.hpp"
 #include "api/commands/progress.hpp"
 #include "api/data_dir.hpp"
 #include "domain/json_text.hpp"
+#include "infra/directory_lock.hpp"
 #include "infra/errors.hpp"
 #include "infra/log_audit.hpp"
 #include "infra/log_identity.hpp"
@@ -38,12 +43,19 @@ std::string check_kept_head(const std::string& text) {
   return "'" + text + "' is no head; give PARTITION:OFFSET:HASH, as `contactd verify` has printed";
 }
 
+// What was to be looked at can't be, so that nothing is proven of it, good or bad; a sentence.
+struct NotVerified : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 // What was found so far; of what wasn't looked at, nothing.
 struct Found {
   std::vector<infra::AuditedPartition> partitions;
   double log_seconds = 0;
+  std::vector<infra::KeptHead> still_there;  // of those that were expected
   std::optional<std::uint64_t> rows;
   std::optional<std::string> problem;
+  bool looked = true;  // else `problem` says why nothing is proven
 
   std::uint64_t records() const {
     std::uint64_t all = 0;
@@ -112,9 +124,12 @@ void audit_log(const VerifyConfig& config, infra::LogReader& log, Found& found) 
                     end_of_all(log)};
   for (std::uint32_t id = 0; id < log.partition_count(); ++id) {
     const std::uint64_t before = found.records();
-    found.partitions.push_back(infra::audit_chain(
-        log, id, kept, [&](std::uint64_t records) { progress.at(before + records); }));
+    found.partitions.push_back(infra::audit_chain(log, id, kept, [&](std::uint64_t records) {
+      end_if_interrupted();
+      progress.at(before + records);
+    }));
   }
+  found.still_there = kept;
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
   found.log_seconds = took.count();
   progress.finish(found.records());
@@ -138,6 +153,7 @@ std::unique_ptr<infra::ReadStore> replay_anew(const VerifyConfig& config, infra:
                       records_max};
     std::uint64_t folded = 0;
     infra::replay_for_audit(log, live, *replayed, [&](std::uint64_t records) {
+      end_if_interrupted();
       folded = records;
       progress.at(records);
     });
@@ -170,17 +186,64 @@ void audit_projections(const VerifyConfig& config, infra::LogReader& log,
   }
 }
 
+bool has_files(const std::filesystem::path& directory) {
+  std::error_code ec;
+  const bool empty = std::filesystem::is_empty(directory, ec);
+  return !ec && !empty;
+}
+
+// What somebody may not read, a database takes for damaged.
+void require_readable(const std::filesystem::path& directory) {
+  const auto refuse = [](const std::filesystem::path& path) {
+    throw NotVerified("can't read " + path.string() + ": " +
+                      std::make_error_code(std::errc::permission_denied).message() +
+                      "; run this as the user that the server runs as");
+  };
+  std::error_code ec;
+  for (std::filesystem::recursive_directory_iterator at{directory, ec}, end; !ec && at != end;
+       at.increment(ec)) {
+    if (access(at->path().c_str(), R_OK) != 0 && errno == EACCES) refuse(at->path());
+  }
+  if (ec == std::errc::permission_denied) refuse(directory);
+}
+
+// Whether there are projections to be looked at. Throws NotVerified if something can't be.
+bool require_all_can_be_looked_at(const VerifyConfig& config) {
+  const std::filesystem::path log = config.log.data_dir / "log";
+  if (!config.log.on_kafka()) require_readable(log);
+  if (!config.log_only) require_readable(config.projections());
+  if (!config.log.on_kafka() && !has_files(log)) {
+    throw NotVerified("there is no embedded log in " + log.string() +
+                      "; give the server's data directory with --data-dir");
+  }
+  const bool projections = !config.log_only && has_files(config.projections());
+  if (projections && infra::is_written_to(config.projections())) {
+    throw NotVerified("another contactd runs on " + config.projections().string() +
+                      "; stop it first, or look at the log alone with --log-only");
+  }
+  return projections;
+}
+
+// A topic that can't be opened is none that is damaged.
+OpenedLog open_log_to_verify(const VerifyConfig& config) try {
+  return open_log_for_reading(config.log);
+} catch (const infra::LogUnavailable& problem) {
+  if (config.log.on_kafka()) throw NotVerified(problem.what());
+  throw;
+}
+
 void audit(const VerifyConfig& config, Found& found) {
+  const bool projections = require_all_can_be_looked_at(config);
   std::unique_ptr<infra::ReadStore> live;
   std::optional<Scratch> scratch;
-  const bool projections = !config.log_only && std::filesystem::exists(config.projections());
-  // First, since it says whether a server runs; and then none can start.
+  // First, so that no server can start meanwhile.
+  if (projections) live = infra::open_store_for_audit(config.projections());
+  const OpenedLog log = open_log_to_verify(config);
+  note_interruptions();  // from here on there is something to remove
   if (projections) {
-    live = infra::open_store_for_audit(config.projections());
+    require_same_log(config, log);
     scratch.emplace(config.scratch_dir());
   }
-  const OpenedLog log = open_log_for_reading(config.log);
-  if (projections) require_same_log(config, log);
   audit_log(config, *log, found);
   if (projections) audit_projections(config, *log, *live, *scratch, found);
 }
@@ -197,18 +260,25 @@ void print_text(const VerifyConfig& config, const Found& found) {
                 static_cast<unsigned long long>(one.foreign));
     if (one.head) std::printf("head %s\n", to_string(*one.head).c_str());
   }
+  for (const infra::KeptHead& head : found.still_there) {
+    std::printf("head %s: still there\n", to_string(head).c_str());
+  }
   if (found.rows) {
     std::printf("projections: %llu rows, equal to a fresh replay's\n",
                 static_cast<unsigned long long>(*found.rows));
+  } else if (!found.problem && config.log_only) {
+    std::printf("projections: not looked at\n");
   } else if (!found.problem) {
-    std::printf("projections: not looked at%s\n", config.log_only ? "" : ", there are none");
+    std::printf("projections: there are none in %s; the log alone was looked at\n",
+                config.log.data_dir.c_str());
   }
-  std::printf("%s\n", found.problem ? ("bad: " + *found.problem).c_str() : "good");
+  const std::string verdict = found.looked ? "bad: " : "not verified: ";
+  std::printf("%s\n", found.problem ? (verdict + *found.problem).c_str() : "good");
 }
 
 void print_json(const Found& found) {
   std::string out = R"({"good":)";
-  out += found.problem ? "false" : "true";
+  out += !found.looked ? "null" : found.problem ? "false" : "true";
   if (found.problem) out += R"(,"problem":)" + domain::json_string(*found.problem);
   out += R"(,"partitions":[)";
   for (const auto& one : found.partitions) {
@@ -218,6 +288,11 @@ void print_json(const Found& found) {
            R"(,"proven":)" + std::to_string(one.at.chain.proven) + R"(,"not_applied":)" +
            std::to_string(one.not_applied) + R"(,"foreign":)" + std::to_string(one.foreign) +
            R"(,"head":)" + (one.head ? domain::json_string(to_string(*one.head)) : "null") + '}';
+  }
+  out += R"(],"still_there":[)";
+  for (const infra::KeptHead& head : found.still_there) {
+    if (out.back() == '"') out += ',';
+    out += domain::json_string(to_string(head));
   }
   out += R"(],"records_per_second":)" + std::to_string(found.per_second());
   out += R"(,"projection_rows":)" + (found.rows ? std::to_string(*found.rows) : "null") + "}\n";
@@ -230,6 +305,14 @@ int verify(const VerifyConfig& config) {
     audit(config, found);
   } catch (const UsageError&) {
     throw;
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const NotVerified& problem) {
+    found.looked = false;
+    found.problem = problem.what();
+  } catch (const infra::LogAway& problem) {
+    found.looked = false;
+    found.problem = problem.what();
   } catch (const std::exception& problem) {
     found.problem = problem.what();
   }
@@ -239,6 +322,7 @@ int verify(const VerifyConfig& config) {
     print_text(config, found);
   }
   if (std::fflush(stdout) != 0) throw infra::Unavailable("can't write to standard output");
+  if (!found.looked) return exit_unproven;
   return found.problem ? exit_failed : exit_done;
 }
 
@@ -246,8 +330,10 @@ int verify(const VerifyConfig& config) {
 
 void add_verify(CommandLine& line) {
   const auto config = std::make_shared<VerifyConfig>();
-  CLI::App* app = line.app.add_subcommand(
-      "verify", "Prove the log's chain of hashes, and the projections by the log");
+  CLI::App* app = line.app.add_subcommand("verify",
+                                          "Prove the log's chain of hashes, and the projections by "
+                                          "the log; exit 1 if something is bad, "
+                                          "3 if it couldn't be looked at");
   add_log(*app, config->log);
   app->add_option("--expect", config->expect,
                   "A head that was printed before: the log must still have it; repeatable")

@@ -93,7 +93,11 @@ TEST_F(Verify, ProvesThatALogStillHasAHeadThatWasKept) {
   server_.stop();
   const std::string later = head();
   EXPECT_NE(later, kept);
-  EXPECT_EQ(verify({"--expect", kept, "--expect", later}).status, exited(0));
+  const Finished both = verify({"--expect", kept, "--expect", later});
+  EXPECT_EQ(both.status, exited(0));
+  for (const std::string& one : {kept, later}) {
+    EXPECT_THAT(both.out, HasSubstr("\nhead " + one + ": still there\n"));
+  }
 
   std::string forged = kept;
   forged.back() = forged.back() == '0' ? '1' : '0';
@@ -121,12 +125,21 @@ TEST_F(Verify, SaysWhatIsWrongWithTheCommandLine) {
 
 TEST_F(Verify, LooksAtTheLogAloneBesideARunningServer) {
   const Finished refused = verify();
-  EXPECT_EQ(refused.status, exited(1));
-  EXPECT_THAT(refused.out, HasSubstr("another contactd runs on"));
+  EXPECT_EQ(refused.status, exited(3));
+  EXPECT_THAT(refused.out, HasSubstr("not verified: another contactd runs on"));
   EXPECT_THAT(refused.out, HasSubstr("--log-only"));
   const Finished good = verify({"--log-only"});
   EXPECT_EQ(good.status, exited(0)) << good.out << good.err;
   EXPECT_THAT(good.out, HasSubstr("projections: not looked at"));
+  EXPECT_TRUE(verify_json(3).at("good").is_null());
+}
+
+TEST_F(Verify, WhatCanNotBeLookedAtIsNeitherGoodNorBad) {
+  server_.stop();
+  const Finished no_log = run_program(
+      {contactd_binary(), "verify", "--data-dir", (server_.data_dir() / "none").string()});
+  EXPECT_EQ(no_log.status, exited(3));
+  EXPECT_THAT(no_log.out, HasSubstr("not verified: there is no embedded log in"));
 }
 
 TEST_F(Verify, ShowsTheFirstDifferenceOfTheProjections) {
@@ -146,7 +159,9 @@ TEST_F(Verify, ShowsTheFirstDifferenceOfTheProjections) {
   EXPECT_THAT(std::string{found.at("problem").as_string()}, HasSubstr("table emails"));
 
   std::filesystem::remove_all(server_.data_dir() / "projections");
-  EXPECT_EQ(verify().status, exited(0)) << "there are none";
+  const Finished none = verify();
+  EXPECT_EQ(none.status, exited(0));
+  EXPECT_THAT(none.out, HasSubstr("there are none in " + server_.data_dir().string()));
   server_.start();
   server_.stop();
   EXPECT_EQ(verify().status, exited(0)) << "they were made anew";
