@@ -1,8 +1,12 @@
 #include "api/config.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -16,6 +20,17 @@ namespace {
 constexpr void (*commands[])(CommandLine&) = {add_serve,   add_keys,   add_import, add_export,
                                               add_history, add_events, add_replay, add_rebuild,
                                               add_verify,  add_backup, add_restore};
+
+// Looked at before main(), which opens it on /dev/null (process_guard.hpp).
+const bool stdout_was_closed = fcntl(STDOUT_FILENO, F_GETFD) < 0;
+
+// So that what a command prints there is known to be lost.
+void refuse_what_is_printed() {
+  const int unwritable = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (unwritable < 0) return;
+  dup2(unwritable, STDOUT_FILENO);
+  close(unwritable);
+}
 
 // CLI11 gives the flags of every command what the environment says, and checks it: a variable of
 // `serve` that is wrong would end all others. But to commands that have a callback of this kind it
@@ -49,15 +64,27 @@ int run(const Run& chosen) {
   }
 }
 
-// What to say where the command line begins with a command that there is none of.
-std::optional<std::string> unknown_command(const CLI::App& app, int argc, const char* const* argv) {
-  if (argc < 2 || argv[1][0] == '-') return std::nullopt;
+// What to say where a command has to be named and there is another word, a flag, or nothing.
+// `of` is what was named before it, a command that has commands of its own; or empty.
+std::optional<std::string> missing_command(const CLI::App& app, const std::string& of,
+                                           std::span<const char* const> words) {
   std::string names;
   for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
-    if (command->check_name(argv[1])) return std::nullopt;
+    if (!words.empty() && command->check_name(words.front())) {
+      return missing_command(*command, command->get_name() + ' ', words.subspan(1));
+    }
     names += (names.empty() ? "" : ", ") + command->get_name();
   }
-  return "there is no command '" + std::string{argv[1]} + "'; there are " + names;
+  if (names.empty()) return std::nullopt;
+  if (words.empty()) {
+    return (of.empty() ? "a command is missing" : of + "lacks a command") + "; there are " + names;
+  }
+  const std::string word = words.front();
+  if (word.starts_with('-')) {
+    return "there is no flag '" + of + word + "'; name the command before its flags; there are " +
+           names;
+  }
+  return "there is no command '" + of + word + "'; there are " + names;
 }
 
 // The first `--flag=` that has nothing behind the sign, such as an unset variable: CLI11 would take
@@ -95,6 +122,10 @@ std::variant<Run, ExitNow> read_config(int argc, const char* const* argv) {
   CLI::App app{"contactd: contacts over REST, on a durable log of events"};
   app.set_version_flag("--version", "contactd " CONTACTD_VERSION);
   app.require_subcommand(1);
+  // A server has little to print, and more to do.
+  if (stdout_was_closed && (argc < 2 || std::string_view{argv[1]} != "serve")) {
+    refuse_what_is_printed();
+  }
   CommandLine line{app, {}};
   for (const auto add : commands) add(line);
   read_variables_if_chosen(app);
@@ -108,8 +139,9 @@ std::variant<Run, ExitNow> read_config(int argc, const char* const* argv) {
     app.exit(done, output, output);
     return ExitNow{exit_done, output.str()};
   } catch (const CLI::Error& error) {
-    if (const auto unknown = unknown_command(app, argc, argv)) {
-      return ExitNow{exit_usage, "contactd: " + *unknown + "\n"};
+    const std::span<const char* const> words{argv, static_cast<std::size_t>(argc)};
+    if (const auto missing = missing_command(app, "", words.subspan(argc > 0 ? 1 : 0))) {
+      return ExitNow{exit_usage, "contactd: " + printable(*missing) + "\n"};
     }
     return usage_error(error);
   } catch (const UsageError& error) {

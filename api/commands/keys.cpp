@@ -90,11 +90,16 @@ json::value require_success(const Answer& answer) {
 
 int show_new_key(const KeysConfig& config, const Answer& answer) {
   const json::value made = require_success(answer);
-  if (config.json) {
-    std::printf("%s\n", answer.body.c_str());
-    return exit_done;
+  std::printf("%s\n", (config.json ? answer.body : text(made.at("data"), "key")).c_str());
+  if (std::fflush(stdout) != 0) {
+    // That it can't be printed, main says.
+    std::fprintf(stderr,
+                 "contactd: the new key holds, and nobody has it; revoke it with `contactd keys "
+                 "revoke %s`\n",
+                 text(made.at("data"), "id").c_str());
+    return exit_failed;
   }
-  std::printf("%s\n", text(made.at("data"), "key").c_str());
+  if (config.json) return exit_done;
   const auto* end = made.at("data").as_object().if_contains("expires_at");
   const bool ends = end != nullptr && end->is_string();
   const std::string life =

@@ -325,6 +325,32 @@ TEST_F(ImportCommand, ExportReplacesAFileAndWritesIntoWhatIsNone) {
   EXPECT_FALSE(fs::exists(kept + ".partial"));
 }
 
+TEST_F(ImportCommand, ExportSaysWhatIsWrongWithItsFlags) {
+  const Finished format = run(user, {"export", "--out", path_of("a.xlsx")});
+  EXPECT_EQ(format.status, exited(2));
+  EXPECT_THAT(format.err, HasSubstr("say with --format whether " + path_of("a.xlsx")));
+  const Finished time = run(user, {"export", "--at", "yesterday"});
+  EXPECT_EQ(time.status, exited(2));
+  EXPECT_THAT(time.err, HasSubstr("'yesterday' is no time; give one such as 2025-07-15T10:30:00Z"));
+  ASSERT_EQ(run(user, {"export", "--out", path_of("A.CSV")}).status, exited(0));
+  EXPECT_THAT(read_whole_file(path_of("A.CSV")), StartsWith("id,"));
+}
+
+// As after `>&-`; what goes into a file isn't lost.
+TEST_F(ImportCommand, AClosedStandardOutputIsAFailureOfWhatIsPrinted) {
+  user.given_contact();
+  const auto closed = [&](const std::string& flags) {
+    return run_program(
+        {"/bin/sh", "-c",
+         "exec " + contactd_binary() + " export --url " + shared_server().url() + flags + " >&-"},
+        {{"CONTACTD_KEY", user.key()}});
+  };
+  const Finished lost = closed("");
+  EXPECT_EQ(lost.status, exited(1));
+  EXPECT_THAT(lost.err, HasSubstr("can't write to standard output"));
+  EXPECT_EQ(closed(" --out " + path_of("kept.csv")).status, exited(0));
+}
+
 TEST_F(ImportCommand, RefusesWhatIsNoCsv) {
   for (const auto& [rows, sentence] :
        {std::pair{"email\n\"a@x.io\n", "line 2: refused: a quoted field has no closing quote"},

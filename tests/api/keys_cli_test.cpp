@@ -44,6 +44,10 @@ TEST_F(KeysCommand, AKeyThatCanNotBePrintedIsAFailure) {
                   {{"CONTACTD_ADMIN_KEY", shared_server().admin_key()}});
   EXPECT_EQ(lost.status, exited(1));
   EXPECT_NE(lost.err.find("can't write to standard output"), std::string::npos) << lost.err;
+  const std::string revoke = "revoke it with `contactd keys revoke ";
+  ASSERT_NE(lost.err.find(revoke), std::string::npos) << lost.err;
+  const std::string id = lost.err.substr(lost.err.find(revoke) + revoke.size());
+  EXPECT_EQ(keys({"revoke", id.substr(0, id.find('`'))}).status, exited(0));
 }
 
 TEST_F(KeysCommand, CreateTakesAScope) {

@@ -69,6 +69,21 @@ TEST_F(ServeFlags, AShortSecretIsRefusedWhereverItIsGiven) {
   }
 }
 
+TEST(CommandLine, WhereACommandIsMissingItSaysWhatStandsThere) {
+  for (const auto& [arguments, sentence] :
+       std::vector<std::pair<std::vector<std::string>, std::string>>{
+           {{}, "a command is missing; there are serve, keys, "},
+           {{"--foo"}, "there is no flag '--foo'; name the command before its flags"},
+           {{"--json", "export"}, "there is no flag '--json'"},
+           {{"keys"}, "keys lacks a command; there are create, rotate, list, revoke"},
+           {{"keys", "foo"}, "there is no command 'keys foo'; there are create, "},
+           {{"keys", "--json"}, "there is no flag 'keys --json'"}}) {
+    const Finished refused = contactd(arguments);
+    EXPECT_EQ(refused.status, exited(2));
+    EXPECT_THAT(refused.err, StartsWith("contactd: " + sentence));
+  }
+}
+
 // Those of one command are nothing to another, which may run in the same environment.
 TEST(Variables, AreReadByTheCommandThatHasThemAlone) {
   const std::map<std::string, std::string> wrong = {{"CONTACTD_RATE_LIMIT", "many"},
