@@ -9,6 +9,7 @@
 #include "api/commands/progress.hpp"
 #include "infra/backup.hpp"
 #include "infra/errors.hpp"
+#include "infra/log_identity.hpp"
 
 // `contactd backup`, `restore` and `rebuild`.
 namespace contactd::api {
@@ -77,7 +78,20 @@ int rebuild(const MaintenanceConfig& config) {
   return status;
 }
 
+// What `serve` has to be told of the log that the projections are of. On Kafka it isn't in the
+// backup, and where the brokers are it doesn't say.
+std::string log_flags(const std::string& identity) {
+  if (identity == infra::embedded_log_identity) return {};
+  constexpr std::string_view before_topic = ", topic ";
+  const std::size_t at = identity.find(before_topic);
+  const std::string topic =
+      at == std::string::npos ? "" : identity.substr(at + before_topic.size());
+  return " --log kafka" + (topic.empty() ? "" : " --kafka-topic " + topic) +
+         " --kafka-bootstrap HOST:PORT";
+}
+
 int restore(const MaintenanceConfig& config) {
+  require_outside_of_others(config.data_dir);
   Progress progress{Progress::show_for(config.json), "restore", "bytes", 0};
   std::uint64_t restored = 0;
   infra::restore_backup(config.from, config.data_dir, [&](std::uint64_t done, std::uint64_t total) {
@@ -91,8 +105,9 @@ int restore(const MaintenanceConfig& config) {
                                                      {"bytes", restored}})
                             .c_str());
   } else {
-    std::printf("Restored. To serve it:\n    contactd serve --data-dir %s\n",
-                config.data_dir.c_str());
+    std::printf("Restored. To serve it:\n    contactd serve --data-dir %s%s\n",
+                config.data_dir.c_str(),
+                log_flags(infra::kept_log_identity(config.data_dir)).c_str());
   }
   return exit_done;
 }

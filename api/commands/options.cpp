@@ -6,6 +6,7 @@
 #include "api/commands/command_line.hpp"
 #include "api/key_file.hpp"
 #include "domain/ids.hpp"
+#include "infra/projections_dir.hpp"
 
 namespace contactd::api {
 namespace {
@@ -111,6 +112,20 @@ void add_kafka_writing(CLI::App& app, infra::KafkaConfig& kafka) {
   flag(app, "kafka-create-topic", kafka.create_topic, "Create the topic if it doesn't exist");
   flag(app, "kafka-allow-unsafe", kafka.allow_unsafe,
        "Only warn of a topic whose settings may lose facts");
+}
+
+void require_outside_of_others(const std::filesystem::path& directory) {
+  std::error_code unknown;  // whoever makes it says what is wrong with it
+  auto at = std::filesystem::weakly_canonical(std::filesystem::absolute(directory), unknown);
+  while (at.has_relative_path()) {
+    at = at.parent_path();
+    const bool backup = std::filesystem::exists(at / "manifest.json", unknown);
+    for (const auto& database : {infra::projections_dir(at), at / "log"}) {
+      if (!std::filesystem::exists(database / "CURRENT", unknown)) continue;
+      throw UsageError(directory.string() + " is inside " + at.string() + ", which is a " +
+                       (backup ? "backup" : "data directory") + "; give a directory elsewhere");
+    }
+  }
 }
 
 void LogOptions::finish() {

@@ -43,6 +43,9 @@ struct LogOptions {
   void finish();
 };
 void add_log(CLI::App& app, LogOptions& options);
+// A directory that is to be made isn't inside a backup or a data directory, which would no longer
+// be as contactd has made them. Throws UsageError.
+void require_outside_of_others(const std::filesystem::path& directory);
 // The further flags of one who writes to Kafka.
 void add_kafka_writing(CLI::App& app, infra::KafkaConfig& kafka);
 

@@ -130,6 +130,7 @@ int replay(const ReplayConfig& config) {
   if (!config.until.empty()) {
     require_place_of(*parse_log_place(config.until), log->partition_count());
   }
+  require_outside_of_others(config.to);
   require_empty(config.to);
   Folded folded{config.to};
   json::array partitions;

@@ -144,6 +144,29 @@ TEST_F(MaintenanceTest, ARestoreThatWasCutOffIsNotServedButMadeAgain) {
   user.list().then(200);
 }
 
+// Which would no longer be what was backed up, or go with the server's data.
+TEST_F(MaintenanceTest, RestoreRefusesADirectoryInsideABackupOrServersData) {
+  ASSERT_EQ(run({"backup", "--to", "one"}).status, exited(0));
+  for (const auto& [to, what] : {std::pair{backup("one") / "a" / "b", "which is a backup"},
+                                 {server.data_dir() / "a", "which is a data directory"}}) {
+    const Finished refused =
+        contactd({"restore", "--from", backup("one").string(), "--data-dir", to.string()});
+    EXPECT_EQ(refused.status, exited(2));
+    EXPECT_THAT(refused.err, HasSubstr(what));
+    EXPECT_FALSE(std::filesystem::exists(to));
+  }
+}
+
+TEST_F(MaintenanceTest, RestoreSaysHowToServeWhatItMade) {
+  ASSERT_EQ(run({"backup", "--to", "one"}).status, exited(0));
+  const Finished restored = contactd(
+      {"restore", "--from", backup("one").string(), "--data-dir", path("restored").string()});
+  EXPECT_EQ(restored.status, exited(0)) << restored.err;
+  EXPECT_THAT(restored.out,
+              HasSubstr("contactd serve --data-dir " + path("restored").string() +
+                        (tests_run_on_kafka() ? " --log kafka --kafka-topic " : "\n")));
+}
+
 TEST_F(MaintenanceTest, WhatIsRestoredIsForTheOwnerAlone) {
   user.given_contact();
   ASSERT_EQ(run({"backup", "--to", "one"}).status, exited(0));

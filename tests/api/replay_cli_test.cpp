@@ -170,6 +170,14 @@ TEST_F(ReplayCommand, RefusesADirectoryThatIsInUse) {
   EXPECT_THAT(again.err, HasSubstr("isn't empty"));
 }
 
+TEST_F(ReplayCommand, RefusesADirectoryInsideAServersData) {
+  const std::filesystem::path inside = server.data_dir() / "then";
+  const Finished refused = contactd_on_log(server, {"replay", "--to", inside.string()});
+  EXPECT_EQ(refused.status, exited(2));
+  EXPECT_THAT(refused.err, HasSubstr("which is a data directory; give a directory elsewhere"));
+  EXPECT_FALSE(std::filesystem::exists(inside));
+}
+
 // What is served is whole, or not there.
 TEST_F(ReplayCommand, AKilledOneLeavesNothingToServeAndIsRunAgain) {
   constexpr int contacts = 200;
