@@ -215,9 +215,11 @@ class HttpClient::Impl {
       exchange_on(*stream_, request, parser);
     }
     if (!parser.get().keep_alive()) close();
-    Answer answer{parser.get().result_int(), {}, retry_after_of(parser.get())};
-    answer.body = std::move(parser.get().body());
-    return answer;
+    auto& message = parser.get();
+    const bool replayed = message.count("Idempotent-Replay") > 0;
+    const auto etag = message[http::field::etag];
+    return {message.result_int(), std::move(message.body()), retry_after_of(message),
+            std::string{etag.data(), etag.size()}, replayed};
   }
 
   template <class Stream>

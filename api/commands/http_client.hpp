@@ -19,6 +19,8 @@ struct Answer {
   std::string body;
   // When to ask again, if it says so; 0 if it says so otherwise than in seconds.
   std::optional<std::chrono::seconds> retry_after;
+  std::string etag;       // as it stands there, in quotes
+  bool replayed = false;  // the kept answer of a request with the same Idempotency-Key
 };
 
 // What the server says of a refusal, in one line: the sentence, and what is wrong with each field.

@@ -19,9 +19,13 @@
 #include "api/commands/printable.hpp"
 #include "api/commands/progress.hpp"
 #include "api/limits.hpp"
+#include "api/query.hpp"
 #include "domain/email_address.hpp"
+#include "domain/instant.hpp"
 #include "domain/sha256.hpp"
+#include "infra/clock.hpp"
 #include "infra/errors.hpp"
+#include "projections/idempotency.hpp"
 
 // `contactd import`: a file's contacts through the API, so that the same rules hold.
 namespace contactd::api {
@@ -194,18 +198,43 @@ class Importer {
                 const std::string& key) {
     const std::string target = "/api/v1/contacts/" + id;
     report.id = id;
-    // By a change of nothing: its answer is kept as well, so that whoever runs this again is told
-    // the same of the line, whatever the contact is by then.
-    const Answer before = send("PATCH", target, "{}", key + "-before");
-    const Answer after =
-        before.status == 200 ? send("PATCH", target, body, key + "-update") : before;
+    // Under this id the contact's history has the change. It is of the API key, too, as the answer
+    // is that is kept.
+    const std::string request =
+        "import-" + domain::to_hex(domain::sha256(config_.server.key + '\n' + key));
+    const Answer before = client_.ask_patiently("GET", target);
+    const Answer after = client_.ask_patiently(
+        "PATCH", target, body, {{"Idempotency-Key", key + "-update"}, {"X-Request-Id", request}});
     report.status = after.status;
-    if (after.status == 200) {
-      report.outcome = before.body == after.body ? "unchanged" : "updated";
-    } else {
+    if (after.status != 200) {
       report.sentence = sentence_of(after);
+      return report;
     }
+    const bool changed =
+        after.replayed ? was_made_by(request, target, after.etag) : before.etag != after.etag;
+    report.outcome = changed ? "updated" : "unchanged";
     return report;
+  }
+
+  // Whether the version that a kept answer shows is what that request made, so that whoever runs
+  // this again is told the same of the line, whatever the contact is by now. One that is older than
+  // an answer is kept was there already: the same line made it in an earlier run.
+  bool was_made_by(const std::string& request, const std::string& target, const std::string& etag) {
+    for (std::string more;;) {
+      const Answer answer = client_.ask_patiently(
+          "GET", target + "/history?limit=" + std::to_string(limits::page_size_max) + more);
+      if (answer.status != 200) throw ServerRefused(answer);
+      const json::value page = json::parse(answer.body);
+      for (const json::value& event : page.at("data").as_array()) {
+        if ('"' + json::serialize(event.at("version")) + '"' != etag) continue;
+        const auto time = domain::parse_iso8601(event.at("time").as_string());
+        return event.at("request_id").as_string() == request && time &&
+               infra::system_time().unix_ms - time->unix_ms < projections::idempotency_kept_ms;
+      }
+      const json::value& cursor = page.at("next_cursor");
+      if (cursor.is_null()) return false;
+      more = "&cursor=" + encode_query_value(json::value_to<std::string>(cursor));
+    }
   }
 
   // The key makes sure that nothing happens twice.

@@ -170,6 +170,8 @@ TEST_F(ImportCommand, AnUpdateSentAgainIsReportedAsItWasThen) {
       AllOf(HasSubstr("line 2: updated " + changed.id), HasSubstr("line 3: unchanged " + same.id),
             HasSubstr("line 4: updated " + gone.id), HasSubstr("1 unchanged, 2 updated")));
   user.given_patched(same.id, R"({"company":"later"})");
+  for (int i = 0; i < 250; ++i)
+    user.given_patched(changed.id, R"({"last_name":")" + std::to_string(i) + R"("})");
   user.remove(gone.id).then(200);
   const Finished again = import(csv, {"--update"});
   EXPECT_EQ(again.status, exited(0)) << again.out;
