@@ -89,7 +89,7 @@ Metrics::Metrics()
       webhook_endpoints(gauge(*registry_, "contactd_webhook_endpoints",
                               "Enabled webhooks that this process delivers to")),
       webhook_pending(gauge(*registry_, "contactd_webhook_pending_events",
-                            "Events read for webhooks and not delivered yet")),
+                            "Contacts with events that webhooks still have to be sent")),
       webhook_lag_seconds(gauge(*registry_, "contactd_webhook_lag_seconds",
                                 "Age of the oldest event that a webhook still has to be sent")),
       kafka_up(gauges(*registry_, "contactd_kafka_up", "1 while a Kafka broker is connected")),

@@ -157,6 +157,7 @@ WebhookDispatcher::Inbox WebhookDispatcher::wait(std::stop_token stop, Steady::t
 }
 
 Steady::time_point WebhookDispatcher::next_wake() const {
+  if (go_on_) return Steady::now();
   auto wake = look_due_;
   if (!timers_.empty()) {
     const auto left = timers_.begin()->first.unix_ms - parts_.clock().unix_ms;
@@ -280,15 +281,6 @@ void WebhookDispatcher::add(const Webhook& webhook) {
   if (of_organization.empty()) parts_.hub.follow(webhook.organization, *this);
   of_organization.insert(webhook.id);
   enqueue(endpoints_.emplace(webhook.id, std::move(endpoint)).first->second);
-}
-
-// What was pending when the progress was written.
-void WebhookDispatcher::restore(Endpoint& endpoint) const {
-  const Webhook& webhook = endpoint.webhook;
-  for (const std::uint64_t offset : webhook.pending) {
-    const auto item = read_feed_item(parts_.store, webhook.organization, offset);
-    if (item && endpoint.queue.has_room()) endpoint.queue.add(queued(webhook.id, *item, {}));
-  }
 }
 
 void WebhookDispatcher::drop(const WebhookId& id) {

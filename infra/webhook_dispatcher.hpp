@@ -181,13 +181,15 @@ class WebhookDispatcher final : public ReplySink,
   void pause_in_trouble(Endpoint& endpoint);
   void send_scheduled(Endpoint& endpoint, std::uint64_t offset);
   void read_on(Endpoint& endpoint, domain::Instant now) const;
+  void seek_on(Endpoint& endpoint) const;
+  void seek_soon(Endpoint& endpoint) const;
   void send(Endpoint& endpoint, const FeedItem& item, bool by_hand);
   bool send_by_hand(const ByHand& asked);
   Endpoint* find_or_add(const ByHand& asked);
   void finish(Sent sent);
   bool exists(const Sent& sent) const;
   void settle(WebhookDelivery& delivery, const Sent& sent);
-  static void move_on(Endpoint& endpoint, const WebhookDelivery& delivery, const Sent& sent);
+  void move_on(Endpoint& endpoint, const WebhookDelivery& delivery, const Sent& sent);
   void disable(Endpoint& endpoint);
   void write_progress(bool now);
   bool submit(const Endpoint& endpoint, domain::Command command);
@@ -219,6 +221,7 @@ class WebhookDispatcher final : public ReplySink,
   std::set<domain::WebhookId> complained_of_;  // that can't be served, and it was said
   std::uint64_t next_number_ = 1;              // of incarnations and submissions
   WebhookBudget in_flight_{settings_.in_flight_max, settings_.organization_in_flight_max};
+  bool go_on_ = false;  // some of to_pump_ has more to read
   bool stopping_ = false;
   std::chrono::steady_clock::time_point look_due_;
   std::chrono::steady_clock::time_point tell_due_;

@@ -1,43 +1,62 @@
 #include "infra/webhook_queue.hpp"
 
+#include <algorithm>
 #include <cassert>
 #include <utility>
 
 namespace contactd::infra {
 
 void WebhookQueue::add(const Event& event) {
-  assert(has_room() && (events_.empty() || events_.rbegin()->first < event.offset));
-  const Event& added = events_.emplace(event.offset, event).first->second;
-  auto& of_contact = contacts_[event.contact];
-  of_contact.push_back(event.offset);
-  if (of_contact.size() == 1) offer(added);
+  assert(has_room());
+  const auto [first, added] = contacts_.emplace(event.contact, event.offset);
+  if (added) return offer(events_.emplace(event.offset, event).first->second);
+  if (event.offset == first->second) return;  // read once more, after trouble
+  Event& before = events_.at(first->second);
+  before.last_behind = std::max(before.last_behind, event.offset);
 }
 
 const WebhookQueue::Event* WebhookQueue::take(domain::Instant now) {
-  if (heads_.empty() || heads_.begin()->first > now) return nullptr;
-  Event& event = events_.at(heads_.begin()->second);
-  heads_.erase(heads_.begin());
+  if (waiting_.empty() || waiting_.begin()->first > now) return nullptr;
+  Event& event = events_.at(waiting_.begin()->second);
+  waiting_.erase(waiting_.begin());
   event.in_flight = true;
   return &event;
 }
 
 std::optional<domain::Instant> WebhookQueue::next_due() const {
-  if (heads_.empty()) return std::nullopt;
-  return heads_.begin()->first;
+  if (waiting_.empty()) return std::nullopt;
+  return waiting_.begin()->first;
 }
 
 void WebhookQueue::done(std::uint64_t offset) {
   const auto found = events_.find(offset);
   if (found == events_.end()) return;
-  const auto contact = contacts_.find(found->second.contact);
-  assert(contact->second.front() == offset);
+  Event& event = found->second;
+  if (event.last_behind <= offset) return was_last(offset);
+  event.in_flight = false;
+  event.sought_to = offset;
+  seeking_.insert(offset);
+}
+
+const WebhookQueue::Event* WebhookQueue::seeking() const {
+  return seeking_.empty() ? nullptr : &events_.at(*seeking_.begin());
+}
+
+void WebhookQueue::sought(std::uint64_t offset, std::uint64_t sought_to) {
+  events_.at(offset).sought_to = sought_to;
+}
+
+void WebhookQueue::was_last(std::uint64_t offset) {
+  const auto found = events_.find(offset);
+  contacts_.erase(found->second.contact);
+  seeking_.erase(offset);
   events_.erase(found);
-  contact->second.pop_front();
-  if (contact->second.empty()) {
-    contacts_.erase(contact);
-  } else {
-    offer(events_.at(contact->second.front()));
-  }
+}
+
+void WebhookQueue::followed_by(std::uint64_t offset, Event next) {
+  next.last_behind = events_.at(offset).last_behind;
+  was_last(offset);
+  add(next);
 }
 
 void WebhookQueue::failed(std::uint64_t offset, domain::Instant next_due) {
@@ -64,16 +83,26 @@ void WebhookQueue::untake(std::uint64_t offset) {
   offer(found->second);
 }
 
-bool WebhookQueue::hurry(std::uint64_t offset, domain::Instant now) {
+bool WebhookQueue::hurry(std::uint64_t offset, const domain::ContactId& contact,
+                         domain::Instant now) {
+  if (!waits(offset, contact)) return false;
   const auto found = events_.find(offset);
-  if (found == events_.end()) return false;
+  if (found == events_.end()) return true;  // behind another one
   Event& event = found->second;
   if (event.in_flight || event.due <= now) return true;
-  const bool offered = heads_.erase({event.due, offset}) > 0;
+  waiting_.erase({event.due, offset});
   event.due_by_schedule = event.due;
   event.due = now;
-  if (offered) offer(event);
+  offer(event);
   return true;
+}
+
+bool WebhookQueue::waits(std::uint64_t offset, const domain::ContactId& contact) const {
+  const auto known = contacts_.find(contact);
+  if (known == contacts_.end()) return false;
+  const Event& first = events_.at(known->second);
+  if (offset == first.offset) return !first.sought_to;
+  return first.offset < offset && offset <= first.last_behind;
 }
 
 const WebhookQueue::Event* WebhookQueue::find(std::uint64_t offset) const {

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -15,6 +14,8 @@ namespace contactd::infra {
 
 // What one endpoint still has to be sent, and when: the events of a contact one after the other,
 // each once the one before it was delivered or given up; those of different contacts independently.
+// Of each contact only the first one is here, so that one which fails for days takes no more room
+// the more its contact changes; those behind it are sought in the feed once it is done.
 // Knows no I/O and no clock.
 class WebhookQueue {
  public:
@@ -27,12 +28,16 @@ class WebhookQueue {
     bool in_flight = false;
     // Hurried: when it was due before that.
     std::optional<domain::Instant> due_by_schedule = {};
+    std::uint64_t last_behind = 0;  // later ones of its contact may wait up to here; 0: none do
+    // Done: up to where the one behind it was sought.
+    std::optional<std::uint64_t> sought_to = {};
   };
 
   // `next_offset` is the first one that add() or passed() may be told of.
   explicit WebhookQueue(std::uint64_t next_offset) : next_offset_(next_offset) {}
 
-  // One that is to be sent, of a higher offset than those added before. REQUIRES: has_room().
+  // One that is to be sent, of a higher offset than the contact's that are here. REQUIRES:
+  // has_room().
   void add(const Event& event);
   // All events before this offset were looked at.
   void passed(std::uint64_t next_offset) { next_offset_ = next_offset; }
@@ -51,26 +56,38 @@ class WebhookQueue {
   // Puts it back as if it hadn't been taken.
   void untake(std::uint64_t offset);
 
-  // If it waits here: it is due now, if it isn't behind another one of its contact.
-  bool hurry(std::uint64_t offset, domain::Instant now);
+  // One that is done and has others behind it, the first of which is to be sought between
+  // `sought_to` and next_offset(); nothing if there is none. Until that is found it is pending.
+  const Event* seeking() const;
+  // What was found: nothing up to `sought_to`; nothing at all; this one.
+  void sought(std::uint64_t offset, std::uint64_t sought_to);
+  void was_last(std::uint64_t offset);
+  void followed_by(std::uint64_t offset, Event next);
 
+  // If it is still to be sent, and is here: it is due now. False: it isn't to be sent.
+  bool hurry(std::uint64_t offset, const domain::ContactId& contact, domain::Instant now);
+
+  // Whether it is to be sent: is here, or behind one of its contact that is.
+  bool waits(std::uint64_t offset, const domain::ContactId& contact) const;
   const Event* find(std::uint64_t offset) const;
   // Whether it is sent by hand, before its time.
   bool hurried(std::uint64_t offset) const;
-  std::size_t size() const { return events_.size(); }
+  std::size_t size() const { return events_.size(); }  // as many contacts
   // Of the oldest event that waits.
   std::optional<domain::Instant> oldest() const;
   std::uint64_t next_offset() const { return next_offset_; }
+  // With each, those behind it are pending too.
   std::vector<std::uint64_t> pending() const;
 
  private:
-  void offer(const Event& event) { heads_.emplace(event.due, event.offset); }
+  void offer(const Event& event) { waiting_.emplace(event.due, event.offset); }
 
   std::uint64_t next_offset_;
   std::map<std::uint64_t, Event> events_;
-  std::map<domain::ContactId, std::deque<std::uint64_t>> contacts_;  // ascending
-  // The first of each contact, but for those in flight, by when they are due.
-  std::set<std::pair<domain::Instant, std::uint64_t>> heads_;
+  std::map<domain::ContactId, std::uint64_t> contacts_;  // the offset of each one's event
+  // Those neither in flight nor done, by when they are due.
+  std::set<std::pair<domain::Instant, std::uint64_t>> waiting_;
+  std::set<std::uint64_t> seeking_;  // those that are done
 };
 
 }  // namespace contactd::infra

@@ -6,7 +6,8 @@
 #include "infra/webhook_dispatcher.hpp"
 #include "projections/history.hpp"
 
-// What is sent and what becomes of it; webhook_dispatcher.cpp has the thread and the endpoints.
+// What is sent and what becomes of it; webhook_dispatcher.cpp has the thread and the endpoints,
+// webhook_reading.cpp what is read for it.
 namespace contactd::infra {
 namespace {
 
@@ -17,11 +18,6 @@ using projections::HistoryEntry;
 using Steady = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds progress_interval{1};
-// Events read at once, and those looked at for it, which filters may hold back.
-constexpr std::size_t read_at_once_max = 64;
-constexpr std::size_t looked_at_max = 1'024;
-// Where no event passes an endpoint's filter, its progress is written this seldom.
-constexpr std::uint64_t passed_over_max = 10'000;
 constexpr int status_gone = 410;
 
 std::uint64_t random_number() {
@@ -44,34 +40,6 @@ void WebhookDispatcher::enqueue(Endpoint& endpoint) {
   to_pump_.push_back(endpoint.webhook.id);
 }
 
-std::optional<WebhookDelivery> WebhookDispatcher::journaled(const WebhookId& id,
-                                                            std::uint64_t offset,
-                                                            const domain::EventId& event) const {
-  try {
-    auto known = parts_.journal.find(id, offset);
-    // Of a log that had another event there, before a backup was restored.
-    if (known && known->event != event) known.reset();
-    return known;
-  } catch (const Unavailable& problem) {
-    spdlog::error("{}", problem.what());
-    return std::nullopt;
-  }
-}
-
-// The event where it was in its schedule, as far as that is known here; else at its beginning, due
-// since `due`. Also of an event that is read as a new one: a failed attempt is no progress, so
-// that after a restart, or once the endpoint is enabled again, it may not be among the pending.
-WebhookQueue::Event WebhookDispatcher::queued(const WebhookId& id, const FeedItem& item,
-                                              domain::Instant due) const {
-  WebhookQueue::Event event{item.place.offset, item.place.contact, item.event.time, 0, due};
-  const auto known = journaled(id, item.place.offset, item.event.event);
-  if (known && known->state == WebhookDelivery::State::pending) {
-    event.attempts = known->failed;
-    event.due = known->next_attempt;
-  }
-  return event;
-}
-
 // The delivery goes on without its journal.
 void WebhookDispatcher::journal(const WebhookId& id, const WebhookDelivery& delivery) {
   try {
@@ -88,6 +56,7 @@ void WebhookDispatcher::pump_all() {
     if (due != endpoints_.end()) enqueue(due->second);
     timers_.erase(timers_.begin());
   }
+  go_on_ = false;
   if (stopping_) return;
   // Those that find no room in flight queue up again, behind the others.
   for (std::size_t count = to_pump_.size(); count > 0; --count) {
@@ -115,13 +84,18 @@ void WebhookDispatcher::pause_in_trouble(Endpoint& endpoint) {
 
 void WebhookDispatcher::pump(Endpoint& endpoint) {
   const domain::Instant now = parts_.clock();
+  seek_on(endpoint);
   read_on(endpoint, now);
   while (endpoint.in_flight < settings_.endpoint_in_flight_max) {
     if (!in_flight_.has_room(endpoint.webhook.organization)) return enqueue(endpoint);
     const WebhookQueue::Event* event = endpoint.queue.take(now);
     if (event == nullptr) break;
     send_scheduled(endpoint, event->offset);
-    read_on(endpoint, now);
+  }
+  const WebhookQueue& queue = endpoint.queue;
+  if (queue.seeking() != nullptr || (endpoint.unread && queue.has_room())) {
+    go_on_ = true;
+    enqueue(endpoint);
   }
   if (const auto due = endpoint.queue.next_due();
       due && endpoint.in_flight < settings_.endpoint_in_flight_max) {
@@ -140,28 +114,6 @@ void WebhookDispatcher::send_scheduled(Endpoint& endpoint, std::uint64_t offset)
   } catch (...) {
     endpoint.queue.untake(offset);
     throw;
-  }
-}
-
-void WebhookDispatcher::read_on(Endpoint& endpoint, domain::Instant now) const {
-  const Webhook& webhook = endpoint.webhook;
-  while (endpoint.unread && endpoint.queue.has_room()) {
-    FeedQuery query;
-    query.after = endpoint.queue.next_offset() - 1;
-    query.count = std::min(read_at_once_max, domain::webhook_pending_max - endpoint.queue.size());
-    query.looked_at_max = looked_at_max;
-    query.created = wants(webhook, HistoryEntry::Kind::created);
-    query.updated = wants(webhook, HistoryEntry::Kind::updated);
-    query.deleted = wants(webhook, HistoryEntry::Kind::deleted);
-    const FeedPage page = read_feed(parts_.store, webhook.organization, query);
-    for (const FeedItem& item : page.items) {
-      // Due since now, so that what is tried again has its turn among what is new.
-      endpoint.queue.add(queued(webhook.id, item, now));
-    }
-    endpoint.passed_over += page.looked_to + 1 - endpoint.queue.next_offset();
-    endpoint.queue.passed(page.looked_to + 1);
-    endpoint.unread = page.more;
-    if (page.items.empty() && endpoint.passed_over > passed_over_max) endpoint.dirty = true;
   }
 }
 
@@ -224,7 +176,8 @@ bool WebhookDispatcher::send_by_hand(const ByHand& asked) {
   try {
     if (Endpoint* endpoint = find_or_add(asked)) {
       enqueue(*endpoint);
-      if (endpoint->queue.hurry(asked.item.place.offset, parts_.clock())) return false;
+      if (endpoint->queue.hurry(asked.item.place.offset, asked.item.place.contact, parts_.clock()))
+        return false;
       send(*endpoint, asked.item, true);
       return true;
     }
@@ -264,7 +217,7 @@ void WebhookDispatcher::finish(Sent sent) {
     // Of an event that the schedule has done with, and whose row was dropped since.
     const bool scheduled = endpoint == nullptr ||
                            delivery.offset >= endpoint->queue.next_offset() ||
-                           endpoint->queue.find(delivery.offset) != nullptr;
+                           endpoint->queue.waits(delivery.offset, delivery.contact);
     if (delivery.state == WebhookDelivery::State::pending && !scheduled) {
       delivery.state = WebhookDelivery::State::given_up;
     }
@@ -320,6 +273,7 @@ void WebhookDispatcher::move_on(Endpoint& endpoint, const WebhookDelivery& deliv
   if (delivery.state != WebhookDelivery::State::pending) {
     queue.done(delivery.offset);
     endpoint.dirty = true;
+    seek_soon(endpoint);
   } else if (sent.result.status == status_gone) {
     queue.untake(delivery.offset);
   } else if (sent.hurried) {

@@ -11,7 +11,7 @@
 namespace contactd::domain {
 
 inline constexpr std::size_t webhooks_max = 20;  // of an organization
-// Events of one endpoint that may wait for their delivery, or for the next attempt at it.
+// Contacts whose events wait for their delivery to one endpoint, or for the next attempt at it.
 inline constexpr std::size_t webhook_pending_max = 256;
 
 inline constexpr std::string_view webhook_gone = "gone";  // WebhookDisabled: it answered 410

@@ -64,7 +64,7 @@ struct WebhookDeleted {
 };
 
 // How far deliveries have come: of the events before `next_offset` all were delivered, given up or
-// not asked for, but for those at `pending`.
+// not asked for, but for those at `pending` and the later ones of their contacts.
 struct WebhookProgressed {
   WebhookId webhook;
   std::uint64_t next_offset = 0;

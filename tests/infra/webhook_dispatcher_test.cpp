@@ -135,20 +135,28 @@ class WebhookDispatcherTest : public testing::Test {
                                            [this] { return domain::Instant{now_ms_}; }}));
     dispatchers_.back()->start(writers_);
   }
-  void run(domain::Command command, std::string_view organization = "acme") {
+  void submit(domain::Command command, std::string_view organization = "acme") {
     const auto refused = writers_[0]->submit({org(organization), std::move(command), "key1",
                                               "request", std::nullopt, &replies_, ++last_token_});
     EXPECT_FALSE(refused);
+  }
+  void run(domain::Command command, std::string_view organization = "acme") {
+    submit(std::move(command), organization);
     writers_[0]->wake();
     replies_.wait_for(last_token_);
   }
   // Each is sent to /ID.
-  void given_webhook(const domain::WebhookId& id, std::string_view organization = "acme") {
-    run(domain::CreateWebhook{id, {"https://x.io/" + id, "", {}, true}, secrets_.mark()},
+  void given_webhook(const domain::WebhookId& id, std::string_view organization = "acme",
+                     const std::vector<std::string>& types = {}) {
+    run(domain::CreateWebhook{id, {"https://x.io/" + id, "", types, true}, secrets_.mark()},
         organization);
   }
   void given_contact(const char* name, std::string_view organization = "acme") {
     run(domain::CreateContact{contact_id(name), {}}, organization);
+  }
+  void given_changed(const char* name, const std::string& company) {
+    run(domain::UpdateContact{
+        contact_id(name), {set(domain::Field::company, company)}, domain::AnyVersion{}});
   }
   // The webhook's deliveries in the order of their events, once so many attempts are noted.
   std::vector<WebhookDelivery> deliveries(const domain::WebhookId& id, std::size_t attempts) {
@@ -394,6 +402,65 @@ TEST_F(WebhookDispatcherTest, LeavesRoomForTheDeliveriesOfOtherOrganizations) {
   // Room for one more of them.
   sender_.answer(0, 500);
   EXPECT_TRUE(sender_.wait_for(4).back().ends_with(" bob"));
+}
+
+TEST_F(WebhookDispatcherTest, SendsOnHoweverManyChangesAreBehindAContactThatFails) {
+  given_webhook("a");
+  given_contact("ann");
+  ASSERT_EQ(sender_.wait_for(1), Sent{"/a ann"});
+  sender_.answer(0, 500);
+  const domain::Instant second = deliveries("a", 1).at(0).next_attempt;
+  constexpr std::size_t changes = domain::webhook_pending_max + 20;
+  for (std::size_t i = 0; i < changes; ++i) given_changed("ann", std::to_string(i));
+  given_contact("bob");
+  ASSERT_EQ(sender_.wait_for(2).back(), "/a bob");
+  sender_.answer(1, 200);
+  wait_until([&] { return store_->webhook(org("acme"), "a")->pending.size() == 1; },
+             "the progress isn't written");
+  start();  // what is behind survives
+  now_ms_ = second.unix_ms;
+  for (std::size_t i = 2; i < changes + 3; ++i) {
+    ASSERT_EQ(sender_.wait_for(i + 1).back(), "/a ann");
+    sender_.answer(i, 200);
+  }
+  domain::Version version = 0;
+  for (const WebhookDelivery& delivery : deliveries("a", changes + 3)) {
+    if (delivery.contact != contact_id("ann")) continue;
+    EXPECT_EQ(delivery.version, ++version);
+  }
+  EXPECT_EQ(version, changes + 1);
+}
+
+TEST_F(WebhookDispatcherTest, FindsWhatIsFarBehind) {
+  given_webhook("a", "acme", {"contactd.contact.updated.v1"});
+  given_contact("ann");
+  given_changed("ann", "1");
+  ASSERT_EQ(sender_.wait_for(1), Sent{"/a ann"});
+  // More than are looked at in one go.
+  for (int i = 0; i < 2'500; ++i) {
+    submit(domain::CreateContact{contact_id("c" + std::to_string(10'000 + i)), {}});
+  }
+  given_changed("ann", "2");
+  given_contact("bob");
+  given_changed("bob", "1");
+  ASSERT_EQ(sender_.wait_for(2).back(), "/a bob");  // so all before it was read
+  sender_.answer(0, 200);
+  EXPECT_EQ(sender_.wait_for(3).back(), "/a ann");
+}
+
+TEST_F(WebhookDispatcherTest, SendsWhatIsBehindOnceTheEventBeforeWasDeliveredByHand) {
+  given_webhook("a");
+  given_contact("ann");
+  ASSERT_EQ(sender_.wait_for(1), Sent{"/a ann"});
+  given_changed("ann", "1");
+  given_contact("bob");  // so that the change was read
+  ASSERT_EQ(sender_.wait_for(2).back(), "/a bob");
+  sender_.answer(0, 500);
+  const auto failed = deliveries("a", 1);
+  EXPECT_EQ(replay("a", failed.at(0).offset), Replay::accepted);
+  ASSERT_EQ(sender_.wait_for(3).back(), "/a ann");
+  sender_.answer(2, 200);
+  EXPECT_EQ(sender_.wait_for(4).back(), "/a ann");
 }
 
 }  // namespace

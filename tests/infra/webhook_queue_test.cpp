@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 
 #include "infra/webhook_dispatcher.hpp"
 #include "tests/domain/samples.hpp"
@@ -15,8 +16,25 @@ using namespace contactd::test;
 class Queue : public ::testing::Test {
  protected:
   void add(std::uint64_t offset, const domain::ContactId& contact) {
+    feed[offset] = contact;
     queue.add({offset, contact, noon});
     queue.passed(offset + 1);
+  }
+  // Finds what is behind those that are done.
+  void seek() {
+    while (const auto* done = queue.seeking()) {
+      auto next = feed.upper_bound(done->offset);
+      while (next != feed.end() && next->second != done->contact) ++next;
+      if (next == feed.end()) {
+        queue.was_last(done->offset);
+      } else {
+        queue.followed_by(done->offset, {next->first, next->second, noon});
+      }
+    }
+  }
+  void done(std::uint64_t offset) {
+    queue.done(offset);
+    seek();
   }
   // The offset that is sent next; 0: none.
   std::uint64_t take(domain::Instant now = noon) {
@@ -24,6 +42,7 @@ class Queue : public ::testing::Test {
     return event == nullptr ? 0 : event->offset;
   }
 
+  std::map<std::uint64_t, domain::ContactId> feed;
   WebhookQueue queue{1};
 };
 
@@ -34,7 +53,7 @@ TEST_F(Queue, SendsAContactsEventsOneAfterTheOther) {
   EXPECT_EQ(take(), 1U);
   EXPECT_EQ(take(), 3U);
   EXPECT_EQ(take(), 0U);
-  queue.done(1);
+  done(1);
   EXPECT_EQ(take(), 2U);
 }
 
@@ -46,11 +65,11 @@ TEST_F(Queue, AFailureHoldsBackThatContactAlone) {
   queue.failed(1, after(5'000));
   EXPECT_EQ(queue.find(1)->attempts, 1U);
   EXPECT_EQ(take(), 3U);
-  queue.done(3);
+  done(3);
   EXPECT_EQ(take(after(4'999)), 0U);
   EXPECT_EQ(queue.next_due(), after(5'000));
   EXPECT_EQ(take(after(5'000)), 1U);
-  queue.done(1);
+  done(1);
   EXPECT_EQ(take(after(5'000)), 2U);
 }
 
@@ -69,11 +88,55 @@ TEST_F(Queue, TellsWhatIsPendingBeforeWhatItHasPassed) {
 
 TEST_F(Queue, IsBounded) {
   std::uint64_t offset = 0;
-  while (queue.has_room()) add(++offset, ann);
+  while (queue.has_room()) {
+    ++offset;
+    add(offset, contact_id("c" + std::to_string(1'000 + offset)));
+  }
   EXPECT_EQ(offset, domain::webhook_pending_max);
   take();
-  queue.done(1);
+  done(1);
   EXPECT_TRUE(queue.has_room());
+}
+
+TEST_F(Queue, HasRoomForOthersHoweverManyOfAContactWait) {
+  constexpr std::uint64_t many = 2 * domain::webhook_pending_max;
+  for (std::uint64_t offset = 1; offset <= many; ++offset) add(offset, ann);
+  EXPECT_EQ(queue.size(), 1U);
+  EXPECT_EQ(queue.pending(), std::vector<std::uint64_t>{1});
+  add(many + 1, bob);
+  EXPECT_EQ(take(), 1U);
+  EXPECT_EQ(take(), many + 1);
+}
+
+TEST_F(Queue, KeepsWhatIsDonePendingUntilTheNextOfItsContactIsFound) {
+  for (std::uint64_t offset = 1; offset <= 2; ++offset) add(offset, ann);
+  take();
+  queue.done(1);
+  EXPECT_EQ(take(), 0U);
+  EXPECT_EQ(queue.pending(), std::vector<std::uint64_t>{1});
+  EXPECT_EQ(queue.seeking()->sought_to, 1U);
+  queue.sought(1, 2);
+  EXPECT_EQ(queue.seeking()->sought_to, 2U);
+  seek();
+  EXPECT_EQ(queue.pending(), std::vector<std::uint64_t>{2});
+  take();
+  queue.done(2);
+  EXPECT_EQ(queue.seeking(), nullptr);  // as it was the last one that was added
+  EXPECT_EQ(queue.size(), 0U);
+}
+
+TEST_F(Queue, TellsWhatWaits) {
+  add(1, ann);
+  add(2, bob);
+  add(3, ann);
+  EXPECT_TRUE(queue.waits(1, ann));
+  EXPECT_TRUE(queue.waits(3, ann));
+  EXPECT_FALSE(queue.waits(3, bob));
+  EXPECT_FALSE(queue.waits(4, ann));
+  take();
+  queue.done(1);
+  EXPECT_FALSE(queue.waits(1, ann));
+  EXPECT_TRUE(queue.waits(3, ann));
 }
 
 TEST_F(Queue, HurriesWhatWaitsForItsTime) {
@@ -81,13 +144,13 @@ TEST_F(Queue, HurriesWhatWaitsForItsTime) {
   add(2, ann);
   take();
   queue.failed(1, after(hour_ms));
-  EXPECT_TRUE(queue.hurry(2, noon));  // it is behind the first one
+  EXPECT_TRUE(queue.hurry(2, ann, noon));  // it is behind the first one
   EXPECT_EQ(take(), 0U);
-  EXPECT_TRUE(queue.hurry(1, noon));
+  EXPECT_TRUE(queue.hurry(1, ann, noon));
   EXPECT_EQ(take(), 1U);
-  EXPECT_TRUE(queue.hurry(1, noon));  // it is on its way
+  EXPECT_TRUE(queue.hurry(1, ann, noon));  // it is on its way
   EXPECT_EQ(take(), 0U);
-  EXPECT_FALSE(queue.hurry(7, noon));
+  EXPECT_FALSE(queue.hurry(7, ann, noon));
 }
 
 TEST_F(Queue, AHurriedFailureCostsNoneOfTheSchedulesAttempts) {
@@ -95,8 +158,8 @@ TEST_F(Queue, AHurriedFailureCostsNoneOfTheSchedulesAttempts) {
   take();
   queue.failed(1, after(hour_ms));
   for (int i = 0; i < 3; ++i) {
-    EXPECT_TRUE(queue.hurry(1, noon));
-    EXPECT_TRUE(queue.hurry(1, noon));  // once more, before it is sent
+    EXPECT_TRUE(queue.hurry(1, ann, noon));
+    EXPECT_TRUE(queue.hurry(1, ann, noon));  // once more, before it is sent
     EXPECT_EQ(take(), 1U);
     queue.failed_by_hand(1);
     EXPECT_EQ(queue.find(1)->attempts, 1U);
@@ -122,7 +185,7 @@ TEST_F(Queue, KeepsTheOrderOfEachContactUnderRandomFailures) {
   const std::uint64_t seed = test_seed();
   SCOPED_TRACE(seed_note(seed));
   Random random{seed};
-  std::map<domain::ContactId, std::vector<std::uint64_t>> done;
+  std::map<domain::ContactId, std::vector<std::uint64_t>> settled_of;
   std::vector<std::uint64_t> in_flight;
   std::uint64_t offset = 0;
   std::int64_t now = 0;
@@ -139,14 +202,14 @@ TEST_F(Queue, KeepsTheOrderOfEachContactUnderRandomFailures) {
       if (random.one_in(3)) {
         queue.failed(settled, after(now + static_cast<std::int64_t>(random.below(50))));
       } else {
-        done[queue.find(settled)->contact].push_back(settled);
-        queue.done(settled);
+        settled_of[queue.find(settled)->contact].push_back(settled);
+        done(settled);
       }
     }
     ++now;
   }
   std::size_t count = 0;
-  for (const auto& [contact, offsets] : done) {
+  for (const auto& [contact, offsets] : settled_of) {
     EXPECT_TRUE(std::is_sorted(offsets.begin(), offsets.end()));
     count += offsets.size();
   }
