@@ -217,20 +217,6 @@ TEST_F(WebhookDelivery, TakesNoAnswerThatIsNotHttp) {
   wait_for_failure(hook, "broken_answer");
 }
 
-TEST_F(WebhookDelivery, GoesToNoPrivateAddressHoweverItIsWritten) {
-  server.stop();
-  restart({{"--webhook-allow-http", "--webhook-retry-scale", "0.001"}, {}});
-  const std::string rest = ":" + std::to_string(receiver.port()) + "/";
-  std::vector<Hook> hooks;
-  // Names as far as the URL goes; each of them leads to 127.0.0.1.
-  for (const std::string host : {"2130706433", "127.1", "0x7f000001", "0177.0.0.1"}) {
-    hooks.push_back(given_webhook("http://" + host + rest));
-  }
-  user.given_contact();
-  for (const Hook& hook : hooks) wait_for_failure(hook, "private_address");
-  EXPECT_TRUE(receiver.received().empty());
-}
-
 TEST_F(WebhookDelivery, WorksOverTlsWithACertificateThatIsTrustedAndTheHosts) {
   const TemporaryDirectory directory;
   const Certificate good = make_certificate(directory.path(), "good");

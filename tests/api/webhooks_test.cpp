@@ -137,7 +137,9 @@ TEST_F(Webhooks, AreRefusedWithAllThatIsWrong) {
       .with_field_error("description", "Expected at most 500 characters");
   for (const std::string url :
        {"http://example.com/", "https://127.0.0.1/", "https://10.0.0.1/", "https://[::1]/",
-        "https://localhost/", "example.com", "https://u:p@example.com/"}) {
+        "https://localhost/", "https://2130706433/", "https://127.1/", "https://0x7f000001/",
+        "https://0177.0.0.1/", "https://%31%32%37.0.0.1/", "example.com",
+        "https://u:p@example.com/"}) {
     make(R"({"url": ")" + url + "\"}").then(400);
   }
   user.send("GET", webhooks_path).then(200).with_member("data", json::array{});

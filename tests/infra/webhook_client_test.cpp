@@ -81,8 +81,8 @@ class SilentAddress {
 
 // What comes of a message to a name that leads to these addresses.
 SendResult send(std::uint16_t port, const std::vector<std::string>& addresses,
-                std::chrono::milliseconds timeout = delivery_wait_max) {
-  WebhookClient client{{true, timeout}, [addresses](const std::string&) {
+                const WebhookClient::Settings& settings = {true, delivery_wait_max}) {
+  WebhookClient client{settings, [addresses](const std::string&) {
                          NameResolver::Addresses found;
                          for (const std::string& address : addresses) {
                            found.push_back(asio::ip::make_address(address));
@@ -122,7 +122,7 @@ TEST(WebhookClient, EndsAtItsDeadlineWhereAllAreSilent) {
   const SilentAddress first{loopback(2, endpoint.port())};
   const SilentAddress second{loopback(3, endpoint.port())};
   const SendResult result =
-      send(endpoint.port(), {"127.0.0.2", "127.0.0.3"}, std::chrono::milliseconds{400});
+      send(endpoint.port(), {"127.0.0.2", "127.0.0.3"}, {true, std::chrono::milliseconds{400}});
   EXPECT_EQ(result.failure, SendFailure::timeout);
 }
 
@@ -130,6 +130,12 @@ TEST(WebhookClient, HasNoConnectionWhereAllRefuse) {
   const Endpoint endpoint;
   const SendResult result = send(endpoint.port(), {"127.0.0.2", "127.0.0.3"});
   EXPECT_EQ(result.failure, SendFailure::no_connection);
+}
+
+TEST(WebhookClient, AsksNoPrivateAddressThatANameLeadsTo) {
+  const Endpoint endpoint;
+  const SendResult result = send(endpoint.port(), {"127.0.0.1"}, {false, delivery_wait_max});
+  EXPECT_EQ(result.failure, SendFailure::private_address);
 }
 
 }  // namespace

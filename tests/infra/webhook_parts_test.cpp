@@ -15,7 +15,8 @@
 #include "tests/domain/samples.hpp"
 #include "tests/support/temporary_directory.hpp"
 
-// What deliveries are made of: addresses, URLs, secrets, how many are under way, their journal.
+// What deliveries are made of: addresses, URLs, secrets, how many are under way, their
+// journal.
 namespace contactd::infra {
 namespace {
 
@@ -119,6 +120,11 @@ TEST(WebhookUrl, IsTakenApart) {
   EXPECT_EQ(six.host, "2606:4700::1111");
   EXPECT_EQ(six.authority, "[2606:4700::1111]:8443");
   EXPECT_EQ(read("http://127.0.0.1").port, "80");
+  const WebhookUrl numbered = read("https://8.8.8.8.example.com:8443/h");
+  EXPECT_EQ(numbered.host, "8.8.8.8.example.com");
+  EXPECT_EQ(numbered.port, "8443");
+  EXPECT_EQ(numbered.authority, "8.8.8.8.example.com:8443");
+  EXPECT_EQ(numbered.target, "/h");
 }
 
 TEST(WebhookUrl, ThatCanNotBeServedIsRefused) {
@@ -144,8 +150,8 @@ TEST(WebhookUrl, ThatCanNotBeServedIsRefused) {
                                 "https://example.com/\r\nX: y",
                                 "https://example.com%0d%0a/",
                                 "https://[v1.x]/",
-                                "https://8.8.8.8.example.com/",
-                                "https://10.0.0.1.example.com/",
+                                "https://%31%32%37.0.0.1/",
+                                "https://ex%61mple.com/",
                                 "https://[::1/",
                                 "https://ex\x01mple.com/"}) {
     EXPECT_NE(wrong_with(url), "") << url;
@@ -165,6 +171,24 @@ TEST(WebhookUrl, ThatLeadsInsideIsRefused) {
   }
   EXPECT_EQ(wrong_with("https://8.8.8.8/"), "");
   EXPECT_EQ(wrong_with("https://127.example.com/"), "");
+}
+
+// What looks names up takes these for addresses.
+TEST(WebhookUrl, WithANumberForAHostIsRefused) {
+  for (const std::string host :
+       {"0", "2130706433", "127.1", "0x7f000001", "0X7F.0.0.1", "0x", "0177.0.0.1", "127.0.0.1.",
+        "127.0.0.1.5", "8.8.8.256", "8.8.8.08", "example.1", "8.8.8.8.0x8"}) {
+    for (const WebhookUrlRules& rules : {WebhookUrlRules{}, WebhookUrlRules{true, true}}) {
+      EXPECT_NE(wrong_with("https://" + host + "/", rules).find("four decimal numbers"),
+                std::string::npos)
+          << host;
+    }
+  }
+  for (const std::string host : {"8.8.8.8", "8.8.8.8.example.com", "1.example.com", "0xg.example",
+                                 "example.x1", "10.0.0.1.example.com.", "1.2.3.4x"}) {
+    EXPECT_EQ(wrong_with("https://" + host + "/"), "") << host;
+  }
+  EXPECT_NE(wrong_with("https://8.8.8.8.localhost/"), "");
 }
 
 const std::string master = "0123456789abcdef0123456789abcdef";
