@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -13,7 +14,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/http/write.hpp>
@@ -43,6 +44,7 @@ constexpr std::size_t addresses_max = 4;  // of one name that are tried
 // How long one may be silent before the next one is tried beside it (RFC 8305, section 5).
 constexpr std::chrono::milliseconds head_start{250};
 constexpr std::size_t answer_header_bytes_max = 16'384;
+constexpr std::size_t answer_body_bytes_max = 65'536;
 constexpr int interim_answers_max = 4;  // of status 1xx, before the one that counts
 
 bool is_public(const asio::ip::address& address) {
@@ -149,6 +151,25 @@ class TimedSocket {
   TimedSocket(asio::io_context& io, tcp::socket socket, Steady::time_point deadline)
       : state_(
             std::make_shared<State>(State{std::move(socket), asio::steady_timer{io, deadline}})) {
+    wait();
+  }
+  ~TimedSocket() { state_->timer.cancel(); }
+  TimedSocket(const TimedSocket&) = delete;
+  TimedSocket& operator=(const TimedSocket&) = delete;
+
+  tcp::socket& operator*() const { return state_->socket; }
+  // From now on it has no more than this.
+  void shorten(std::chrono::milliseconds left) const {
+    if (state_->timer.expiry() <= Steady::now() + left) return;
+    state_->timer.expires_after(left);
+    wait();
+  }
+  SendResult failed(SendFailure failure) const {
+    return {0, state_->overdue ? SendFailure::timeout : failure};
+  }
+
+ private:
+  void wait() const {
     state_->timer.async_wait([state = state_](const error_code& ec) {
       if (ec) return;
       state->overdue = true;
@@ -156,16 +177,7 @@ class TimedSocket {
       state->socket.close(ignored);
     });
   }
-  ~TimedSocket() { state_->timer.cancel(); }
-  TimedSocket(const TimedSocket&) = delete;
-  TimedSocket& operator=(const TimedSocket&) = delete;
 
-  tcp::socket& operator*() const { return state_->socket; }
-  SendResult failed(SendFailure failure) const {
-    return {0, state_->overdue ? SendFailure::timeout : failure};
-  }
-
- private:
   struct State {
     tcp::socket socket;
     asio::steady_timer timer;
@@ -189,20 +201,41 @@ Request request_of(OutboundMessage& message) {
   return request;
 }
 
+using AnswerParser = http::response_parser<http::buffer_body>;
+
+// Reads what follows the header, up to a bound: else the other side would find the connection reset
+// while it still writes. What comes of that is no matter.
+template <class Stream>
+asio::awaitable<void> read_out(Stream& stream, beast::flat_buffer& buffer, AnswerParser& parser) {
+  std::array<char, 4'096> piece{};
+  std::size_t count = 0;
+  while (!parser.is_done() && count < answer_body_bytes_max) {
+    auto& body = parser.get().body();
+    body.data = piece.data();
+    body.size = piece.size();
+    const auto [ec, read] = co_await http::async_read(stream, buffer, parser, await);
+    if (ec && ec != http::error::need_buffer) co_return;
+    count += piece.size() - body.size;
+  }
+}
+
 template <class Stream>
 asio::awaitable<SendResult> exchange(Stream& stream, const TimedSocket& socket,
-                                     const Request& request) {
+                                     const Request& request, std::chrono::milliseconds body_wait) {
   const auto [failed, sent] = co_await http::async_write(stream, request, await);
   if (failed) co_return socket.failed(SendFailure::no_connection);
   beast::flat_buffer buffer{answer_header_bytes_max};
   for (int interim = 0; interim < interim_answers_max; ++interim) {
-    http::response_parser<http::empty_body> parser;
+    AnswerParser parser;
     parser.header_limit(answer_header_bytes_max);
-    parser.skip(true);
+    parser.body_limit(boost::none);  // one that is longer is an answer, too
     const auto [ec, read] = co_await http::async_read_header(stream, buffer, parser, await);
     if (ec) co_return socket.failed(SendFailure::broken_answer);
-    const unsigned status = parser.get().result_int();
-    if (status >= 200) co_return SendResult{static_cast<int>(status)};
+    if (parser.get().result_int() < 200) continue;
+    const SendResult result{static_cast<int>(parser.get().result_int())};
+    socket.shorten(body_wait);
+    co_await read_out(stream, buffer, parser);
+    co_return result;
   }
   co_return SendResult{0, SendFailure::broken_answer};
 }
@@ -262,13 +295,13 @@ class WebhookClient::Impl {
     const bool tls = message.to.tls;
     const std::string host = message.to.host;
     const Request request = request_of(message);
-    if (!tls) co_return co_await exchange(*socket, socket, request);
+    if (!tls) co_return co_await exchange(*socket, socket, request, settings_.body_wait);
     asio::ssl::stream<tcp::socket&> secure{*socket, tls_};
     secure.set_verify_callback(asio::ssl::host_name_verification{host});
     if (!is_address(host)) name_host(secure.native_handle(), host);
     const auto [refused] = co_await secure.async_handshake(asio::ssl::stream_base::client, await);
     if (refused) co_return socket.failed(SendFailure::tls);
-    co_return co_await exchange(secure, socket, request);
+    co_return co_await exchange(secure, socket, request, settings_.body_wait);
   }
 
   // After the deadline the answer is waited for no longer.

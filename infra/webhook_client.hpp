@@ -54,13 +54,15 @@ class WebhookSender {
 // look-up of names. A name is looked up once; of the addresses that it leads to, those that aren't
 // public are left out, and the connection is made to one that was looked at, not to the name: to
 // the first that takes it (RFC 8305), so that one that is silent doesn't use up the others' time.
-// Certificates are checked, redirects are an answer like any other, and of the answer only the
-// header is read, up to a bound.
+// Certificates are checked, and redirects are an answer like any other. Of the answer the header
+// counts, up to a bound; what follows is read for a while so that the other side can write it, and
+// may be cut.
 class WebhookClient final : public WebhookSender {
  public:
   struct Settings {
     bool allow_private = false;
-    std::chrono::milliseconds timeout{15'000};  // from the look-up to the answer's header
+    std::chrono::milliseconds timeout{15'000};   // from the look-up to the answer's header
+    std::chrono::milliseconds body_wait{1'000};  // then for what follows it, within `timeout`
   };
 
   // Reads the system's certificates (or what SSL_CERT_FILE and SSL_CERT_DIR name).

@@ -2,12 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/write.hpp>
 #include <future>
 #include <list>
 #include <thread>
+#include <utility>
 
 // The client's connections: names that lead to several addresses, of which some don't answer.
 namespace contactd::infra {
@@ -24,10 +26,11 @@ tcp::endpoint loopback(unsigned last, std::uint16_t port) {
   return {asio::ip::address_v4{0x7f000000U + last}, port};
 }
 
-// Takes every connection to 127.0.0.1 and answers 204, whatever comes.
+// Takes every connection to 127.0.0.1 and answers the same, whatever comes.
 class Endpoint {
  public:
-  Endpoint() {
+  explicit Endpoint(std::string answer = "HTTP/1.1 204 No Content\r\n\r\n")
+      : answer_(std::move(answer)) {
     accept();
     thread_ = std::thread{[this] { io_.run(); }};
   }
@@ -39,23 +42,40 @@ class Endpoint {
   Endpoint& operator=(const Endpoint&) = delete;
 
   std::uint16_t port() const { return acceptor_.local_endpoint().port(); }
+  // How the other side closed its only connection. Once.
+  error_code end() { return end_.get_future().get(); }
 
  private:
+  struct Taken {
+    tcp::socket socket;
+    std::array<char, 4'096> read{};
+  };
+
   void accept() {
     acceptor_.async_accept([this](const error_code& ec, tcp::socket socket) {
       if (ec) return;
-      taken_.push_back(std::move(socket));
+      Taken& taken = taken_.emplace_back(std::move(socket));
       error_code ignored;
-      asio::write(taken_.back(), asio::buffer(answer_), ignored);
+      asio::write(taken.socket, asio::buffer(answer_), ignored);
+      read(taken);
       accept();
     });
   }
+  void read(Taken& taken) {
+    taken.socket.async_read_some(asio::buffer(taken.read),
+                                 [this, &taken](const error_code& ec, std::size_t) {
+                                   if (!ec) return read(taken);
+                                   if (!std::exchange(ended_, true)) end_.set_value(ec);
+                                 });
+  }
 
-  const std::string answer_ = "HTTP/1.1 204 No Content\r\n\r\n";
+  const std::string answer_;
+  std::promise<error_code> end_;
+  bool ended_ = false;
   asio::io_context io_;
   tcp::acceptor acceptor_{io_, loopback(1, 0)};
-  std::list<tcp::socket> taken_;  // open, or what wasn't read of them would cut the answer off
-  std::thread thread_;            // last: it touches all of the above
+  std::list<Taken> taken_;  // open, or what wasn't read of them would cut the answer off
+  std::thread thread_;      // last: it touches all of the above
 };
 
 // An address that answers nothing, as behind a filter: so many wait there to be taken that the
@@ -81,7 +101,8 @@ class SilentAddress {
 
 // What comes of a message to a name that leads to these addresses.
 SendResult send(std::uint16_t port, const std::vector<std::string>& addresses,
-                const WebhookClient::Settings& settings = {true, delivery_wait_max}) {
+                const WebhookClient::Settings& settings = {true, delivery_wait_max,
+                                                           delivery_wait_max}) {
   WebhookClient client{settings, [addresses](const std::string&) {
                          NameResolver::Addresses found;
                          for (const std::string& address : addresses) {
@@ -136,6 +157,26 @@ TEST(WebhookClient, AsksNoPrivateAddressThatANameLeadsTo) {
   const Endpoint endpoint;
   const SendResult result = send(endpoint.port(), {"127.0.0.1"}, {false, delivery_wait_max});
   EXPECT_EQ(result.failure, SendFailure::private_address);
+}
+
+TEST(WebhookClient, LetsTheOtherSideWriteItsAnswer) {
+  const std::string body(48'000, 'x');
+  Endpoint endpoint{"HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(body.size()) +
+                    "\r\n\r\n" + body};
+  EXPECT_EQ(send(endpoint.port(), {"127.0.0.1"}).status, 200);
+  EXPECT_EQ(endpoint.end(), asio::error::eof);  // else: the connection was reset
+}
+
+TEST(WebhookClient, TakesAnAnswerThatIsTooLong) {
+  const Endpoint endpoint{"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n" +
+                          std::string(100'000, 'x')};
+  EXPECT_EQ(send(endpoint.port(), {"127.0.0.1"}).status, 200);
+}
+
+TEST(WebhookClient, TakesAnAnswerWhoseEndDoesNotCome) {
+  const Endpoint endpoint{"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nx"};
+  const WebhookClient::Settings impatient{true, delivery_wait_max, std::chrono::milliseconds{1}};
+  EXPECT_EQ(send(endpoint.port(), {"127.0.0.1"}, impatient).status, 200);
 }
 
 }  // namespace
