@@ -4,6 +4,8 @@
 #include "api/key_file.hpp"
 #include "api/limits.hpp"
 #include "infra/errors.hpp"
+#include "infra/log.hpp"
+#include "infra/random.hpp"
 
 namespace contactd::api {
 namespace {
@@ -25,6 +27,14 @@ std::optional<std::string> admin_key_problem(std::string_view key) {
 std::string admin_key(const ServeConfig& config) {
   if (!config.admin_key.empty()) return config.admin_key;
   const std::filesystem::path file = config.data_dir / "admin.key";
+  // Nothing is written where a server is read-only: nobody has the key of this one.
+  if (config.read_only && !std::filesystem::exists(file)) {
+    spdlog::warn(
+        "there is no {}, and a read-only server makes none: to use the admin API, give "
+        "a key with --admin-key",
+        file.string());
+    return infra::random_text(made_key_length);
+  }
   std::string key = read_or_make_key(file, "the admin key", made_key_length);
   if (const auto problem = admin_key_problem(key)) {
     throw infra::Unavailable("the admin key in " + file.string() + ' ' + *problem +

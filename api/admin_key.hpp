@@ -12,7 +12,8 @@ namespace contactd::api {
 // repeat it.
 std::optional<std::string> admin_key_problem(std::string_view key);
 
-// The one that was given, or that of <data-dir>/admin.key, which is made if it isn't there. Throws
+// The one that was given, or that of <data-dir>/admin.key, which is made if it isn't there; where
+// the server is read-only it isn't made, and the key is one that nobody has. Throws
 // infra::Unavailable.
 std::string admin_key(const ServeConfig& config);
 

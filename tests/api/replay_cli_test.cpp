@@ -259,7 +259,7 @@ TEST_F(ReplayCommand, WhatItMakesIsShownByAnyNumberOfServersAndStaysAsItIs) {
         .without_header("Retry-After");
     reader.send("POST", webhook + "/rotate-secret").then(503).with_error_naming("read-only");
   }
-  for (const std::string name : {"webhook.key", "webhooks"}) {
+  for (const std::string name : {"admin.key", "webhook.key", "webhooks"}) {
     EXPECT_FALSE(std::filesystem::exists(path("shared") / name)) << name;
   }
   EXPECT_EQ(second.stop(), exited(0));
