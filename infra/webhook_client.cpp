@@ -24,6 +24,7 @@
 #include <optional>
 #include <thread>
 
+#include "infra/clock.hpp"
 #include "infra/log.hpp"
 #include "infra/outbound_address.hpp"
 
@@ -203,6 +204,15 @@ Request request_of(OutboundMessage& message) {
 
 using AnswerParser = http::response_parser<http::buffer_body>;
 
+SendResult result_of(const AnswerParser::value_type& answer) {
+  SendResult result{static_cast<int>(answer.result_int())};
+  const bool asks_to_wait = answer.result() == http::status::too_many_requests ||
+                            answer.result() == http::status::service_unavailable;
+  if (asks_to_wait)
+    result.retry_after = retry_after(answer[http::field::retry_after], system_time());
+  return result;
+}
+
 // Reads what follows the header, up to a bound: else the other side would find the connection reset
 // while it still writes. What comes of that is no matter.
 template <class Stream>
@@ -232,7 +242,7 @@ asio::awaitable<SendResult> exchange(Stream& stream, const TimedSocket& socket,
     const auto [ec, read] = co_await http::async_read_header(stream, buffer, parser, await);
     if (ec) co_return socket.failed(SendFailure::broken_answer);
     if (parser.get().result_int() < 200) continue;
-    const SendResult result{static_cast<int>(parser.get().result_int())};
+    const SendResult result = result_of(parser.get());
     socket.shorten(body_wait);
     co_await read_out(stream, buffer, parser);
     co_return result;

@@ -4,12 +4,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "infra/name_resolver.hpp"
+#include "infra/webhook_retry_after.hpp"
 #include "infra/webhook_url.hpp"
 
 namespace contactd::infra {
@@ -30,6 +32,8 @@ struct SendResult {
   int status = 0;  // 0: no answer came
   SendFailure failure = SendFailure::none;
   std::chrono::milliseconds took{0};
+  // How long a 429 or 503 asks to wait.
+  std::optional<std::chrono::milliseconds> retry_after = {};
 
   bool delivered() const { return status >= 200 && status < 300; }
 };

@@ -257,7 +257,8 @@ void WebhookDispatcher::settle(WebhookDelivery& delivery, const Sent& sent) {
   ++delivery.failed;
   const auto delay = webhook_retry_delay(delivery.failed, settings_.retry_scale, random_number());
   if (delay) {
-    delivery.next_attempt = domain::Instant{now.unix_ms + delay->count()};
+    const auto asked_for = sent.result.retry_after.value_or(std::chrono::milliseconds{0});
+    delivery.next_attempt = domain::Instant{now.unix_ms + std::max(*delay, asked_for).count()};
     return;
   }
   delivery.state = State::given_up;

@@ -179,5 +179,16 @@ TEST(WebhookClient, TakesAnAnswerWhoseEndDoesNotCome) {
   EXPECT_EQ(send(endpoint.port(), {"127.0.0.1"}, impatient).status, 200);
 }
 
+TEST(WebhookClient, TellsHowLongTheOtherSideAsksToWait) {
+  const auto asked = [](const std::string& status) {
+    const Endpoint endpoint{"HTTP/1.1 " + status +
+                            " X\r\nRetry-After: 120\r\nContent-Length: 0\r\n\r\n"};
+    return send(endpoint.port(), {"127.0.0.1"}).retry_after;
+  };
+  EXPECT_EQ(asked("429"), std::chrono::seconds{120});
+  EXPECT_EQ(asked("503"), std::chrono::seconds{120});
+  EXPECT_EQ(asked("500"), std::nullopt);
+}
+
 }  // namespace
 }  // namespace contactd::infra

@@ -39,13 +39,14 @@ class HeldSender final : public WebhookSender {
     return sent_;
   }
   // Answers the one that was sent as number `which`, from 0.
-  void answer(std::size_t which, int status) {
+  void answer(std::size_t which, int status) { answer(which, SendResult{status}); }
+  void answer(std::size_t which, const SendResult& result) {
     std::function<void(SendResult)> done;
     {
       const std::lock_guard lock{mutex_};
       done = std::exchange(done_.at(which), nullptr);
     }
-    done({status});
+    done(result);
   }
 
  private:
@@ -382,6 +383,21 @@ TEST_F(WebhookDispatcherTest, TakesNothingByHandOfAPartitionThatIsNotWrittenHere
   const std::uint64_t offset = deliveries("a", 1).at(0).offset;
   writers_[0]->give_up(Ownership::unknown);
   EXPECT_EQ(replay("a", offset), Replay::not_now);
+}
+
+TEST_F(WebhookDispatcherTest, WaitsAsLongAsItIsAskedToButNoShorterThanItsScheduleSays) {
+  given_webhook("a");
+  given_contact("ann");
+  given_contact("bob");
+  ASSERT_EQ(sender_.wait_for(2), (Sent{"/a ann", "/a bob"}));
+  SendResult busy{503};
+  busy.retry_after = std::chrono::hours{1};
+  sender_.answer(0, busy);
+  busy.retry_after = std::chrono::seconds{1};
+  sender_.answer(1, busy);
+  const auto failed = deliveries("a", 2);
+  EXPECT_EQ(failed.at(0).next_attempt, after(hour_ms));
+  EXPECT_GE(failed.at(1).next_attempt, after(5'000));
 }
 
 TEST_F(WebhookDispatcherTest, LeavesRoomForTheDeliveriesOfOtherOrganizations) {

@@ -10,12 +10,13 @@
 #include "infra/webhook_budget.hpp"
 #include "infra/webhook_journal.hpp"
 #include "infra/webhook_obstacle.hpp"
+#include "infra/webhook_retry_after.hpp"
 #include "infra/webhook_secrets.hpp"
 #include "infra/webhook_url.hpp"
 #include "tests/domain/samples.hpp"
 #include "tests/support/temporary_directory.hpp"
 
-// What deliveries are made of: addresses, URLs, secrets, how many are under way, their
+// What deliveries are made of: addresses, URLs, secrets, waits, how many are under way, their
 // journal.
 namespace contactd::infra {
 namespace {
@@ -289,6 +290,32 @@ TEST(WebhookBudget, IsGivenBackWhole) {
   budget.give_back(org("acme"));
   EXPECT_TRUE(budget.all_given_back());
   EXPECT_TRUE(budget.has_room(org("acme")));
+}
+
+TEST(WebhookRetryAfter, IsSecondsOrADate) {
+  using namespace std::chrono;
+  EXPECT_EQ(retry_after("0", noon), 0s);
+  EXPECT_EQ(retry_after("120", noon), 120s);
+  // A minute after it, in HTTP's three forms.
+  for (const std::string date : {"Tue, 15 Jul 2025 10:31:00 GMT", "Tuesday, 15-Jul-25 10:31:00 GMT",
+                                 "Tue Jul 15 10:31:00 2025"}) {
+    EXPECT_EQ(retry_after(date, noon), 60s) << date;
+  }
+  EXPECT_EQ(retry_after("Tue, 15 Jul 2025 10:29:00 GMT", noon), 0s);
+}
+
+TEST(WebhookRetryAfter, IsBounded) {
+  for (const std::string value :
+       {"86401", "99999999999999999999", "Fri, 31 Dec 2100 23:59:59 GMT"}) {
+    EXPECT_EQ(retry_after(value, noon), webhook_retry_after_max) << value;
+  }
+}
+
+TEST(WebhookRetryAfter, IsNothingElse) {
+  for (const std::string value : {"", "-1", "1.5", "soon", "2025-07-15T10:31:00Z",
+                                  "Tue, 15 Jul 2025 10:31:00 GMT+1", "Tue, 15 Jul 2025"}) {
+    EXPECT_EQ(retry_after(value, noon), std::nullopt) << value;
+  }
 }
 
 WebhookDelivery delivery(std::uint64_t offset, WebhookDelivery::State state) {
