@@ -37,6 +37,11 @@ std::optional<std::chrono::milliseconds> webhook_retry_delay(unsigned failed, do
       static_cast<std::int64_t>(static_cast<double>(plain.count()) * scale * jitter)};
 }
 
+domain::Instant uptime() {
+  using namespace std::chrono;
+  return {duration_cast<milliseconds>(Steady::now().time_since_epoch()).count()};
+}
+
 WebhookDispatcher::WebhookDispatcher(const Settings& settings, const Parts& parts)
     : settings_(settings), parts_(parts) {}
 
@@ -160,7 +165,7 @@ Steady::time_point WebhookDispatcher::next_wake() const {
   if (go_on_) return Steady::now();
   auto wake = look_due_;
   if (!timers_.empty()) {
-    const auto left = timers_.begin()->first.unix_ms - parts_.clock().unix_ms;
+    const auto left = timers_.begin()->first.unix_ms - parts_.uptime().unix_ms;
     wake =
         std::min(wake, Steady::now() + std::chrono::milliseconds{std::max<std::int64_t>(left, 0)});
   }

@@ -41,6 +41,9 @@ inline constexpr std::chrono::seconds webhook_retry_delays[] = {
 std::optional<std::chrono::milliseconds> webhook_retry_delay(unsigned failed, double scale,
                                                              std::uint64_t random);
 
+// The time since some moment: unlike that of day it never steps.
+domain::Instant uptime();
+
 // Whether the webhook is to be sent events of this kind.
 bool wants(const domain::Webhook& webhook, projections::HistoryEntry::Kind kind);
 
@@ -71,7 +74,8 @@ class WebhookDispatcher final : public ReplySink,
     const WebhookSecrets& secrets;
     WebhookSender& sender;
     Metrics& metrics;
-    Clock clock;
+    Clock clock;                   // what is noted, signed and shown has its time
+    Clock uptime = infra::uptime;  // what waits is timed by this
   };
 
   WebhookDispatcher(const Settings& settings, const Parts& parts);
@@ -107,7 +111,7 @@ class WebhookDispatcher final : public ReplySink,
     WebhookQueue queue{0};
     bool queued = false;           // in to_pump_
     bool unread = true;            // the feed may have events after the queue's
-    domain::Instant paused_until;  // since its events couldn't be read
+    domain::Instant paused_until;  // by uptime, since its events couldn't be read
     std::size_t in_flight = 0;
     std::uint64_t passed_over = 0;  // events that no progress tells of yet
     bool dirty = false;             // there is progress to be written
@@ -197,6 +201,7 @@ class WebhookDispatcher final : public ReplySink,
   void tell_state();
   std::optional<WebhookDelivery> journaled(const domain::WebhookId& id, std::uint64_t offset,
                                            const domain::EventId& event) const;
+  domain::Instant due_at(domain::Instant time) const;
   WebhookQueue::Event queued(const domain::WebhookId& id, const FeedItem& item,
                              domain::Instant due) const;
   void journal(const domain::WebhookId& id, const WebhookDelivery& delivery);
@@ -215,7 +220,7 @@ class WebhookDispatcher final : public ReplySink,
   std::map<domain::WebhookId, Endpoint> endpoints_;
   std::map<domain::OrganizationId, std::set<domain::WebhookId>> of_organization_;
   std::deque<domain::WebhookId> to_pump_;  // that may have something to send
-  std::set<std::pair<domain::Instant, domain::WebhookId>> timers_;
+  std::set<std::pair<domain::Instant, domain::WebhookId>> timers_;  // by uptime
   std::map<std::uint64_t, Submitted> submissions_;  // by token; without an outcome yet
   std::set<domain::WebhookId> disabling_;
   std::set<domain::WebhookId> complained_of_;  // that can't be served, and it was said

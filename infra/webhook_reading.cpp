@@ -17,6 +17,8 @@ constexpr std::size_t read_at_once_max = 64;
 constexpr std::size_t looked_at_max = 1'024;
 // Where nothing is delivered, an endpoint's progress is written this seldom.
 constexpr std::uint64_t passed_over_max = 10'000;
+// No pause is longer: neither the schedule's longest, lengthened, nor one that was asked for.
+constexpr std::chrono::milliseconds pause_max = std::chrono::hours{27};
 
 // What the webhook wants of the feed after that offset.
 FeedQuery feed_query(const Webhook& webhook, std::uint64_t after, std::size_t count) {
@@ -46,6 +48,12 @@ std::optional<WebhookDelivery> WebhookDispatcher::journaled(const WebhookId& id,
   }
 }
 
+// When that is by uptime. Where the time of day was set back since it was noted, not so much later.
+domain::Instant WebhookDispatcher::due_at(domain::Instant time) const {
+  const std::int64_t left = time.unix_ms - parts_.clock().unix_ms;
+  return {parts_.uptime().unix_ms + std::min<std::int64_t>(left, pause_max.count())};
+}
+
 // The event where it was in its schedule, as far as that is known here; else at its beginning, due
 // since `due`. Also of an event that is read as a new one: a failed attempt is no progress, so
 // that after a restart, or once the endpoint is enabled again, it may not be among the pending.
@@ -55,7 +63,7 @@ WebhookQueue::Event WebhookDispatcher::queued(const WebhookId& id, const FeedIte
   const auto known = journaled(id, item.place.offset, item.event.event);
   if (known && known->state == WebhookDelivery::State::pending) {
     event.attempts = known->failed;
-    event.due = known->next_attempt;
+    event.due = due_at(known->next_attempt);
   }
   return event;
 }
@@ -102,7 +110,7 @@ void WebhookDispatcher::seek_on(Endpoint& endpoint) const {
   const std::uint64_t end = std::min(queue.next_offset(), done->last_behind + 1);
   if (!page.items.empty() && page.items.front().place.offset < end) {
     // Due since now, so that a contact with many has its turn among the others.
-    queue.followed_by(done->offset, queued(webhook.id, page.items.front(), parts_.clock()));
+    queue.followed_by(done->offset, queued(webhook.id, page.items.front(), parts_.uptime()));
   } else if (page.items.empty() && page.more && page.looked_to + 1 < end) {
     return queue.sought(done->offset, page.looked_to);
   } else {

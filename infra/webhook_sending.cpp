@@ -50,7 +50,7 @@ void WebhookDispatcher::journal(const WebhookId& id, const WebhookDelivery& deli
 }
 
 void WebhookDispatcher::pump_all() {
-  const domain::Instant now = parts_.clock();
+  const domain::Instant now = parts_.uptime();
   while (!timers_.empty() && timers_.begin()->first <= now) {
     const auto due = endpoints_.find(timers_.begin()->second);
     if (due != endpoints_.end()) enqueue(due->second);
@@ -78,12 +78,12 @@ void WebhookDispatcher::pump_all() {
 }
 
 void WebhookDispatcher::pause_in_trouble(Endpoint& endpoint) {
-  endpoint.paused_until = {parts_.clock().unix_ms + settings_.trouble_pause.count()};
+  endpoint.paused_until = {parts_.uptime().unix_ms + settings_.trouble_pause.count()};
   timers_.emplace(endpoint.paused_until, endpoint.webhook.id);
 }
 
 void WebhookDispatcher::pump(Endpoint& endpoint) {
-  const domain::Instant now = parts_.clock();
+  const domain::Instant now = parts_.uptime();
   seek_on(endpoint);
   read_on(endpoint, now);
   while (endpoint.in_flight < settings_.endpoint_in_flight_max) {
@@ -176,7 +176,7 @@ bool WebhookDispatcher::send_by_hand(const ByHand& asked) {
   try {
     if (Endpoint* endpoint = find_or_add(asked)) {
       enqueue(*endpoint);
-      if (endpoint->queue.hurry(asked.item.place.offset, asked.item.place.contact, parts_.clock()))
+      if (endpoint->queue.hurry(asked.item.place.offset, asked.item.place.contact, parts_.uptime()))
         return false;
       send(*endpoint, asked.item, true);
       return true;
@@ -280,7 +280,7 @@ void WebhookDispatcher::move_on(Endpoint& endpoint, const WebhookDelivery& deliv
   } else if (sent.hurried) {
     queue.failed_by_hand(delivery.offset);
   } else {
-    queue.failed(delivery.offset, delivery.next_attempt);
+    queue.failed(delivery.offset, due_at(delivery.next_attempt));
   }
 }
 

@@ -133,6 +133,7 @@ class WebhookDispatcherTest : public testing::Test {
     if (!dispatchers_.empty()) dispatchers_.back()->stop();
     dispatchers_.push_back(std::make_unique<WebhookDispatcher>(
         settings, WebhookDispatcher::Parts{*store_, hub_, journal_, secrets_, sender_, metrics_,
+                                           [this] { return domain::Instant{now_ms_ + set_ms_}; },
                                            [this] { return domain::Instant{now_ms_}; }}));
     dispatchers_.back()->start(writers_);
   }
@@ -191,6 +192,7 @@ class WebhookDispatcherTest : public testing::Test {
 
   const TemporaryDirectory directory_;
   std::atomic<std::int64_t> now_ms_ = noon.unix_ms;
+  std::atomic<std::int64_t> set_ms_ = 0;  // by how much the time of day was set
   const std::unique_ptr<EventLog> log_ = open_embedded_event_log(directory_.path() / "log");
   const std::unique_ptr<ReadStore> store_ = open_read_store(directory_.path() / "projections");
   Metrics metrics_;
@@ -398,6 +400,19 @@ TEST_F(WebhookDispatcherTest, WaitsAsLongAsItIsAskedToButNoShorterThanItsSchedul
   const auto failed = deliveries("a", 2);
   EXPECT_EQ(failed.at(0).next_attempt, after(hour_ms));
   EXPECT_GE(failed.at(1).next_attempt, after(5'000));
+}
+
+TEST_F(WebhookDispatcherTest, KeepsItsScheduleWhereTheTimeOfDayIsSetBack) {
+  given_webhook("a");
+  given_contact("ann");
+  ASSERT_EQ(sender_.wait_for(1), Sent{"/a ann"});
+  sender_.answer(0, 500);
+  const domain::Instant second = deliveries("a", 1).at(0).next_attempt;
+  set_ms_ = -hour_ms;
+  now_ms_ = second.unix_ms;
+  EXPECT_EQ(sender_.wait_for(2), (Sent{"/a ann", "/a ann"}));
+  sender_.answer(1, 500);
+  EXPECT_LT(deliveries("a", 2).at(0).next_attempt, second);  // as the time of day is now
 }
 
 TEST_F(WebhookDispatcherTest, LeavesRoomForTheDeliveriesOfOtherOrganizations) {
