@@ -16,7 +16,7 @@ class WebhookBudget {
       : all_max_(all_max), organization_max_(organization_max) {}
 
   bool has_room(const domain::OrganizationId& organization) const;
-  // Also where there is no room: what somebody asks for by hand goes at once.
+  // REQUIRES: has_room().
   void take(const domain::OrganizationId& organization);
   // REQUIRES: as many of the organization's were taken before.
   void give_back(const domain::OrganizationId& organization);

@@ -131,9 +131,7 @@ void WebhookDispatcher::work(Inbox inbox) {
   // First of all, since nothing tells of these a second time.
   for (Sent& sent : inbox.sent) finish(std::move(sent));
   for (const Reply& reply : inbox.replies) finish_submission(reply);
-  for (const ByHand& asked : inbox.by_hand) {
-    if (!send_by_hand(asked)) --by_hand_;
-  }
+  for (ByHand& asked : inbox.by_hand) take_by_hand(std::move(asked));
   if (Steady::now() >= look_due_) {
     look_due_ = Steady::now() + look_interval;
     look_at_partitions();
@@ -292,6 +290,10 @@ void WebhookDispatcher::drop(const WebhookId& id) {
   const auto endpoint = endpoints_.find(id);
   if (endpoint == endpoints_.end()) return;
   const OrganizationId organization = endpoint->second.webhook.organization;
+  if (const std::size_t asked_for = endpoint->second.by_hand.size(); asked_for > 0) {
+    spdlog::warn("webhook {}: {} events aren't sent again as asked for", id, asked_for);
+    by_hand_ -= asked_for;
+  }
   endpoints_.erase(endpoint);
   const auto known = of_organization_.find(organization);
   known->second.erase(id);

@@ -113,6 +113,7 @@ class WebhookDispatcher final : public ReplySink,
     bool unread = true;            // the feed may have events after the queue's
     domain::Instant paused_until;  // by uptime, since its events couldn't be read
     std::size_t in_flight = 0;
+    std::deque<FeedItem> by_hand;   // asked for; go before the others once there is room
     std::uint64_t passed_over = 0;  // events that no progress tells of yet
     bool dirty = false;             // there is progress to be written
     bool submitted = false;         // and some is being written
@@ -188,7 +189,8 @@ class WebhookDispatcher final : public ReplySink,
   void seek_on(Endpoint& endpoint) const;
   void seek_soon(Endpoint& endpoint) const;
   void send(Endpoint& endpoint, const FeedItem& item, bool by_hand);
-  bool send_by_hand(const ByHand& asked);
+  void take_by_hand(ByHand asked);
+  void send_by_hand(Endpoint& endpoint, domain::Instant now);
   Endpoint* find_or_add(const ByHand& asked);
   void finish(Sent sent);
   bool exists(const Sent& sent) const;

@@ -9,7 +9,10 @@ namespace contactd::infra {
 void WebhookQueue::add(const Event& event) {
   assert(has_room());
   const auto [first, added] = contacts_.emplace(event.contact, event.offset);
-  if (added) return offer(events_.emplace(event.offset, event).first->second);
+  if (added) {
+    events_.emplace(event.offset, event);
+    return event.sought_to ? done(event.offset) : offer(event);
+  }
   if (event.offset == first->second) return;  // read once more, after trouble
   Event& before = events_.at(first->second);
   before.last_behind = std::max(before.last_behind, event.offset);

@@ -36,8 +36,8 @@ class WebhookQueue {
   // `next_offset` is the first one that add() or passed() may be told of.
   explicit WebhookQueue(std::uint64_t next_offset) : next_offset_(next_offset) {}
 
-  // One that is to be sent, of a higher offset than the contact's that are here. REQUIRES:
-  // has_room().
+  // One that is to be sent, or is done already, of a higher offset than the contact's that are
+  // here. REQUIRES: has_room().
   void add(const Event& event);
   // All events before this offset were looked at.
   void passed(std::uint64_t next_offset) { next_offset_ = next_offset; }

@@ -64,6 +64,8 @@ WebhookQueue::Event WebhookDispatcher::queued(const WebhookId& id, const FeedIte
   if (known && known->state == WebhookDelivery::State::pending) {
     event.attempts = known->failed;
     event.due = due_at(known->next_attempt);
+  } else if (known) {
+    event.sought_to = event.offset;  // settled before a kill that the progress didn't survive
   }
   return event;
 }
@@ -90,7 +92,9 @@ void WebhookDispatcher::read_on(Endpoint& endpoint, domain::Instant now) const {
       feed_query(webhook, endpoint.queue.next_offset() - 1, std::min(read_at_once_max, room)));
   for (const FeedItem& item : page.items) {
     // Due since now, so that what is tried again has its turn among what is new.
-    endpoint.queue.add(queued(webhook.id, item, now));
+    const WebhookQueue::Event event = queued(webhook.id, item, now);
+    endpoint.queue.add(event);
+    if (event.sought_to) endpoint.dirty = true;
   }
   endpoint.passed_over += page.looked_to + 1 - endpoint.queue.next_offset();
   endpoint.queue.passed(page.looked_to + 1);

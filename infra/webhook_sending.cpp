@@ -88,6 +88,10 @@ void WebhookDispatcher::pump(Endpoint& endpoint) {
   read_on(endpoint, now);
   while (endpoint.in_flight < settings_.endpoint_in_flight_max) {
     if (!in_flight_.has_room(endpoint.webhook.organization)) return enqueue(endpoint);
+    if (!endpoint.by_hand.empty()) {
+      send_by_hand(endpoint, now);
+      continue;
+    }
     const WebhookQueue::Event* event = endpoint.queue.take(now);
     if (event == nullptr) break;
     send_scheduled(endpoint, event->offset);
@@ -123,7 +127,7 @@ void WebhookDispatcher::send(Endpoint& endpoint, const FeedItem& item, bool by_h
   Sent sent{webhook.id, webhook.organization, endpoint.incarnation, {}, now, by_hand};
   if (auto known = journaled(webhook.id, item.place.offset, item.event.event)) {
     if (!by_hand && known->state != WebhookDelivery::State::pending) {
-      // Settled before a kill that the progress didn't survive.
+      // By hand, since it was read.
       endpoint.queue.done(item.place.offset);
       endpoint.dirty = true;
       return;
@@ -169,17 +173,13 @@ WebhookDispatcher::Endpoint* WebhookDispatcher::find_or_add(const ByHand& asked)
   return found == endpoints_.end() ? nullptr : &found->second;
 }
 
-// Whether it is under way now.
-bool WebhookDispatcher::send_by_hand(const ByHand& asked) {
-  if (stopping_) return false;
+// What somebody asks for has its share of what may be under way, like all else.
+void WebhookDispatcher::take_by_hand(ByHand asked) {
   const std::string event = asked.item.event.event.str();
   try {
-    if (Endpoint* endpoint = find_or_add(asked)) {
-      enqueue(*endpoint);
-      if (endpoint->queue.hurry(asked.item.place.offset, asked.item.place.contact, parts_.uptime()))
-        return false;
-      send(*endpoint, asked.item, true);
-      return true;
+    if (Endpoint* endpoint = stopping_ ? nullptr : find_or_add(asked)) {
+      endpoint->by_hand.push_back(std::move(asked.item));
+      return enqueue(*endpoint);
     }
     spdlog::warn("webhook {} isn't served any more: event {} isn't sent again as asked for",
                  asked.webhook, event);
@@ -188,7 +188,21 @@ bool WebhookDispatcher::send_by_hand(const ByHand& asked) {
                   asked.webhook, problem.what(), event);
     read_again_ = true;
   }
-  return false;
+  --by_hand_;
+}
+
+// The one that was asked for first. REQUIRES: there is one, and room for it.
+void WebhookDispatcher::send_by_hand(Endpoint& endpoint, domain::Instant now) {
+  const FeedItem item = std::move(endpoint.by_hand.front());
+  endpoint.by_hand.pop_front();
+  try {
+    const bool waits = endpoint.queue.hurry(item.place.offset, item.place.contact, now);
+    if (!waits) return send(endpoint, item, true);
+  } catch (const std::exception& problem) {
+    spdlog::error("webhook {}: {}; event {} isn't sent again as asked for: ask once more",
+                  endpoint.webhook.id, problem.what(), item.event.event.str());
+  }
+  --by_hand_;
 }
 
 void WebhookDispatcher::finish(Sent sent) {

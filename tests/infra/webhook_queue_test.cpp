@@ -125,6 +125,18 @@ TEST_F(Queue, KeepsWhatIsDonePendingUntilTheNextOfItsContactIsFound) {
   EXPECT_EQ(queue.size(), 0U);
 }
 
+TEST_F(Queue, TakesWhatIsDoneAlready) {
+  WebhookQueue::Event settled{1, ann, noon};
+  settled.sought_to = 1;
+  queue.add(settled);
+  EXPECT_EQ(queue.size(), 0U);
+  settled.last_behind = 3;
+  queue.add(settled);
+  EXPECT_FALSE(queue.waits(1, ann));
+  queue.followed_by(1, {3, ann, noon});
+  EXPECT_EQ(take(), 3U);
+}
+
 TEST_F(Queue, TellsWhatWaits) {
   add(1, ann);
   add(2, bob);
