@@ -132,7 +132,7 @@ TEST_F(MaintenanceTest, ARestoreThatWasCutOffIsNotServedButMadeAgain) {
   ASSERT_EQ(run({"backup", "--to", "one"}).status, exited(0));
   ASSERT_EQ(restore("one", "cut").status, exited(0));
   std::filesystem::remove(path("cut") / "log" / "CURRENT");
-  std::ofstream{path("cut") / "restore.unfinished"};
+  std::ofstream{path("cut") / "restore.unfinished"} << "";
   const Finished refused = run_program(
       {contactd_binary(), "serve", "--listen", "127.0.0.1:0", "--data-dir", path("cut").string()});
   EXPECT_EQ(refused.status, exited(1));
