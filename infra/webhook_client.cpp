@@ -37,6 +37,7 @@ namespace http = beast::http;
 using asio::ip::tcp;
 using error_code = boost::system::error_code;
 
+constexpr std::size_t answer_piece_bytes = 4'096;
 constexpr auto await = asio::as_tuple(asio::use_awaitable);
 
 using Steady = std::chrono::steady_clock;
@@ -213,22 +214,6 @@ SendResult result_of(const AnswerParser::value_type& answer) {
   return result;
 }
 
-// Reads what follows the header, up to a bound: else the other side would find the connection reset
-// while it still writes. What comes of that is no matter.
-template <class Stream>
-asio::awaitable<void> read_out(Stream& stream, beast::flat_buffer& buffer, AnswerParser& parser) {
-  std::array<char, 4'096> piece{};
-  std::size_t count = 0;
-  while (!parser.is_done() && count < answer_body_bytes_max) {
-    auto& body = parser.get().body();
-    body.data = piece.data();
-    body.size = piece.size();
-    const auto [ec, read] = co_await http::async_read(stream, buffer, parser, await);
-    if (ec && ec != http::error::need_buffer) co_return;
-    count += piece.size() - body.size;
-  }
-}
-
 template <class Stream>
 asio::awaitable<SendResult> exchange(Stream& stream, const TimedSocket& socket,
                                      const Request& request, std::chrono::milliseconds body_wait) {
@@ -243,8 +228,18 @@ asio::awaitable<SendResult> exchange(Stream& stream, const TimedSocket& socket,
     if (ec) co_return socket.failed(SendFailure::broken_answer);
     if (parser.get().result_int() < 200) continue;
     const SendResult result = result_of(parser.get());
+    // What follows is read, up to a bound: else the other side would find the connection reset
+    // while it still writes. What comes of that is no matter.
     socket.shorten(body_wait);
-    co_await read_out(stream, buffer, parser);
+    std::string piece(answer_piece_bytes, '\0');  // not in the coroutine's frame
+    for (std::size_t count = 0; !parser.is_done() && count < answer_body_bytes_max;) {
+      auto& body = parser.get().body();
+      body.data = piece.data();
+      body.size = piece.size();
+      const auto [cut, more] = co_await http::async_read(stream, buffer, parser, await);
+      if (cut && cut != http::error::need_buffer) break;
+      count += piece.size() - body.size;
+    }
     co_return result;
   }
   co_return SendResult{0, SendFailure::broken_answer};
