@@ -208,15 +208,12 @@ fs::path unfinished_mark(const fs::path& data_dir) { return data_dir / "restore.
 // Leaves a directory that was there before, with its owner and mode.
 void remove_restored(const fs::path& data_dir, bool made) {
   std::error_code ignored;
-  if (made) {
-    fs::remove_all(data_dir, ignored);
-    return;
-  }
   for (const auto& entry : fs::directory_iterator(data_dir, ignored)) {
     std::error_code left;
     if (entry.path() != unfinished_mark(data_dir)) fs::remove_all(entry.path(), left);
   }
   fs::remove(unfinished_mark(data_dir), ignored);
+  if (made) fs::remove(data_dir, ignored);
 }
 
 }  // namespace
@@ -290,9 +287,10 @@ void restore_backup(const fs::path& directory, const fs::path& data_dir,
       throw StoreUnavailable("its positions aren't those that the manifest says");
     }
     sync_directories(data_dir);
+    // Of a directory that was there the name is on the disk.
+    if (made) sync_to_disk(fs::canonical(data_dir).parent_path());
     fs::remove(unfinished_mark(data_dir));
     sync_to_disk(data_dir);
-    sync_to_disk(fs::canonical(data_dir).parent_path());
   } catch (const std::exception& problem) {
     remove_restored(data_dir, made);
     throw StoreUnavailable("the backup " + directory.string() +

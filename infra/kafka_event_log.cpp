@@ -19,8 +19,9 @@ constexpr std::chrono::milliseconds end_check_interval{200};
 // A transaction that begins while the broker is still completing the one before is refused, and
 // librdkafka asks again so much later. What has come back is complete, or nearly.
 constexpr std::chrono::milliseconds completion_wait_max{20};
-// How long the log's end may take to be asked for, and then to come.
-constexpr std::chrono::milliseconds renew_wait_max{2'000};
+// How long the log's end may take to be asked for, and then to come; twice in a renewal, which
+// mustn't take longer than a client waits for an outcome.
+constexpr std::chrono::milliseconds renew_wait_max{1'000};
 
 class TopicEventLog final : public KafkaEventLog {
  public:
@@ -47,7 +48,10 @@ class TopicEventLog final : public KafkaEventLog {
                       std::span<const std::string> /*canonical*/) override {
     Partition& partition = *partitions_.at(claim.partition);
     partition.reader.wait_until_taken(partition.writer.end(), completion_wait_max);
-    if (partition.writer.is_slow() && !renew(partition, claim.epoch)) return AppendResult::fenced;
+    if (partition.writer.is_slow()) {
+      const AppendResult renewed = renew(partition, claim.epoch);
+      if (renewed != AppendResult::committed) return renewed;
+    }
     return partition.writer.append(claim.epoch, batch);
   }
   void release(std::uint32_t partition) override { partitions_.at(partition)->writer.release(); }
@@ -75,20 +79,20 @@ class TopicEventLog final : public KafkaEventLog {
 
   // A new handle under the same claim would commit what was decided under it even if another has
   // claimed meanwhile, and fence that one. Asked for before, to leave it alone; and after, from
-  // when on it can't be.
-  bool renew(Partition& partition, std::uint64_t claim) const {
+  // when on it can't be. `committed` if the claim goes on; else it is over, and nothing was
+  // written.
+  AppendResult renew(Partition& partition, std::uint64_t claim) const {
     const std::uint64_t end = partition.writer.end();
-    const auto is_ours = [&] {
-      return partition.reader.catch_up(end, renew_wait_max) &&
-             partition.reader.newest_claim() <= claim;
-    };
+    const auto is_known = [&] { return partition.reader.catch_up(end, renew_wait_max); };
+    const auto is_ours = [&] { return partition.reader.newest_claim() <= claim; };
     try {
-      if (is_ours() && partition.writer.open_anew() && is_ours()) return true;
+      const bool renewed = is_known() && is_ours() && partition.writer.open_anew() && is_known();
+      if (renewed && is_ours()) return AppendResult::committed;
     } catch (const LogUnavailable& problem) {
       spdlog::warn("{}", problem.what());
     }
     partition.writer.release();
-    return false;
+    return is_ours() ? AppendResult::refused : AppendResult::fenced;
   }
 
   // Returns false if the partition has no record that anybody could read: if all that there is in

@@ -38,6 +38,7 @@ constexpr std::chrono::milliseconds long_ago{120'000};
 constexpr std::chrono::milliseconds tick_interval{100};
 // How long the group's coordinator may take to say who is in it.
 constexpr std::chrono::milliseconds count_wait_max{2'000};
+constexpr std::chrono::milliseconds count_again_pause{5'000};
 // The group counts the session's timeout from the last heartbeat, which may be up to a third of it
 // (Kafka's rule for heartbeat.interval.ms) before a standstill begins: so it may have given the
 // partitions away after two thirds. Half is on the safe side of that.
@@ -118,6 +119,7 @@ class Membership final : public KafkaMembership {
   void run(const std::stop_token& stop) {
     while (!stop.stop_requested()) {
       if (stood_still_.exchange(false)) join_anew();
+      if (assigned_ && !counted_ && now() >= count_again_) count();
       MessagePtr message{rd_kafka_consumer_poll(client_.get(), poll_wait_ms)};
       if (!message || message->err == RD_KAFKA_RESP_ERR_NO_ERROR) continue;
       spdlog::warn("kafka group: {}", rd_kafka_message_errstr(message.get()));
@@ -204,7 +206,7 @@ class Membership final : public KafkaMembership {
 
   // Asks the group's coordinator: a member isn't told of the others but by its partitions, and of
   // those it may have all there are.
-  bool is_alone() const {
+  std::optional<bool> is_alone() const {
     const QueuePtr answers{rd_kafka_queue_new(client_.get())};
     const AdminOptionsPtr options{
         rd_kafka_AdminOptions_new(client_.get(), RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS)};
@@ -217,12 +219,21 @@ class Membership final : public KafkaMembership {
     const EventPtr answer{rd_kafka_queue_poll(answers.get(), patience)};
     const auto* const described =
         answer ? rd_kafka_event_DescribeConsumerGroups_result(answer.get()) : nullptr;
-    if (described == nullptr) return false;
+    if (described == nullptr) return std::nullopt;
     std::size_t count = 0;
     const auto* const* const groups =
         rd_kafka_DescribeConsumerGroups_result_groups(described, &count);
-    return count == 1 && rd_kafka_ConsumerGroupDescription_error(groups[0]) == nullptr &&
-           rd_kafka_ConsumerGroupDescription_member_count(groups[0]) == 1;
+    if (count != 1 || rd_kafka_ConsumerGroupDescription_error(groups[0]) != nullptr) {
+      return std::nullopt;
+    }
+    return rd_kafka_ConsumerGroupDescription_member_count(groups[0]) == 1;
+  }
+
+  void count() {
+    const auto alone = is_alone();
+    counted_ = alone.has_value();
+    count_again_ = now() + count_again_pause;
+    if (alone) callbacks_.counted(*alone);
   }
 
   static void on_rebalance(rd_kafka_t* client, rd_kafka_resp_err_t what,
@@ -241,7 +252,7 @@ class Membership final : public KafkaMembership {
       spdlog::info("kafka group: {} partitions are this instance's", ours.size());
       self.assigned_ = true;
       self.callbacks_.assigned(ours);
-      self.callbacks_.counted(self.is_alone());
+      self.count();
       return;
     }
     const bool lost = rd_kafka_assignment_lost(client) != 0;
@@ -262,6 +273,8 @@ class Membership final : public KafkaMembership {
   std::atomic<bool> stood_still_{false};                 // since it last joined
   // Of the group's thread alone.
   bool assigned_ = false;
+  bool counted_ = false;  // the group, since it was assigned
+  std::chrono::milliseconds count_again_{};
   std::chrono::milliseconds pause_ = start_again_pause_min;
   std::chrono::milliseconds started_again_{};
   std::jthread watch_;

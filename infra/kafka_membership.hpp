@@ -25,7 +25,8 @@ class KafkaMembership {
     // this: none is ours, and nobody is known to own any. Partitions must have been given up when
     // it returns.
     std::function<void(bool lost)> revoked;
-    // After each assignment: whether the group has no other member. False, too, if nobody says.
+    // After each assignment, once the group's coordinator says it: whether there is no other
+    // member.
     std::function<void(bool alone)> counted;
     // This process stood still for so long that the group may have given its partitions to others,
     // who may have written them since. It joins anew, and so is told.

@@ -17,7 +17,7 @@ constexpr milliseconds commit_wait_max{8'000};
 // The broker's time to abort the transaction of a fenced handle is in it.
 constexpr milliseconds init_wait_max{12'000};
 // The same for a new handle of a claim that goes on: commands wait for it, and for the commit then.
-constexpr milliseconds init_again_wait_max{4'000};
+constexpr milliseconds init_again_wait_max{2'000};
 // A record that isn't acknowledged by then fails, and its transaction with it.
 constexpr auto delivery_timeout_ms = "6000";
 constexpr auto request_timeout_ms = "5000";

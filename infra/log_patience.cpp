@@ -10,10 +10,10 @@ namespace contactd::infra {
 bool LogPatience::wait(LogReader& log, std::uint32_t partition, std::uint64_t from) {
   if (from != std::exchange(from_, from)) waited_ = {};
   if (waited_ >= wait_max) {
-    throw LogUnavailable("partition " + std::to_string(partition) +
-                         " doesn't show what is at offset " + std::to_string(from) +
-                         " or after it, though it was committed; check the "
-                         "log's health");
+    throw LogAway("partition " + std::to_string(partition) + " doesn't show what is at offset " +
+                  std::to_string(from) +
+                  " or after it, though it was committed; check the "
+                  "log's health");
   }
   if (log.wait(partition, from, look_interval)) return true;
   waited_ += look_interval;

@@ -15,7 +15,7 @@ class LogPatience {
   static constexpr std::chrono::milliseconds wait_max{10'000};
 
   // To be called as long as it shows nothing at or after `from`, but has that. Whether it does now;
-  // waits no longer than look_interval. Throws LogUnavailable once it hasn't for wait_max.
+  // waits no longer than look_interval. Throws LogAway once it hasn't for wait_max.
   bool wait(LogReader& log, std::uint32_t partition, std::uint64_t from);
 
  private:

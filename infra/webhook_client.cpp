@@ -37,7 +37,6 @@ namespace http = beast::http;
 using asio::ip::tcp;
 using error_code = boost::system::error_code;
 
-constexpr std::size_t answer_piece_bytes = 4'096;
 constexpr auto await = asio::as_tuple(asio::use_awaitable);
 
 using Steady = std::chrono::steady_clock;
@@ -47,6 +46,7 @@ constexpr std::size_t addresses_max = 4;  // of one name that are tried
 constexpr std::chrono::milliseconds head_start{250};
 constexpr std::size_t answer_header_bytes_max = 16'384;
 constexpr std::size_t answer_body_bytes_max = 65'536;
+constexpr std::size_t answer_piece_bytes = 4'096;
 constexpr int interim_answers_max = 4;  // of status 1xx, before the one that counts
 
 bool is_public(const asio::ip::address& address) {

@@ -36,6 +36,7 @@ InputFile::~InputFile() {
 }
 
 InputFile::int_type InputFile::underflow() {
+  if (ended_) return traits_type::eof();  // of a terminal there may be more after that
   const std::size_t kept = std::min(put_back_bytes, static_cast<std::size_t>(gptr() - eback()));
   char* const begin = bytes_.data() + put_back_bytes;
   if (kept > 0) std::memmove(begin - kept, gptr() - kept, kept);
@@ -43,13 +44,14 @@ InputFile::int_type InputFile::underflow() {
   ssize_t count = -1;
   do {
     end_if_interrupted();
-    if (poll(&input, 1, input_look_interval_ms) == 0) continue;
+    if (poll(&input, 1, input_look_interval_ms) <= 0) continue;  // or a signal came
     count = read(descriptor_, begin, read_bytes_at_once);
     if (count < 0 && errno != EINTR && errno != EAGAIN) {
       throw std::system_error{errno, std::generic_category()};
     }
   } while (count < 0);
   setg(begin - kept, begin, begin + count);
+  ended_ = count == 0;
   return count == 0 ? traits_type::eof() : traits_type::to_int_type(*begin);
 }
 

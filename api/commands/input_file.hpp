@@ -24,6 +24,7 @@ class InputFile final : public std::streambuf {
  private:
   const int descriptor_;
   std::vector<char> bytes_;
+  bool ended_ = false;
 };
 
 inline bool is_standard_input(const std::string& file) { return file == "-"; }

@@ -1,3 +1,5 @@
+#include <signal.h>
+
 #include <boost/json.hpp>
 #include <chrono>
 #include <cstdio>
@@ -90,6 +92,7 @@ json::value require_success(const Answer& answer) {
 
 int show_new_key(const KeysConfig& config, const Answer& answer) {
   const json::value made = require_success(answer);
+  signal(SIGPIPE, SIG_IGN);  // so that it is told, too, that nobody reads
   std::printf("%s\n", (config.json ? answer.body : text(made.at("data"), "key")).c_str());
   if (std::fflush(stdout) != 0) {
     // That it can't be printed, main says.
@@ -234,7 +237,7 @@ void add_keys(CommandLine& line) {
   rotated->add_option("--grace", turn->grace, "How long the old key goes on to hold, such as 1d")
       ->capture_default_str()
       ->check(CLI::Validator(check_duration, "DURATION"));
-  add_expiry(*rotated, *turn, "it holds as long as the old one was to");
+  add_expiry(*rotated, *turn, "never, whatever the old one's end");
   const auto [listed, show] = add("list", "List the keys, without their secrets", list);
   listed->add_option("--organization", show->organization, "Only this organization's");
   const auto [revoked, end] = add("revoke", "Revoke a key, from this moment", revoke);

@@ -31,17 +31,8 @@ struct KeyRequest {
 
 struct RotateRequest {
   std::int64_t grace_seconds = limits::key_grace_seconds_default;
-  bool says_expiry = false;
   std::optional<domain::Instant> expires_at;
 };
-
-// That of a successor of which nothing is said: it is to hold as long as the old key was, from when
-// it was made. Who gives all keys 90 days need not say so at each rotation.
-std::optional<domain::Instant> end_like(const domain::ApiKey& old, domain::Instant now) {
-  if (!old.expires_at) return std::nullopt;
-  const std::int64_t life_ms = old.expires_at->unix_ms - old.created_at.unix_ms;
-  return std::min(domain::Instant{now.unix_ms + life_ms}, domain::last_instant);
-}
 
 std::optional<std::string> text_of(const json::value& value) {
   const auto* text = value.if_string();
@@ -128,7 +119,6 @@ RotateRequest read_rotate_request(const json::object& object, domain::Instant no
                                   domain::ValidationErrors& errors) {
   RotateRequest request;
   request.grace_seconds = read_grace(object, errors);
-  request.says_expiry = object.contains("expires_at");
   request.expires_at = read_expiry(object, now, errors);
   return request;
 }
@@ -265,10 +255,9 @@ Handled rotate_key(const Call& call) {
   if (!old) return rejection_response(call.format, domain::ApiKeyNotFound{});
   const NewApiKey key = make_api_key();
   const domain::Instant old_ends_at{now.unix_ms + request.grace_seconds * 1000};
-  const auto ends_at = request.says_expiry ? request.expires_at : end_like(*old, now);
-  Write write =
-      write_for(call, old->organization,
-                domain::RotateApiKey{old->id, key.id, key.hash, ends_at, old_ends_at, now});
+  Write write = write_for(
+      call, old->organization,
+      domain::RotateApiKey{old->id, key.id, key.hash, request.expires_at, old_ends_at, now});
   write.render = tell_new_key(call, key.text);
   return write;
 }

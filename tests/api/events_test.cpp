@@ -347,8 +347,11 @@ TEST(EventsOfAServer, APageUnderWayIsSentWholeWhenTheServerStops) {
                   R"(contactd_http_requests_total{method="GET",route="events",status="200"})");
   };
   double before = -1;
-  ASSERT_TRUE(eventually([&] { return std::exchange(before, answered()) == before && before > 0; },
-                         RawConnection::answer_wait_max));
+  const auto stands_still = [&] {
+    const double now = answered();
+    return now > 0 && std::exchange(before, now) == now;
+  };
+  ASSERT_TRUE(eventually(stands_still, RawConnection::answer_wait_max));
   ASSERT_LT(before, pages);
   EventStream last_to_hear{server.port(), user.key(), "after=latest"};
   server.send_signal(SIGTERM);

@@ -122,20 +122,6 @@ TEST_F(KeyLife, ARotationWithoutABodyGivesADaysGrace) {
   EXPECT_LT(end, from_now(std::chrono::hours{25}));
 }
 
-TEST_F(KeyLife, ASuccessorHoldsAsLongAsTheOldKeyWasTo) {
-  const Answer made = make({{"expires_at", from_now(std::chrono::hours{1000})}}).then(201);
-  const Answer next = rotate(id_in(made)).then(201);
-  const std::string end = json::value_to<std::string>(next.data().at("expires_at"));
-  EXPECT_LT(from_now(std::chrono::hours{999}), end);
-  EXPECT_LT(end, from_now(std::chrono::hours{1001}));
-  EXPECT_EQ(listed(id_in(next)).at("expires_at"), text(end));
-
-  const Answer endless = rotate(id_in(next), R"({"expires_at": null})").then(201);
-  EXPECT_TRUE(listed(id_in(endless)).at("expires_at").is_null());
-  const Answer far = make({{"expires_at", "9999-12-31T23:59:59.999Z"}}).then(201);
-  rotate(id_in(far)).then(201).with_field("expires_at", text("9999-12-31T23:59:59.999Z"));
-}
-
 TEST_F(KeyLife, ARotationNeverLengthensAKeysLife) {
   const std::string end = from_now(std::chrono::minutes{5});
   const Answer made = make({{"expires_at", end}}).then(201);

@@ -207,11 +207,17 @@ TEST_F(WebhookDispatcherTest, KeepsItsScheduleWhereTheTimeOfDayIsSetBack) {
   ASSERT_EQ(sender_.wait_for(1), Sent{"/a ann"});
   sender_.answer(0, 500);
   const domain::Instant second = deliveries("a", 1).at(0).next_attempt;
+  given_contact("bob");  // what is sent now comes after the other's time was set
+  ASSERT_EQ(sender_.wait_for(2), (Sent{"/a ann", "/a bob"}));
   set_ms_ = -hour_ms;
   now_ms_ = second.unix_ms;
-  EXPECT_EQ(sender_.wait_for(2), (Sent{"/a ann", "/a ann"}));
-  sender_.answer(1, 500);
-  EXPECT_LT(deliveries("a", 2).at(0).next_attempt, second);  // as the time of day is now
+  EXPECT_EQ(sender_.wait_for(3), (Sent{"/a ann", "/a bob", "/a ann"}));
+  sender_.answer(2, 500);
+  const auto twice_failed = [](const WebhookDelivery& one) { return one.failed == 2; };
+  const auto all = deliveries("a", 2);
+  const auto ann = std::ranges::find_if(all, twice_failed);
+  ASSERT_NE(ann, all.end());
+  EXPECT_LT(ann->next_attempt, second);  // as the time of day is now
 }
 
 TEST_F(WebhookDispatcherTest, SendsNoMoreAtOnceByHandThanByItself) {

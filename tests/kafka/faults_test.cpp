@@ -106,6 +106,7 @@ TEST_F(KafkaFaults, ADamagedRecordIsNotPassedOver) {
 // same claim.
 TEST_F(KafkaFaults, AClaimGoesOnAfterASlowCommit) {
   const infra::Claim claim = log().claim(0, claim_proposal());
+  ASSERT_EQ(read(1), 1U);
   const auto first = event_under(claim, 1, "first");
   shared_kafka_broker()->pause();
   auto appended = std::async(std::launch::async, [&] { return log().append(claim, {&first, 1}); });
@@ -120,6 +121,7 @@ TEST_F(KafkaFaults, AClaimGoesOnAfterASlowCommit) {
 // A new handle would fence the other, and commit what was decided without knowing of it.
 TEST_F(KafkaFaults, AClaimEndsAfterASlowCommitWhereAnotherHasClaimed) {
   const infra::Claim claim = log().claim(0, claim_proposal());
+  ASSERT_EQ(read(1), 1U);
   const auto first = event_under(claim, 1, "first");
   shared_kafka_broker()->pause();
   auto appended = std::async(std::launch::async, [&] { return log().append(claim, {&first, 1}); });
