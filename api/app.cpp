@@ -282,12 +282,11 @@ class App {
       infra::KafkaConfig config = config_.kafka;
       config.instance_id = read_or_make_key(config_.data_dir / "instance.id", "the instance's id",
                                             instance_id_length);
-      membership_ =
-          infra::join_kafka_group(config, metrics_,
-                                  {.assigned = [this](const auto& ours) { assign(ours); },
-                                   .revoked = [this](bool lost) { give_up_all(lost); },
-                                   .counted = [this](bool alone) { alone_ = alone && has_all_; },
-                                   .stood_still = [this] { doubt_all(); }});
+      membership_ = infra::join_kafka_group(config, metrics_,
+                                            {.assigned = [this](const auto& ours) { assign(ours); },
+                                             .revoked = [this](bool lost) { give_up_all(lost); },
+                                             .counted = [this](bool alone) { alone_ = alone; },
+                                             .stood_still = [this] { doubt_all(); }});
       partitions_.watch(*membership_);
     } catch (...) {
       open_failure_ = std::current_exception();
@@ -372,8 +371,8 @@ class App {
   // These are called by the group's thread.
   void assign(const std::set<std::uint32_t>& ours) {
     const auto is_ours = [&](std::uint32_t id) { return ours.contains(id); };
-    has_all_ = ours.size() >= log_->partition_count();
-    if (std::exchange(lost_partitions_, false) && !(has_all_ && alone_)) doubt_all();
+    const bool all = ours.size() >= log_->partition_count();
+    if (std::exchange(lost_partitions_, false) && !(all && alone_)) doubt_all();
     alone_ = false;  // until the group has been counted
     give_up(infra::Ownership::elsewhere, is_ours);
     for (const std::uint32_t id : ours) {
@@ -434,8 +433,7 @@ class App {
   Partitions partitions_;
   std::unique_ptr<infra::KafkaMembership> membership_;
   // Touched by the group's thread only.
-  bool has_all_ = false;          // all partitions were ours when they were last assigned
-  bool alone_ = true;             // and nobody else was in the group
+  bool alone_ = true;             // nobody else was in the group when it was last counted
   bool lost_partitions_ = false;  // since then
   Authenticator authenticator_;
   RateLimiter rate_limiter_;

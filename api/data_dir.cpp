@@ -26,6 +26,12 @@ bool has_folded(const infra::ReadStore& store) {
 
 }  // namespace
 
+void require_whole(const fs::path& data_dir) {
+  if (!infra::is_unfinished_restore(data_dir)) return;
+  throw UnfinishedRestore("the restore into " + data_dir.string() +
+                          " wasn't finished; run `contactd restore` into it again");
+}
+
 void find_or_create_data_dir(const ServeConfig& config) {
   const fs::path& directory = config.data_dir;
   std::error_code ec;
@@ -33,10 +39,7 @@ void find_or_create_data_dir(const ServeConfig& config) {
     throw infra::Unavailable("there is no data directory " + directory.string() +
                              " to show; give one that `contactd replay --to` has made");
   }
-  if (infra::is_unfinished_restore(directory)) {
-    throw infra::Unavailable("the restore into " + directory.string() +
-                             " wasn't finished; run `contactd restore` into it again");
-  }
+  require_whole(directory);
   fs::create_directories(directory, ec);
   if (ec) {
     throw infra::Unavailable("can't create the data directory " + directory.string() + ": " +

@@ -4,10 +4,19 @@
 #include <string>
 
 #include "api/config.hpp"
+#include "infra/errors.hpp"
 #include "infra/read_store.hpp"
 
-// What `serve` demands of its data directory. Each throws infra::Unavailable.
+// What `serve` demands of its data directory, and who reads its log. Each throws
+// infra::Unavailable.
 namespace contactd::api {
+
+struct UnfinishedRestore : infra::Unavailable {
+  using infra::Unavailable::Unavailable;
+};
+
+// It isn't what a restore that was cut off has left. Throws UnfinishedRestore.
+void require_whole(const std::filesystem::path& data_dir);
 
 // Makes it if it isn't there; to be shown only (--read-only), it must be.
 void find_or_create_data_dir(const ServeConfig& config);

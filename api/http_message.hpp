@@ -88,7 +88,8 @@ std::string_view reason_of(int status);
 // left out and given back instead, not copied: it is to be sent next. `date` is the value of the
 // Date field; `tls` is whether it goes over TLS. No answer is for caches, nor for a browser to make
 // a page of.
-std::string append_response(std::string& out, Response response, int minor_version, bool keep_alive,
-                            std::string_view date, std::string_view request_id, bool tls);
+[[nodiscard]] std::string append_response(std::string& out, Response response, int minor_version,
+                                          bool keep_alive, std::string_view date,
+                                          std::string_view request_id, bool tls);
 
 }  // namespace contactd::api

@@ -284,8 +284,8 @@ class Session::Impl final : public FeedPeer {
     tell_with(response);
     lane_.count(asked.method, "events", response.status,
                 std::chrono::steady_clock::now() - started);
-    append_response(out_, std::move(response), minor_version, false, lane_.date(), asked.request_id,
-                    tls_.has_value());
+    body_ = append_response(out_, std::move(response), minor_version, false, lane_.date(),
+                            asked.request_id, tls_.has_value());
     reader_.forget();  // and with it what `asked` has of the request
     error_code ignored;
     socket_.set_option(asio::socket_base::send_buffer_size{limits::feed_send_buffer_bytes},
@@ -419,8 +419,8 @@ class Session::Impl final : public FeedPeer {
     overdue_ = false;
     Response response = protocol_error(reader_.refused_format(), refusal);
     lane_.count("OTHER", "none", response.status, {});
-    append_response(out_, std::move(response), 1, false, lane_.date(), reader_.refused_request_id(),
-                    tls_.has_value());
+    body_ = append_response(out_, std::move(response), 1, false, lane_.date(),
+                            reader_.refused_request_id(), tls_.has_value());
     // Not `if (co_await ...) co_await ...`: GCC 12 compiles that into a trap.
     const bool sent = co_await flush();
     if (!sent) co_return;

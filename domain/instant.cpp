@@ -5,6 +5,10 @@
 namespace contactd::domain {
 namespace {
 
+// What can be written with four digits for the year.
+constexpr Instant first_instant{-62'167'219'200'000};
+constexpr Instant last_instant{253'402'300'799'999};
+
 void append_digits(std::string& out, std::uint64_t value, int width) {
   char digits[20];
   for (int i = width - 1; i >= 0; --i) {

@@ -14,10 +14,6 @@ struct Instant {
   auto operator<=>(const Instant&) const = default;
 };
 
-// What can be written with four digits for the year.
-inline constexpr Instant first_instant{-62'167'219'200'000};
-inline constexpr Instant last_instant{253'402'300'799'999};
-
 // `2025-07-15T10:30:00.000Z`: UTC, milliseconds, always 24 characters for the years 0000 to 9999.
 // Appends to `out`.
 void append_iso8601(std::string& out, Instant instant);

@@ -121,13 +121,15 @@ void replay_for_audit(LogReader& log, const ReadStore& live, ReadStore& replayed
   replayed.flush();
 }
 
-Comparison compare(const ReadStore& live, const ReadStore& replayed) {
+Comparison compare(const ReadStore& live, const ReadStore& replayed,
+                   const std::function<void()>& look) {
   Comparison result;
   for (std::size_t i = 0; i < table_count && !result.difference; ++i) {
     const auto table = static_cast<Table>(i);
     Rows ours{live, table};
     Rows theirs{replayed, table};
     for (; !ours.at_end() || !theirs.at_end(); ours.advance(), theirs.advance(), ++result.rows) {
+      if (result.rows % rows_at_once == 0) look();
       result.difference = difference_at(table, ours, theirs);
       if (result.difference) break;
     }

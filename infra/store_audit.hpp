@@ -24,11 +24,13 @@ using OnReplayed = std::function<void(std::uint64_t records)>;
 void replay_for_audit(LogReader& log, const ReadStore& live, ReadStore& replayed,
                       const OnReplayed& on_progress);
 
-// Compares key by key. Nothing if they are equal; else the first difference, a sentence.
+// Compares key by key, and looks by `look` now and then: what that throws ends it. No difference if
+// they are equal; else the first one, a sentence.
 struct Comparison {
   std::uint64_t rows = 0;
   std::optional<std::string> difference;
 };
-Comparison compare(const ReadStore& live, const ReadStore& replayed);
+Comparison compare(const ReadStore& live, const ReadStore& replayed,
+                   const std::function<void()>& look);
 
 }  // namespace contactd::infra

@@ -132,8 +132,8 @@ void write_pages(const ExportConfig& config, bool csv, Output& output, Progress&
 
 int export_contacts(const ExportConfig& config) {
   const bool csv = format_to_write(config) == "csv";
-  note_interruptions();
   Output output{config.out};
+  note_interruptions();  // not before: to open a pipe may wait for long
   if (csv) output.write(csv_header());
   Progress progress{Progress::show_for(false), "export", "contacts", 0};
   // A contact that changes meanwhile comes again in the list.

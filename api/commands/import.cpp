@@ -352,8 +352,8 @@ int import_contacts(const ImportConfig& config) {
   }
   const auto format = format_of(config.format, config.file);
   if (!format) throw UsageError("say with --format whether " + name + " is csv or jsonl");
-  note_interruptions();
   const auto contacts = open_contacts(config.file, *format);
+  note_interruptions();  // not before: to open a pipe may wait for long
   Reports reports{config};
   std::optional<std::string> problem;
   int signal = 0;

@@ -16,8 +16,11 @@ static_assert(std::atomic<int>::is_always_lock_free, "a signal handler writes it
 
 void note_signal(int number) {
   noted_signal = number;
-  signal(SIGINT, SIG_DFL);
-  signal(SIGTERM, SIG_DFL);
+  for (const int one : {SIGINT, SIGTERM}) {
+    struct sigaction now{};
+    sigaction(one, nullptr, &now);
+    if (now.sa_handler == note_signal) signal(one, SIG_DFL);
+  }
 }
 
 }  // namespace

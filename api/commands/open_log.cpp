@@ -1,5 +1,6 @@
 #include "api/commands/open_log.hpp"
 
+#include "api/data_dir.hpp"
 #include "infra/embedded_event_log.hpp"
 #include "infra/kafka_event_log.hpp"
 #include "infra/log.hpp"
@@ -19,6 +20,7 @@ OpenedLog open_log_for_reading(const LogOptions& options) {
     opened.identity = log->identity();
     opened.log = std::move(log);
   } else {
+    require_whole(options.data_dir);
     opened.log = infra::open_embedded_log_reader(options.data_dir / "log");
   }
   return opened;

@@ -176,7 +176,7 @@ void audit_projections(const VerifyConfig& config, infra::LogReader& log,
     return;
   }
   const auto replayed = replay_anew(config, log, live, scratch, found.records());
-  const infra::Comparison comparison = infra::compare(live, *replayed);
+  const infra::Comparison comparison = infra::compare(live, *replayed, end_if_interrupted);
   if (comparison.difference) {
     found.problem = "the projections aren't those of the log: " + *comparison.difference +
                     ". Remove " + config.projections().string() +
@@ -224,9 +224,11 @@ bool require_all_can_be_looked_at(const VerifyConfig& config) {
   return projections;
 }
 
-// A topic that can't be opened is none that is damaged.
+// Neither a topic that can't be opened nor a restore that isn't finished is a log that is damaged.
 OpenedLog open_log_to_verify(const VerifyConfig& config) try {
   return open_log_for_reading(config.log);
+} catch (const UnfinishedRestore& problem) {
+  throw NotVerified(problem.what());
 } catch (const infra::LogUnavailable& problem) {
   if (config.log.on_kafka()) throw NotVerified(problem.what());
   throw;

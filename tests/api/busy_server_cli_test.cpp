@@ -1,7 +1,9 @@
 #include <gmock/gmock.h>
 #include <signal.h>
+#include <sys/stat.h>
 
 #include <atomic>
+#include <cstdio>
 #include <fstream>
 #include <functional>
 #include <memory>
@@ -207,6 +209,20 @@ TEST_F(BusyServer, AnImportThatIsInterruptedEndsItsLineAndSaysWhereToGoOn) {
     EXPECT_THAT(ended.err, HasSubstr("line " + next + " is the first without an outcome; go on " +
                                      "there with --from-line " + next + ": ended by SIG"));
   }
+}
+
+TEST_F(BusyServer, AnImportThatWaitsForInputHearsASignal) {
+  server.answer([](const Received&) { return answer(201, contact_made); });
+  const std::string pipe = path("pipe").string();
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> held{std::fopen(pipe.c_str(), "r+"),
+                                                             std::fclose};
+  ASSERT_NE(held, nullptr);
+  std::fputs("{\"first_name\":\"Ann\"}\n", held.get());
+  std::fflush(held.get());
+  const Finished ended = interrupt(SIGTERM, 1, {"import", pipe, "--format", "jsonl"});
+  EXPECT_EQ(ended.status, exited(128 + SIGTERM));
+  EXPECT_THAT(ended.err, HasSubstr("--from-line 2: ended by SIGTERM"));
 }
 
 TEST_F(BusyServer, AnExportThatIsInterruptedLeavesNothing) {

@@ -137,6 +137,10 @@ TEST_F(MaintenanceTest, ARestoreThatWasCutOffIsNotServedButMadeAgain) {
       {contactd_binary(), "serve", "--listen", "127.0.0.1:0", "--data-dir", path("cut").string()});
   EXPECT_EQ(refused.status, exited(1));
   EXPECT_THAT(refused.err, HasSubstr("wasn't finished; run `contactd restore` into it again"));
+  const Finished unread =
+      contactd({"verify", "--log-only", "--log", "embedded", "--data-dir", path("cut").string()});
+  EXPECT_EQ(unread.status, exited(3));
+  EXPECT_THAT(unread.out + unread.err, HasSubstr("not verified: the restore into"));
   EXPECT_EQ(restore("one", "cut").status, exited(0));
   EXPECT_FALSE(std::filesystem::exists(path("cut") / "restore.unfinished"));
   // On Kafka a backup has no log: the projections alone can be shown.

@@ -178,6 +178,14 @@ class WebhookDispatcherTest : public testing::Test {
     std::reverse(all.begin(), all.end());
     return all;
   }
+  // To a webhook "a"; gives the event's offset.
+  std::uint64_t given_delivered() {
+    given_webhook("a");
+    given_contact("ann");
+    EXPECT_EQ(sender_.wait_for(1), std::vector<std::string>{"/a ann"});
+    sender_.answer(0, 200);
+    return deliveries("a", 1).at(0).offset;
+  }
   infra::WebhookDispatcher::Replay replay(const domain::WebhookId& id, std::uint64_t offset) {
     return dispatchers_.back()->replay(*store_->webhook(org("acme"), id),
                                        *infra::read_feed_item(*store_, org("acme"), offset));

@@ -152,11 +152,7 @@ TEST_F(WebhookDispatcherTest, LeavesTheScheduleToTheEndpointThatIsEnabledAgain) 
 }
 
 TEST_F(WebhookDispatcherTest, SendsByHandAsSoonAsTheEndpointIsEnabled) {
-  given_webhook("a");
-  given_contact("ann");
-  ASSERT_EQ(sender_.wait_for(1), Sent{"/a ann"});
-  sender_.answer(0, 200);
-  const std::uint64_t offset = deliveries("a", 1).at(0).offset;
+  const std::uint64_t offset = given_delivered();
   enable("a", false);
   wait_for_endpoints(0);
   hub_.watch_webhooks(nullptr);  // who has enabled it may be answered before this is told
@@ -166,22 +162,14 @@ TEST_F(WebhookDispatcherTest, SendsByHandAsSoonAsTheEndpointIsEnabled) {
 }
 
 TEST_F(WebhookDispatcherTest, SendsByHandAsSoonAsItHasStarted) {
-  given_webhook("a");
-  given_contact("ann");
-  ASSERT_EQ(sender_.wait_for(1), Sent{"/a ann"});
-  sender_.answer(0, 200);
-  const std::uint64_t offset = deliveries("a", 1).at(0).offset;
+  const std::uint64_t offset = given_delivered();
   start();
   EXPECT_EQ(replay("a", offset), Replay::accepted);
   EXPECT_EQ(sender_.wait_for(2), (Sent{"/a ann", "/a ann"}));
 }
 
 TEST_F(WebhookDispatcherTest, TakesNothingByHandOfAPartitionThatIsNotWrittenHere) {
-  given_webhook("a");
-  given_contact("ann");
-  ASSERT_EQ(sender_.wait_for(1), Sent{"/a ann"});
-  sender_.answer(0, 200);
-  const std::uint64_t offset = deliveries("a", 1).at(0).offset;
+  const std::uint64_t offset = given_delivered();
   writers_[0]->give_up(Ownership::unknown);
   EXPECT_EQ(replay("a", offset), Replay::not_now);
 }

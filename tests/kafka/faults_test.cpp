@@ -41,6 +41,17 @@ class KafkaFaults : public testing::Test {
     log_ = infra::open_kafka_event_log(config_, metrics_);
   }
   infra::EventLog& log() { return *log_; }
+  // The claim's first event.
+  void given_slow_commit(const infra::Claim& claim) {
+    ASSERT_EQ(read(1), 1U);
+    const auto first = event_under(claim, 1, "first");
+    shared_kafka_broker()->pause();
+    auto appended =
+        std::async(std::launch::async, [&] { return log().append(claim, {&first, 1}); });
+    EXPECT_EQ(appended.wait_for(3s), std::future_status::timeout);
+    shared_kafka_broker()->resume();
+    ASSERT_EQ(appended.get(), infra::AppendResult::committed);
+  }
   // Another instance's.
   std::unique_ptr<infra::EventLog> another() {
     return infra::open_kafka_event_log(config_, metrics_);
@@ -106,13 +117,7 @@ TEST_F(KafkaFaults, ADamagedRecordIsNotPassedOver) {
 // same claim.
 TEST_F(KafkaFaults, AClaimGoesOnAfterASlowCommit) {
   const infra::Claim claim = log().claim(0, claim_proposal());
-  ASSERT_EQ(read(1), 1U);
-  const auto first = event_under(claim, 1, "first");
-  shared_kafka_broker()->pause();
-  auto appended = std::async(std::launch::async, [&] { return log().append(claim, {&first, 1}); });
-  EXPECT_EQ(appended.wait_for(3s), std::future_status::timeout);
-  shared_kafka_broker()->resume();
-  ASSERT_EQ(appended.get(), infra::AppendResult::committed);
+  given_slow_commit(claim);
   const auto second = event_under(claim, 2, "second");
   EXPECT_EQ(log().append(claim, {&second, 1}), infra::AppendResult::committed);
   EXPECT_EQ(read(3), 3U);
@@ -121,13 +126,7 @@ TEST_F(KafkaFaults, AClaimGoesOnAfterASlowCommit) {
 // A new handle would fence the other, and commit what was decided without knowing of it.
 TEST_F(KafkaFaults, AClaimEndsAfterASlowCommitWhereAnotherHasClaimed) {
   const infra::Claim claim = log().claim(0, claim_proposal());
-  ASSERT_EQ(read(1), 1U);
-  const auto first = event_under(claim, 1, "first");
-  shared_kafka_broker()->pause();
-  auto appended = std::async(std::launch::async, [&] { return log().append(claim, {&first, 1}); });
-  EXPECT_EQ(appended.wait_for(3s), std::future_status::timeout);
-  shared_kafka_broker()->resume();
-  ASSERT_EQ(appended.get(), infra::AppendResult::committed);
+  given_slow_commit(claim);
 
   const auto rival = another();
   const infra::Claim theirs = rival->claim(0, claim_proposal());
