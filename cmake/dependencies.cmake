@@ -24,3 +24,9 @@ target_link_libraries(contactd_asio PUBLIC Boost::headers Threads::Threads OpenS
 if(NOT CONTACTD_SANITIZE)
   find_library(CONTACTD_JEMALLOC jemalloc REQUIRED)
 endif()
+
+# librdkafka's threads and locks, which are C11's, in a form that the thread sanitizer knows.
+if(CONTACTD_SANITIZE STREQUAL "thread")
+  add_library(contactd_c11_threads STATIC cmake/c11_threads.cpp)
+  target_link_options(contactd_c11_threads INTERFACE -Wl,--undefined=thrd_create)
+endif()

@@ -12,7 +12,7 @@ namespace {
 using namespace api;
 
 const domain::OrganizationId acme = *domain::OrganizationId::parse("acme");
-constexpr std::string_view contact = "AbCdEfGhIjKlMnOpQrSt";
+constexpr std::string_view contact_text = "AbCdEfGhIjKlMnOpQrSt";
 
 ListRequest past_list() {
   ListRequest request;
@@ -43,7 +43,7 @@ void read_past(const api::Target& target) {
   if (const auto* sentence = std::get_if<std::string>(&moment)) {
     require(!sentence->empty(), "a refusal says which parameter is wrong");
   }
-  const auto history = read_history_query(target, acme, contact);
+  const auto history = read_history_query(target, acme, contact_text);
   if (const auto* sentence = std::get_if<std::string>(&history)) {
     require(!sentence->empty(), "a refusal says which parameter is wrong");
   }
@@ -89,7 +89,7 @@ std::vector<std::string> query_string_seeds() {
           "/api/v1/contacts?at=2025-07-15T10:30:00.123%2B02:00&cursor=" +
               cursor_text(past_list(), acme, {{1'752'575'400'000}, 5}),
           "/api/v1/contacts/AbCdEfGhIjKlMnOpQrSt/history?limit=5&field=email&cursor=" +
-              history_cursor(acme, contact, 3),
+              history_cursor(acme, contact_text, 3),
           "/api/v1/events?after=" + to_text({1, {7, 9}}) + "&limit=5&wait=3",
           "/api/v1/events?after=latest&contact=AbCdEfGhIjKlMnOpQrSt",
           "/x/%2e%2e/y?version=3",
