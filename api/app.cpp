@@ -286,7 +286,7 @@ class App {
                                             {.assigned = [this](const auto& ours) { assign(ours); },
                                              .revoked = [this](bool lost) { give_up_all(lost); },
                                              .counted = [this](bool alone) { alone_ = alone; },
-                                             .stood_still = [this] { doubt_all(); }});
+                                             .out_of_touch = [this] { doubt_all(); }});
       partitions_.watch(*membership_);
     } catch (...) {
       open_failure_ = std::current_exception();

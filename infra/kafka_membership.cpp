@@ -44,6 +44,10 @@ constexpr std::chrono::milliseconds count_again_pause{5'000};
 // partitions away after two thirds. Half is on the safe side of that.
 constexpr int standstill_share = 2;
 
+// What the coordinator takes for a sign of life: Heartbeat, SyncGroup and ConsumerGroupHeartbeat
+// (https://kafka.apache.org/protocol#protocol_api_keys).
+constexpr std::array<std::int16_t, 3> signs_of_life{12, 14, 68};
+
 // Goes on while the machine sleeps, too.
 std::chrono::milliseconds now() {
   timespec time{};
@@ -62,7 +66,8 @@ class Membership final : public KafkaMembership {
     topics_.reset(rd_kafka_topic_partition_list_new(1));
     rd_kafka_topic_partition_list_add(topics_.get(), config.topic.c_str(), RD_KAFKA_PARTITION_UA);
     join();
-    standstill_max_ = session_timeout() / standstill_share;
+    session_timeout_ = session_timeout();
+    standstill_max_ = session_timeout_ / standstill_share;
     watch_ = std::jthread{[this](std::stop_token stop) {
       pthread_setname_np(pthread_self(), "standstill");
       watch_for_standstills(stop);
@@ -80,7 +85,10 @@ class Membership final : public KafkaMembership {
     thread_.join();
   }
 
-  bool silent() const override { return now() - alive_.load() > standstill_max_; }
+  bool silent() const override {
+    const auto looked = now();
+    return looked - alive_.load() > standstill_max_ || lease_is_over(looked);
+  }
 
  private:
   struct Context : ClientContext {
@@ -109,6 +117,7 @@ class Membership final : public KafkaMembership {
                               {"auto.offset.reset", "latest"},
                               {"statistics.interval.ms", "0"}});
     rd_kafka_conf_set_rebalance_cb(conf.get(), on_rebalance);
+    rd_kafka_conf_interceptor_add_on_new(conf.get(), "lease", on_new, this);
     client_ = make_client(RD_KAFKA_CONSUMER, std::move(conf));
     rd_kafka_poll_set_consumer(client_.get());
     if (const auto error = rd_kafka_subscribe(client_.get(), topics_.get())) {
@@ -118,7 +127,7 @@ class Membership final : public KafkaMembership {
 
   void run(const std::stop_token& stop) {
     while (!stop.stop_requested()) {
-      if (stood_still_.exchange(false)) join_anew();
+      if (must_join_anew_.exchange(false)) join_anew();
       if (assigned_ && !counted_ && now() >= count_again_) count();
       MessagePtr message{rd_kafka_consumer_poll(client_.get(), poll_wait_ms)};
       if (!message || message->err == RD_KAFKA_RESP_ERR_NO_ERROR) continue;
@@ -141,7 +150,7 @@ class Membership final : public KafkaMembership {
         "remove instance.id from the copy of the data directory that it runs on");
     rd_kafka_consumer_close(client_.get());
     // librdkafka tells nothing more of what a client has that it has given up.
-    if (std::exchange(assigned_, false)) callbacks_.revoked(true);
+    if (assigned_) give_up(true);
     if (now() - started_again_ > long_ago) pause_ = start_again_pause_min;
     for (;;) {
       if (!wait_for(stop, pause_)) return false;
@@ -174,17 +183,37 @@ class Membership final : public KafkaMembership {
 
   // On a thread of its own, as the other may wait long for partitions to be given up, while the
   // client goes on to send heartbeats.
+  // Who asks silent() and then for doubts misses neither: the doubt comes first.
   void watch_for_standstills(const std::stop_token& stop) {
+    bool lease_was_over = false;
     do {
       // One look at the clock: a standstill between two would pass unseen.
       const auto looked = now();
       if (looked - alive_.load() > standstill_max_) {
-        // First: who asks silent() and then for doubts misses neither.
-        callbacks_.stood_still();
-        stood_still_ = true;
+        callbacks_.out_of_touch();
+        must_join_anew_ = true;
+      }
+      if (!lease_was_over && lease_is_over(looked)) {
+        spdlog::warn("kafka group: the coordinator has not answered for {} ms",
+                     session_timeout_.count());
+        callbacks_.out_of_touch();
+        lease_was_over = true;
+      }
+      lease_ = answered_.load();
+      // It may have given the partitions away, or not, and librdkafka may not have noticed either.
+      if (lease_was_over && !lease_is_over(now())) {
+        lease_was_over = false;
+        must_join_anew_ = true;
       }
       alive_ = looked;
     } while (wait_for(stop, tick_interval));
+  }
+
+  // The coordinator gives a member's partitions to others once it has heard nothing of it for the
+  // session's timeout; this counts that from when it was last sent what it has answered, which is
+  // before it can have been heard. Nobody else takes what one has who is alone.
+  bool lease_is_over(std::chrono::milliseconds looked) const {
+    return assigned_ && !alone_ && looked - lease_.load() > session_timeout_;
   }
 
   // What applies: the user may have given another than ours.
@@ -197,8 +226,9 @@ class Membership final : public KafkaMembership {
 
   void join_anew() {
     spdlog::warn(
-        "kafka group: this instance stood still for so long that the group may have given its "
-        "partitions to others; joining anew");
+        "kafka group: this instance stood still, or was not answered, for so long that the group "
+        "may "
+        "have given its partitions to others; joining anew");
     if (const auto error = rd_kafka_subscribe(client_.get(), topics_.get())) {
       spdlog::warn("kafka group: can't join anew: {}", text_of(error));
     }
@@ -232,8 +262,33 @@ class Membership final : public KafkaMembership {
   void count() {
     const auto alone = is_alone();
     counted_ = alone.has_value();
+    alone_ = alone.value_or(false);
     count_again_ = now() + count_again_pause;
     if (alone) callbacks_.counted(*alone);
+  }
+
+  void give_up(bool lost) {
+    callbacks_.revoked(lost);
+    assigned_ = false;
+  }
+
+  static rd_kafka_resp_err_t on_new(rd_kafka_t* client, const rd_kafka_conf_t*, void* self, char*,
+                                    std::size_t) {
+    return rd_kafka_interceptor_add_on_response_received(client, "lease", on_response, self);
+  }
+
+  // Called by librdkafka's threads.
+  static rd_kafka_resp_err_t on_response(rd_kafka_t*, int, const char*, std::int32_t,
+                                         std::int16_t request, std::int16_t, std::int32_t,
+                                         std::size_t, std::int64_t round_trip_us,
+                                         rd_kafka_resp_err_t error, void* opaque) {
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR && round_trip_us >= 0 &&
+        std::ranges::find(signs_of_life, request) != signs_of_life.end()) {
+      static_cast<Membership*>(opaque)->answered_ =
+          now() -
+          std::chrono::ceil<std::chrono::milliseconds>(std::chrono::microseconds{round_trip_us});
+    }
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
   }
 
   static void on_rebalance(rd_kafka_t* client, rd_kafka_resp_err_t what,
@@ -250,6 +305,8 @@ class Membership final : public KafkaMembership {
       // Membership is all that is wanted of this consumer: it reads nothing.
       rd_kafka_pause_partitions(client, partitions);
       spdlog::info("kafka group: {} partitions are this instance's", ours.size());
+      self.alone_ = false;
+      self.lease_ = self.answered_.load();
       self.assigned_ = true;
       self.callbacks_.assigned(ours);
       self.count();
@@ -258,8 +315,7 @@ class Membership final : public KafkaMembership {
     const bool lost = rd_kafka_assignment_lost(client) != 0;
     spdlog::info("kafka group: partitions are assigned anew{}",
                  lost ? ", and this instance had lost its own" : "");
-    self.assigned_ = false;
-    self.callbacks_.revoked(lost);
+    self.give_up(lost);
     rd_kafka_assign(client, nullptr);
   }
 
@@ -268,11 +324,17 @@ class Membership final : public KafkaMembership {
   Context context_;
   ClientPtr client_;
   PartitionsPtr topics_;
+  std::chrono::milliseconds session_timeout_{};
   std::chrono::milliseconds standstill_max_{};
   std::atomic<std::chrono::milliseconds> alive_{now()};  // when watch_ last ran
-  std::atomic<bool> stood_still_{false};                 // since it last joined
+  // When what the coordinator has last answered was sent; and that, as watch_ knew it.
+  std::atomic<std::chrono::milliseconds> answered_{};
+  std::atomic<std::chrono::milliseconds> lease_{};
+  std::atomic<bool> must_join_anew_{false};
+  // Written by the group's thread alone.
+  std::atomic<bool> assigned_{false};
+  std::atomic<bool> alone_{false};  // as last counted since it was assigned
   // Of the group's thread alone.
-  bool assigned_ = false;
   bool counted_ = false;  // the group, since it was assigned
   std::chrono::milliseconds count_again_{};
   std::chrono::milliseconds pause_ = start_again_pause_min;

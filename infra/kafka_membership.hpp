@@ -15,7 +15,7 @@ namespace contactd::infra {
 // This process's place in the consumer group that spreads the partitions over the instances. It
 // says who should write a partition; that nobody else does is for the claim to prove.
 // Threads: one calls; `assigned` and `revoked` come on a thread of its own, one at a time, and
-// `stood_still` on another, at any time.
+// `out_of_touch` on another, at any time.
 class KafkaMembership {
  public:
   struct Callbacks {
@@ -28,16 +28,18 @@ class KafkaMembership {
     // After each assignment, once the group's coordinator says it: whether there is no other
     // member.
     std::function<void(bool alone)> counted;
-    // This process stood still for so long that the group may have given its partitions to others,
-    // who may have written them since. It joins anew, and so is told.
-    std::function<void()> stood_still;
+    // This process stood still, or the group's coordinator didn't answer it, for so long that the
+    // group may have given its partitions to others, who may have written them since. It joins
+    // anew, and so is told.
+    std::function<void()> out_of_touch;
   };
 
   virtual ~KafkaMembership() = default;
   // Leaves the group, having called `revoked` if partitions were ours.
   virtual void leave() = 0;
-  // Whether the process stands still now, or has only just been woken: nothing of what the group
-  // has said holds. Threads: any.
+  // Whether nothing of what the group has said holds: the process stands still now, or has only
+  // just been woken; or the coordinator, which knows of others, hasn't answered for as long as it
+  // waits for a sign of life. Threads: any.
   virtual bool silent() const = 0;
 };
 

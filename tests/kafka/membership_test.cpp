@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 
 #include "tests/kafka/topic_under_test.hpp"
+#include "tests/support/eventually.hpp"
 
 namespace contactd::test {
 namespace {
@@ -18,14 +20,21 @@ class Instance {
   using Partitions = std::set<std::uint32_t>;
 
   explicit Instance(const infra::KafkaConfig& config)
-      : membership_(infra::join_kafka_group(
-            config, metrics_,
-            {.assigned = [this](const Partitions& ours) { set(ours); },
-             .revoked = [this](bool) { set(std::nullopt); },
-             .counted = [this](bool alone) { set_alone(alone); },
-             .stood_still = [] { ADD_FAILURE() << "nobody stopped this process"; }})) {}
+      : membership_(
+            infra::join_kafka_group(config, metrics_,
+                                    {.assigned = [this](const Partitions& ours) { set(ours); },
+                                     .revoked =
+                                         [this](bool) {
+                                           was_silent_ = silent();
+                                           set(std::nullopt);
+                                         },
+                                     .counted = [this](bool alone) { set_alone(alone); },
+                                     .out_of_touch = [this] { out_of_touch_ = true; }})) {}
 
   void leave() { membership_->leave(); }
+  bool silent() const { return membership_->silent(); }
+  bool was_out_of_touch() const { return out_of_touch_; }
+  bool was_silent_when_revoked() const { return was_silent_; }
   std::optional<Partitions> partitions() const {
     const std::lock_guard lock{mutex_};
     return partitions_;
@@ -58,6 +67,8 @@ class Instance {
   }
 
   infra::Metrics metrics_;
+  std::atomic<bool> out_of_touch_{false};
+  std::atomic<bool> was_silent_{false};
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::optional<Partitions> partitions_;
@@ -126,6 +137,34 @@ TEST(KafkaMembership, OneWhoseIdAnotherHadGoesOnOnceThatIsGone) {
     ASSERT_TRUE(first.wait_until_none_is_ours());
   }
   EXPECT_TRUE(first.wait_for(2));
+}
+
+// The other may have had its partition before librdkafka notices, which counts from the answer.
+TEST(KafkaMembership, OneThatIsNotAnsweredIsSilentBeforeItIsToldUnlessItIsAlone) {
+  KafkaBroker broker;
+  infra::KafkaConfig config = new_topic();
+  config.bootstrap = broker.bootstrap();
+  infra::Metrics metrics;
+  infra::open_kafka_event_log(config, metrics);  // creates the topic
+  Instance first{config};
+  ASSERT_TRUE(first.wait_until_alone(true));
+  broker.pause();
+  EXPECT_TRUE(first.wait_until_none_is_ours());
+  EXPECT_FALSE(first.was_silent_when_revoked());
+  EXPECT_FALSE(first.was_out_of_touch());
+  broker.resume();
+
+  ASSERT_TRUE(first.wait_for(2));
+  Instance second{config};
+  ASSERT_TRUE(first.wait_until_alone(false));
+  ASSERT_TRUE(first.wait_for(1));
+  EXPECT_FALSE(first.was_out_of_touch());
+  broker.pause();
+  EXPECT_TRUE(first.wait_until_none_is_ours());
+  EXPECT_TRUE(first.was_silent_when_revoked());
+  broker.resume();
+  EXPECT_TRUE(first.wait_for(1));
+  EXPECT_TRUE(eventually([&] { return !first.silent(); }, group_wait_max));
 }
 
 }  // namespace
