@@ -29,12 +29,13 @@ void on_log(const rd_kafka_t* client, int level, const char* facility, const cha
 }
 
 void on_error(rd_kafka_t*, int code, const char* reason, void* opaque) {
-  const auto& context = *static_cast<const ClientContext*>(opaque);
+  auto& context = *static_cast<ClientContext*>(opaque);
   const auto error = static_cast<rd_kafka_resp_err_t>(code);
   // librdkafka's log says it too, but for this one.
   const bool all_down = error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
   spdlog::log(all_down ? spdlog::level::warn : spdlog::level::debug, "kafka {}: {}: {}",
               context.name, rd_kafka_err2name(error), reason);
+  if (!all_down) context.last_error = reason;
   if (context.metrics == nullptr) return;
   context.metrics->kafka_errors.Add({{"client", context.name}, {"error", rd_kafka_err2name(error)}})
       .Increment();

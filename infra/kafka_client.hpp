@@ -18,6 +18,9 @@ namespace contactd::infra::kafka {
 struct ClientContext {
   std::string name;  // "writer.0", "reader", "group", "admin"
   Metrics* metrics = nullptr;
+  // Why a broker couldn't be spoken to; empty as long as nothing was in the way. Written and read
+  // by the thread that polls the handle.
+  std::string last_error;
 };
 
 using Settings = std::initializer_list<std::pair<const char*, std::string>>;

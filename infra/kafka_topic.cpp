@@ -17,7 +17,9 @@ using namespace kafka;
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
-// How long a start waits for a broker.
+// How long any broker may take to answer at all, before it is said what is in the way.
+constexpr milliseconds first_answer_max{10'000};
+// How long a start waits for what a broker does.
 constexpr milliseconds start_wait_max{30'000};
 constexpr milliseconds request_wait_max{5'000};
 constexpr milliseconds stop_check_interval{200};
@@ -89,15 +91,18 @@ KafkaTopic TopicCare::prepare() {
 }
 
 std::string TopicCare::cluster_id() {
-  const auto deadline = Clock::now() + start_wait_max;
+  const auto deadline = Clock::now() + first_answer_max;
   char* id = nullptr;
   while (id == nullptr && Clock::now() < deadline && !stop_.stop_requested()) {
     id = rd_kafka_clusterid(client_.get(), static_cast<int>(stop_check_interval.count()));
+    rd_kafka_poll(client_.get(), 0);  // calls what tells context_ of errors
   }
   if (id == nullptr) {
+    const std::string reason = context_.last_error.empty() ? "" : " (" + context_.last_error + ")";
     throw LogAway("no Kafka broker answers at " + config_.bootstrap + " within " +
-                  std::to_string(start_wait_max.count() / 1000) +
-                  " seconds; check --kafka-bootstrap and that a broker is up");
+                  std::to_string(first_answer_max.count() / 1000) + " seconds" + reason +
+                  "; check --kafka-bootstrap, what --kafka-conf says of security, and that a "
+                  "broker is up");
   }
   std::string text{id};
   rd_kafka_mem_free(client_.get(), id);

@@ -38,6 +38,19 @@ TEST(KafkaTopic, IsCreatedSafeAndOpenedAgain) {
   EXPECT_EQ(log->identity(), identity);
 }
 
+TEST(KafkaTopic, OfNoBrokerIsAwayForAReasonThatIsSaid) {
+  infra::KafkaConfig config = new_topic();
+  config.bootstrap = "127.0.0.1:1";
+  infra::Metrics metrics;
+  try {
+    infra::open_kafka_event_log(config, metrics);
+    FAIL() << "nobody listens there";
+  } catch (const infra::LogAway& problem) {
+    EXPECT_THAT(problem.what(), AllOf(HasSubstr("no Kafka broker answers at 127.0.0.1:1"),
+                                      HasSubstr("Connection refused")));
+  }
+}
+
 TEST(KafkaTopic, ThatIsMissingIsRefused) {
   infra::KafkaConfig config = new_topic();
   config.create_topic = false;
