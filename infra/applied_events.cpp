@@ -2,8 +2,6 @@
 
 #include <cassert>
 
-#include "projections/fold.hpp"
-
 namespace contactd::infra {
 namespace {
 
@@ -23,6 +21,7 @@ bool is_claim(const domain::RecordedEvent& event) {
 AppliedEvents::AppliedEvents(LogReader& log, std::uint32_t partition, std::uint64_t from)
     : log_(log), partition_(partition), from_(from) {
   checkpoint_.next_offset = claim_before(from);
+  chained_ = checkpoint_.next_offset == 0;
 }
 
 // A claim makes all that was before it irrelevant to what holds. An event names one; if that isn't
@@ -48,6 +47,7 @@ std::uint64_t AppliedEvents::claim_before(std::uint64_t from) {
 
 const AppliedEvent* AppliedEvents::next() {
   while (read_.empty()) {
+    if (broken_) throw projections::BrokenLog(*broken_);
     if (!read_more()) return nullptr;
   }
   return &read_.front();
@@ -68,19 +68,40 @@ std::uint64_t AppliedEvents::next_offset() const {
 bool AppliedEvents::read_more() {
   LogSlice slice = log_.read(partition_, checkpoint_.next_offset, slice_records_max);
   if (slice.next_offset <= checkpoint_.next_offset) return false;
-  for (LogEntry& entry : slice.entries) {
-    if (const auto* unreadable = std::get_if<UnreadableRecord>(&entry.record)) {
-      throw projections::BrokenLog("the record at offset " + std::to_string(entry.offset) +
-                                   " can't be read: " + unreadable->reason);
-    }
-    auto* event = std::get_if<domain::RecordedEvent>(&entry.record);
-    if (event == nullptr) continue;
-    const auto admission = projections::admit(checkpoint_, entry.offset, *event);
-    if (admission != projections::Admission::current || entry.offset < from_) continue;
-    read_.push_back({partition_, entry.offset, std::move(*event)});
+  try {
+    for (LogEntry& entry : slice.entries) take_in(entry);
+  } catch (const projections::BrokenLog& broken) {
+    broken_ = broken;
+    return true;
   }
   checkpoint_.next_offset = slice.next_offset;
   return true;
+}
+
+void AppliedEvents::take_in(LogEntry& entry) {
+  if (const auto* unreadable = std::get_if<UnreadableRecord>(&entry.record)) {
+    throw projections::unreadable_record(entry.offset, unreadable->reason);
+  }
+  auto* event = std::get_if<domain::RecordedEvent>(&entry.record);
+  if (event == nullptr) return;
+  if (admit(entry, *event) == projections::Admission::current) {
+    if (entry.offset >= from_) read_.push_back({partition_, entry.offset, std::move(*event)});
+  } else if (log_.has_one_writer()) {
+    throw projections::misplaced_event(entry.offset);
+  }
+}
+
+projections::Admission AppliedEvents::admit(const LogEntry& entry,
+                                            const domain::RecordedEvent& event) {
+  if (chained_) {
+    return projections::admit_in_chain(checkpoint_, entry.offset, event, entry.canonical);
+  }
+  const auto admission = projections::admit(checkpoint_, entry.offset, event);
+  if (admission == projections::Admission::current && event.chain_hash) {
+    checkpoint_.chain = {.hash = *event.chain_hash, .events = 1, .proven = 1};
+    chained_ = true;
+  }
+  return admission;
 }
 
 }  // namespace contactd::infra

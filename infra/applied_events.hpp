@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "infra/event_log.hpp"
+#include "projections/broken_log.hpp"
 #include "projections/checkpoint.hpp"
 
 namespace contactd::infra {
@@ -16,7 +17,9 @@ struct AppliedEvent {
 };
 
 // Reads one partition of a log as a fold does: the events that hold, in order, and no others. What
-// a fenced writer left behind, what is out of sequence, and what isn't contactd's is passed over.
+// a fenced writer left behind, what is out of sequence, and what isn't contactd's is passed over;
+// where the chain breaks, it ends. (Begun in the middle of a log, it takes the first hash that it
+// finds for right.)
 // Threads: one at a time.
 class AppliedEvents {
  public:
@@ -25,7 +28,7 @@ class AppliedEvents {
   AppliedEvents(LogReader& log, std::uint32_t partition, std::uint64_t from);
 
   // The next one, if the log shows one now; it stays the next one until it was taken.
-  // Throws LogUnavailable, and projections::BrokenLog where a record can't be read.
+  // Throws LogUnavailable; and projections::BrokenLog, once all that comes before was taken.
   const AppliedEvent* next();
   AppliedEvent take();
 
@@ -36,11 +39,15 @@ class AppliedEvents {
  private:
   std::uint64_t claim_before(std::uint64_t from);
   bool read_more();
+  void take_in(LogEntry& entry);
+  projections::Admission admit(const LogEntry& entry, const domain::RecordedEvent& event);
 
   LogReader& log_;
   const std::uint32_t partition_;
   const std::uint64_t from_;
   projections::Checkpoint checkpoint_;
+  bool chained_ = false;  // the hash up to here is known
+  std::optional<projections::BrokenLog> broken_;
   std::deque<AppliedEvent> read_;
 };
 

@@ -78,21 +78,18 @@ class Walk {
   void take(const LogEntry& entry) {
     ++found_.records;
     if (const auto* unreadable = std::get_if<UnreadableRecord>(&entry.record)) {
-      throw BrokenLog("the record " + at_offset(entry.offset) +
-                      " can't be read: " + unreadable->reason);
+      throw projections::unreadable_record(entry.offset, unreadable->reason);
     }
     const auto* event = std::get_if<domain::RecordedEvent>(&entry.record);
     if (event == nullptr) {
       ++found_.foreign;
       found_.at.next_offset = entry.offset + 1;
-    } else if (admit(found_.at, entry.offset, *event) != projections::Admission::current) {
+    } else if (admit_in_chain(found_.at, entry.offset, *event, entry.canonical) !=
+               projections::Admission::current) {
       if (one_writer_) throw projections::misplaced_event(entry.offset);
-      if (projections::is_moved(found_.at, *event, entry.canonical)) {
-        throw projections::moved_event(entry.offset, event->stamp.claim);
-      }
       ++found_.not_applied;
     } else {
-      chain(entry, *event);
+      compare_with_kept(entry.offset);
     }
   }
   // To be called at the end of the partition.
@@ -108,14 +105,11 @@ class Walk {
   }
 
  private:
-  void chain(const LogEntry& entry, const domain::RecordedEvent& event) {
-    if (const auto broken = extend(found_.at.chain, event, entry.canonical)) {
-      throw BrokenLog("the event " + at_offset(entry.offset) + ' ' +
-                      std::string{sentence_of(*broken)});
-    }
-    found_.head = KeptHead{found_.partition, entry.offset, found_.at.chain.hash};
+  // The event there was chained.
+  void compare_with_kept(std::uint64_t offset) {
+    found_.head = KeptHead{found_.partition, offset, found_.at.chain.hash};
     for (const KeptHead& one : kept_) {
-      if (one.partition != found_.partition || one.offset != entry.offset) continue;
+      if (one.partition != found_.partition || one.offset != offset) continue;
       seen_.push_back(one);
       if (one.hash == found_.head->hash) continue;
       throw BrokenLog("up to " + at_offset(one.offset).substr(3) + " the log isn't the one of " +

@@ -132,7 +132,6 @@ bool Projector::fold_next(const OnFolded& on_folded) {
     if (ahead_) {
       // So many contacts change that to remember each would cost more than it spares.
       fold(slice, StoredState{store_}, on_folded);
-      confirmed_.forget_all();
       ahead_->give_back(std::move(slice));
     } else {
       fold(slice, confirmed_, on_folded);
@@ -147,6 +146,11 @@ bool Projector::fold_next(const OnFolded& on_folded) {
 bool Projector::fold_far() {
   try {
     return fold_far_or_throw();
+  } catch (const BrokenLog&) {
+    const bool of_many = far_ != nullptr;
+    drop_far();
+    if (!of_many) throw;
+    return true;  // all that comes before is folded by the next calls
   } catch (...) {
     drop_far();
     throw;
@@ -171,7 +175,6 @@ bool Projector::fold_far_or_throw() {
   }
   if (!far_ && (!ahead_ || slice_by_slice_)) {
     fold(slice, StoredState{store_}, [](const auto&, const auto&) {});
-    confirmed_.forget_all();
     return true;
   }
   if (!far_) far_ = std::make_unique<Far>(partition_, checkpoint_, store_);
@@ -211,7 +214,19 @@ LogSlice Projector::next_slice(Behind behind) {
   return slice;
 }
 
-void Projector::fold(const LogSlice& slice, const StateReader& state, const OnFolded& on_folded) {
+// Of a slice in which the log breaks, what comes before is folded all the same.
+void Projector::fold(LogSlice& slice, const StateReader& state, const OnFolded& on_folded) {
+  try {
+    fold_whole(slice, state, on_folded);
+  } catch (const BrokenLog&) {
+    slice.entries.resize(applied_);
+    if (!slice.entries.empty()) fold_whole(slice, state, on_folded);
+    throw;
+  }
+}
+
+void Projector::fold_whole(const LogSlice& slice, const StateReader& state,
+                           const OnFolded& on_folded) {
   const auto started = std::chrono::steady_clock::now();
   const auto batch = store_.begin();
   FoldBatch fold{partition_, checkpoint_, state, *batch};
@@ -223,27 +238,28 @@ void Projector::fold(const LogSlice& slice, const StateReader& state, const OnFo
   fold.finish();
   batch->commit();
   stored(fold.checkpoint());
+  // Before anybody is told: who hears of an event decides on what it has led to.
   if (&state == &confirmed_) {
     for (const auto& [event, result] : folded) {
       if (result.admission == Admission::current) confirmed_.remember(*event, result.contact);
     }
+  } else {
+    confirmed_.forget_all();
   }
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
   metrics_.fold_seconds.Observe(took.count());
   for (const auto& [event, result] : folded) on_folded(*event, result);
 }
 
-// Throws BrokenLog, having applied what came before.
+// Throws BrokenLog, having applied the first `applied_` entries.
 void Projector::apply(const LogSlice& slice, FoldBatch& fold, const OnApplied& on_applied) {
   std::size_t current = 0;
   for (std::size_t i = 0; i < slice.entries.size(); ++i) {
+    applied_ = i;
     if (i % FoldBatch::foreseen_max == 0) foresee(fold, std::span{slice.entries}.subspan(i));
     const LogEntry& entry = slice.entries[i];
     if (const auto* unreadable = std::get_if<UnreadableRecord>(&entry.record)) {
-      throw BrokenLog("the record at offset " + std::to_string(entry.offset) +
-                      " can't be read: " + unreadable->reason +
-                      ". Don't delete it: start a release that can read it, or restore the log "
-                      "from a backup");
+      throw projections::unreadable_record(entry.offset, unreadable->reason);
     }
     if (const auto* foreign = std::get_if<ForeignRecord>(&entry.record)) {
       spdlog::warn("partition {}: passed over offset {}: {}", partition_, entry.offset,

@@ -64,7 +64,7 @@ class Projector {
   // `on_folded` for each event, applied or not, once what it did is stored and visible. Returns
   // false if the log shows nothing new.
   // Throws LogUnavailable; StoreUnavailable; and, for a log that must not be folded further,
-  // projections::BrokenLog.
+  // projections::BrokenLog, once all that comes before is folded.
   bool fold_next(const OnFolded& on_folded);
 
   // The same for who is far behind and wants no results: where many slices follow, they become one
@@ -87,8 +87,9 @@ class Projector {
 
   enum class Behind : std::uint8_t { perhaps, far };
   LogSlice next_slice(Behind behind);
-  void fold(const LogSlice& slice, const projections::StateReader& state,
-            const OnFolded& on_folded);
+  void fold(LogSlice& slice, const projections::StateReader& state, const OnFolded& on_folded);
+  void fold_whole(const LogSlice& slice, const projections::StateReader& state,
+                  const OnFolded& on_folded);
   using OnApplied =
       std::function<void(const domain::RecordedEvent&, projections::FoldBatch::Result)>;
   void apply(const LogSlice& slice, projections::FoldBatch& fold, const OnApplied& on_applied);
@@ -107,6 +108,7 @@ class Projector {
   // There is one while the log is far ahead of what was folded.
   std::optional<ReadAhead> ahead_;
   std::unique_ptr<Far> far_;
+  std::size_t applied_ = 0;      // entries of the slice that was applied last
   bool slice_by_slice_ = false;  // a write of many failed; until all is folded
 };
 

@@ -4,6 +4,7 @@
 
 #include "domain/sha256.hpp"
 #include "projections/binary.hpp"
+#include "projections/broken_log.hpp"
 
 namespace contactd::projections {
 
@@ -49,10 +50,18 @@ Admission admit(Checkpoint& checkpoint, std::uint64_t offset, const domain::Reco
   return Admission::current;
 }
 
-bool is_moved(const Checkpoint& checkpoint, const domain::RecordedEvent& event,
-              std::string_view canonical) {
-  return event.stamp.claim > checkpoint.claim && event.chain_hash &&
-         *event.chain_hash == chain_hash(checkpoint.chain.hash, canonical);
+Admission admit_in_chain(Checkpoint& checkpoint, std::uint64_t offset,
+                         const domain::RecordedEvent& event, std::string_view canonical) {
+  const Admission admission = admit(checkpoint, offset, event);
+  if (admission == Admission::current) {
+    if (const auto broken = extend(checkpoint.chain, event, canonical)) {
+      throw broken_event(offset, sentence_of(*broken));
+    }
+  } else if (event.stamp.claim > checkpoint.claim && event.chain_hash &&
+             *event.chain_hash == chain_hash(checkpoint.chain.hash, canonical)) {
+    throw moved_event(offset, event.stamp.claim);
+  }
+  return admission;
 }
 
 }  // namespace contactd::projections

@@ -36,10 +36,12 @@ enum class Admission {
 // claim, sequence and time move only if the event is admitted.
 Admission admit(Checkpoint& checkpoint, std::uint64_t offset, const domain::RecordedEvent& event);
 
-// Whether an event that isn't admitted is all the same the one that comes next, by its hash, and
-// names a claim that is yet to come: the log's records aren't where they were written, as in a copy
-// of a topic. To pass over it would be to lose what was acknowledged.
-bool is_moved(const Checkpoint& checkpoint, const domain::RecordedEvent& event,
-              std::string_view canonical);
+// The same for who goes by all of the log: an event that is admitted, and has these canonical
+// bytes, must follow in the chain, too. Throws BrokenLog if it doesn't; the checkpoint must then be
+// dropped. So does one that isn't admitted, but is by its hash the one that comes next and names a
+// claim that is yet to come: the log's records aren't where they were written, as in a copy of a
+// topic, and to pass over it would be to lose what was acknowledged.
+Admission admit_in_chain(Checkpoint& checkpoint, std::uint64_t offset,
+                         const domain::RecordedEvent& event, std::string_view canonical);
 
 }  // namespace contactd::projections

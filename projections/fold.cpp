@@ -19,8 +19,8 @@ using namespace domain;
 
 namespace {
 
-[[noreturn]] void broken(std::uint64_t offset, const std::string& what) {
-  throw BrokenLog("the event at offset " + std::to_string(offset) + " " + what);
+[[noreturn]] void broken(std::uint64_t offset, std::string_view what) {
+  throw broken_event(offset, what);
 }
 
 const Contact* contact_of(const std::shared_ptr<const ContactView>& view) {
@@ -120,21 +120,6 @@ void put_event(WriteSink& sink, std::uint64_t offset, HistoryEntry::Kind kind,
 
 }  // namespace
 
-BrokenLog moved_event(std::uint64_t offset, std::uint64_t claim) {
-  return BrokenLog("the event at offset " + std::to_string(offset) +
-                   " follows from the ones before it, but its claim isn't at offset " +
-                   std::to_string(claim) +
-                   ", as it says: the records were copied to other offsets. Use the topic that "
-                   "they come from, or a copy of its brokers' disks");
-}
-
-BrokenLog misplaced_event(std::uint64_t offset) {
-  return BrokenLog(
-      "the event at offset " + std::to_string(offset) +
-      " doesn't follow from the ones before it: the log was changed. Restore it from a "
-      "backup");
-}
-
 FoldBatch::FoldBatch(std::uint32_t partition, const Checkpoint& from, const StateReader& confirmed,
                      WriteSink& sink, Rows rows)
     : partition_(partition), checkpoint_(from), confirmed_(confirmed), sink_(sink), rows_(rows) {}
@@ -142,14 +127,8 @@ FoldBatch::FoldBatch(std::uint32_t partition, const Checkpoint& from, const Stat
 FoldBatch::Result FoldBatch::apply(std::uint64_t offset, const RecordedEvent& event,
                                    std::string_view canonical) {
   const Context context{offset, event, checkpoint_.last_time};
-  const Admission admission = admit(checkpoint_, offset, event);
-  if (admission != Admission::current) {
-    if (is_moved(checkpoint_, event, canonical)) throw moved_event(offset, event.stamp.claim);
-    return {admission, nullptr};
-  }
-  if (const auto broken_by = extend(checkpoint_.chain, event, canonical)) {
-    broken(offset, std::string{sentence_of(*broken_by)});
-  }
+  const Admission admission = admit_in_chain(checkpoint_, offset, event, canonical);
+  if (admission != Admission::current) return {admission, nullptr};
   // The records of the days before yesterday have all expired.
   const std::uint32_t day = keys::day_of(event.time);
   if (day > keys::day_of(context.previous_time) && day > 1) {

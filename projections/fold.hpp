@@ -6,7 +6,6 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -14,25 +13,13 @@
 #include "domain/events.hpp"
 #include "domain/organization/api_key.hpp"
 #include "domain/organization/webhook.hpp"
+#include "projections/broken_log.hpp"
 #include "projections/checkpoint.hpp"
 #include "projections/contact_view.hpp"
 #include "projections/key_hash.hpp"
 #include "projections/key_layout.hpp"
 
 namespace contactd::projections {
-
-// The log says something that no writer could have decided: an update of a contact that isn't
-// there, a version that isn't the next; or not what was written: its chain of hashes breaks, or a
-// record is missing. The fold stops; it never guesses.
-struct BrokenLog : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
-// Of a log where is_moved() holds for the event there.
-BrokenLog moved_event(std::uint64_t offset, std::uint64_t claim);
-
-// Of a log that has one writer: the event there isn't the next one of the claim in force.
-BrokenLog misplaced_event(std::uint64_t offset);
 
 // The confirmed read models, as the fold and the writer read them.
 // Threads: as the implementation says.

@@ -114,6 +114,26 @@ TEST_F(LogReading, EndsAtAnEventThatHoldsAndAtNoOther) {
   }
 }
 
+// As the fold stops there: what is read from the log by itself is no more than what it proves.
+TEST_F(LogReading, GivesAllThatComesBeforeABreakAndEndsThere) {
+  const auto all = holding();
+  for (int round = 0; round < rounds; ++round) {
+    const std::uint64_t changed = random_.pick(all);
+    if (!events()[changed].chain_hash) continue;
+    SCOPED_TRACE(changed);
+    auto forged = events();
+    forged[changed].actor += "x";
+    RecordedLog log{std::move(forged)};
+    AppliedEvents applied{log, 0, 0};
+    for (const std::uint64_t offset : all) {
+      if (offset == changed) break;
+      ASSERT_NE(applied.next(), nullptr);
+      EXPECT_EQ(applied.take().offset, offset);
+    }
+    for (int again = 0; again < 2; ++again) EXPECT_THROW(applied.next(), projections::BrokenLog);
+  }
+}
+
 TEST_F(LogReading, FoldsUpToAnOffsetAndOnFromThere) {
   RecordedLog log{events()};
   const TemporaryDirectory directory;
