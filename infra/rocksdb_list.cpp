@@ -9,6 +9,7 @@
 #include "infra/errors.hpp"
 #include "infra/merged_rows.hpp"
 #include "projections/binary.hpp"
+#include "projections/checkpoint.hpp"
 #include "projections/contact_view.hpp"
 
 namespace contactd::infra {
@@ -88,10 +89,11 @@ class Lister {
         query_(query) {}
 
   ListPage run() {
-    if (query_.email) return from_candidates({by_email()});
+    const UpdatePosition folded = last_folded();
+    if (query_.email) return from_candidates({by_email()}, folded);
     if (query_.tag) {
       const auto contacts = by_tag(query_.count ? Generation::all : tagged_max);
-      if (contacts) return from_candidates(*contacts);
+      if (contacts) return from_candidates(*contacts, folded);
     }
     return from_update_order();
   }
@@ -156,6 +158,14 @@ class Lister {
     return {view.contact.updated_at, view.offset};
   }
 
+  // No contact has changed after this, and each change that is yet to come lies after it.
+  UpdatePosition last_folded() const {
+    const auto row =
+        generations_.at_rest([&] { return get(Table::meta, keys::checkpoint(query_.partition)); });
+    const Checkpoint checkpoint = row ? read_checkpoint(*row) : Checkpoint{};
+    return {checkpoint.last_time, std::max<std::uint64_t>(checkpoint.next_offset, 1) - 1};
+  }
+
   std::optional<ContactId> by_email() const {
     const auto holder = generations_.at_rest(
         [&] { return get(Table::emails, keys::email(organization_, *query_.email)); });
@@ -177,8 +187,12 @@ class Lister {
     return contacts;
   }
 
-  // The way in by email or tag: few contacts, in no useful order.
-  ListPage from_candidates(const std::vector<std::optional<ContactId>>& candidates) const {
+  // The way in by email or tag: few contacts, in no useful order. They were looked up after
+  // `folded`, and are read one after the other, while they change: the next page begins after
+  // `folded` at the latest, so that what has changed since comes again there, whichever of it is
+  // met here.
+  ListPage from_candidates(const std::vector<std::optional<ContactId>>& candidates,
+                           const UpdatePosition& folded) const {
     std::vector<std::pair<UpdatePosition, ContactId>> matches;
     for (const auto& candidate : candidates) {
       auto row = candidate ? row_of_(*candidate) : std::nullopt;
@@ -189,10 +203,10 @@ class Lister {
     std::sort(matches.begin(), matches.end());
     PageBuilder page{query_, PageBuilder::unknown};
     for (const auto& [position, contact] : matches) {
-      if (!page.wants_row()) {
+      if (page.wants_row()) {
+        add(page, position, std::min(position, folded), contact);
+      } else {
         page.pass();
-      } else if (const auto row = row_of_(contact)) {
-        page.add(position, read_document(*row).json);
       }
     }
     return page.finish();
@@ -252,22 +266,24 @@ class Lister {
       }
       const auto contact = ContactId::parse(value.substr(0, ContactId::length));
       if (!contact) throw CorruptRecord("a row of by_update names no contact");
-      add(page, keys::update_position(at.key()), *contact);
+      const UpdatePosition position = keys::update_position(at.key());
+      add(page, position, position, *contact);
     }
     at.require_ok();
     if (page.wants_more() && now.overlay.cut) return std::nullopt;
     return page.finish();
   }
 
-  // One that has changed since comes again later in the order, if it still matches; here it is
-  // shown as it is now, or left out.
-  void add(PageBuilder& page, const UpdatePosition& position, const ContactId& contact) const {
+  // One that has changed since it was at this position comes again later in the order, if it still
+  // matches; here it is shown as it is now, or left out. The next page begins after `next_after`.
+  void add(PageBuilder& page, const UpdatePosition& position, const UpdatePosition& next_after,
+           const ContactId& contact) const {
     const auto row = row_of_(contact);
     if (!row) return;
     const auto document = read_document(*row);
     const bool look = query_.tag || document.offset != position.offset;
     if (look && !passes(read_contact(*row))) return;
-    page.add(position, document.json);
+    page.add(next_after, document.json);
   }
 
   const RocksDb& db_;

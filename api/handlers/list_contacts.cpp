@@ -82,7 +82,9 @@ Handled list_contacts(const Call& call) {
   if (const auto* sentence = std::get_if<std::string>(&read)) {
     return error_response(call.format, 400, *sentence);
   }
-  return SlowRead{[request = std::get<ListRequest>(std::move(read)), params = call.target.params,
+  auto& request = std::get<ListRequest>(read);
+  request.query.partition = call.services.partitions.partition_of(call.key->organization);
+  return SlowRead{[request = std::move(request), params = call.target.params,
                    organization = call.key->organization, &store = call.services.store] {
     const auto page_of = request.at ? past_page : present_page;
     return list_response(request, page_of(store, organization, request), params);

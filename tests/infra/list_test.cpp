@@ -1,8 +1,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <map>
 #include <set>
+#include <string>
+#include <thread>
 
 #include "tests/infra/stored.hpp"
 #include "tests/support/temporary_directory.hpp"
@@ -199,6 +202,43 @@ TEST_F(ListTest, AgreesWithANaiveModel) {
       }
     }
   }
+}
+
+// So does who follows one by tag, where each contact is read at a moment of its own.
+TEST_F(ListTest, ACursorByTagMissesNothingThatChangesMeanwhile) {
+  constexpr int tagged_contacts = 400;
+  constexpr int changes = 1'500;
+  const std::uint64_t seed = test_seed();
+  SCOPED_TRACE(seed_note(seed));
+  const auto name = [](int number) { return "c" + std::to_string(number) + "x"; };
+  LogBuilder builder;
+  for (int i = 0; i < tagged_contacts; ++i) builder.then(tagged(name(i).c_str(), {"vip"}));
+  std::vector<domain::Version> versions(tagged_contacts, 1);
+  Random random{seed};
+  for (int i = 0; i < changes; ++i) {
+    const auto which = random.below(tagged_contacts);
+    builder.then(domain::ContactUpdated{contact_id(name(static_cast<int>(which))),
+                                        ++versions[which],
+                                        {first(Field::company, std::to_string(i))}});
+  }
+  fold_some(*store_, builder.log, tagged_contacts + 1);
+
+  std::atomic<bool> changed{false};
+  std::thread changing{[&] {
+    for (int i = 0; i < changes; ++i) fold_some(*store_, builder.log, 1);
+    changed = true;
+  }};
+  std::set<std::string> seen;
+  ListQuery query = asked(3).tagged_with("vip");
+  for (bool last = false; !last;) {
+    const bool was_changed = changed;
+    const ListPage page = list(query);
+    seen.insert(page.contacts.begin(), page.contacts.end());
+    if (page.last) query.after = page.last;
+    last = was_changed && !page.more;
+  }
+  changing.join();
+  for (const std::string& json : list(asked(10'000)).contacts) EXPECT_TRUE(seen.contains(json));
 }
 
 // Whoever follows a cursor while contacts change sees every contact as it is in the end.
