@@ -282,11 +282,13 @@ class App {
       infra::KafkaConfig config = config_.kafka;
       config.instance_id = read_or_make_key(config_.data_dir / "instance.id", "the instance's id",
                                             instance_id_length);
-      membership_ = infra::join_kafka_group(config, metrics_,
-                                            {.assigned = [this](const auto& ours) { assign(ours); },
-                                             .revoked = [this](bool lost) { give_up_all(lost); },
-                                             .counted = [this](bool alone) { alone_ = alone; },
-                                             .out_of_touch = [this] { doubt_all(); }});
+      membership_ = infra::join_kafka_group(
+          config, metrics_,
+          {.assigned = [this](const auto& ours) { assign(ours); },
+           .revoked = [this](bool lost) { give_up_all(lost); },
+           .counted = [this](bool alone) { alone_ = alone; },
+           .out_of_touch = [this] { doubt_all(); },
+           .failing = [this](const std::string& why) { partitions_.set_awaited(why); }});
       partitions_.watch(*membership_);
     } catch (...) {
       open_failure_ = std::current_exception();
@@ -370,6 +372,7 @@ class App {
 
   // These are called by the group's thread.
   void assign(const std::set<std::uint32_t>& ours) {
+    partitions_.set_awaited({});
     const auto is_ours = [&](std::uint32_t id) { return ours.contains(id); };
     const bool all = ours.size() >= log_->partition_count();
     if (std::exchange(lost_partitions_, false) && !(all && alone_)) doubt_all();

@@ -24,6 +24,7 @@ class Partitions {
   void open(Writers writers) {
     count_ = static_cast<std::uint32_t>(writers.size());
     writers_ = std::move(writers);
+    set_awaited({});
     open_.store(true, std::memory_order_release);
   }
   // Of projections that nobody folds on: `count` partitions without writers.
@@ -32,7 +33,7 @@ class Partitions {
     open_.store(true, std::memory_order_release);
   }
   bool is_open() const { return open_.load(std::memory_order_acquire); }
-  // Why they aren't open yet: a sentence for the operator.
+  // What is in the way of serving them, beside what their writers say: a sentence for the operator.
   void set_awaited(std::string awaited) {
     const std::lock_guard lock{mutex_};
     awaited_ = std::move(awaited);

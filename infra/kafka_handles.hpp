@@ -35,6 +35,12 @@ struct DestroyMetadata {
     rd_kafka_metadata_destroy(metadata);
   }
 };
+struct DestroyGroupList {
+  void operator()(const rd_kafka_group_list* groups) const noexcept {
+    rd_kafka_group_list_destroy(groups);
+  }
+};
+using GroupListPtr = std::unique_ptr<const rd_kafka_group_list, DestroyGroupList>;
 using MetadataPtr = std::unique_ptr<const rd_kafka_metadata_t, DestroyMetadata>;
 
 }  // namespace contactd::infra::kafka

@@ -131,13 +131,22 @@ class Membership final : public KafkaMembership {
       if (assigned_ && !counted_ && now() >= count_again_) count();
       MessagePtr message{rd_kafka_consumer_poll(client_.get(), poll_wait_ms)};
       if (!message || message->err == RD_KAFKA_RESP_ERR_NO_ERROR) continue;
-      spdlog::warn("kafka group: {}", rd_kafka_message_errstr(message.get()));
+      tell_of(*message);
       const bool fatal = message->err == RD_KAFKA_RESP_ERR__FATAL;
       message.reset();
       if (fatal && !start_again(stop)) return;
     }
     leave_group();
     rd_kafka_consumer_close(client_.get());  // calls on_rebalance
+  }
+
+  void tell_of(const rd_kafka_message_t& error) {
+    std::string what = "kafka group: " + std::string{rd_kafka_message_errstr(&error)};
+    if (error.err == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED) {
+      what += ": allow this user to Read the group " + config_.name_space;
+    }
+    spdlog::warn("{}", what);
+    if (!assigned_) callbacks_.failing(what);
   }
 
   // A member that asks twice to join, because the first answer got lost with a broker, is fenced by
@@ -185,28 +194,31 @@ class Membership final : public KafkaMembership {
   // client goes on to send heartbeats.
   // Who asks silent() and then for doubts misses neither: the doubt comes first.
   void watch_for_standstills(const std::stop_token& stop) {
-    bool lease_was_over = false;
+    std::optional<unsigned> doubted;  // of which assignment the lease was over
     do {
       // One look at the clock: a standstill between two would pass unseen.
       const auto looked = now();
+      const unsigned assignment = assignments_;
       if (looked - alive_.load() > standstill_max_) {
         callbacks_.out_of_touch();
-        must_join_anew_ = true;
+        ask_to_join_anew(assignment);
       }
-      if (!lease_was_over && lease_is_over(looked)) {
+      if (doubted != assignment && lease_is_over(looked)) {
         spdlog::warn("kafka group: the coordinator has not answered for {} ms",
                      session_timeout_.count());
         callbacks_.out_of_touch();
-        lease_was_over = true;
+        doubted = assignment;
       }
       lease_ = answered_.load();
       // It may have given the partitions away, or not, and librdkafka may not have noticed either.
-      if (lease_was_over && !lease_is_over(now())) {
-        lease_was_over = false;
-        must_join_anew_ = true;
-      }
+      if (doubted == assignment && !lease_is_over(now())) ask_to_join_anew(assignment);
       alive_ = looked;
     } while (wait_for(stop, tick_interval));
+  }
+
+  // Once for each assignment: joining leads to another.
+  void ask_to_join_anew(unsigned assignment) {
+    if (std::exchange(left_, assignment) != assignment) must_join_anew_ = true;
   }
 
   // The coordinator gives a member's partitions to others once it has heard nothing of it for the
@@ -235,28 +247,18 @@ class Membership final : public KafkaMembership {
   }
 
   // Asks the group's coordinator: a member isn't told of the others but by its partitions, and of
-  // those it may have all there are.
+  // those it may have all there are. (By the call that librdkafka calls deprecated: its newer one
+  // aborts the process where the coordinator takes longer than the wait;
+  // github.com/confluentinc/librdkafka/issues/4605.)
   std::optional<bool> is_alone() const {
-    const QueuePtr answers{rd_kafka_queue_new(client_.get())};
-    const AdminOptionsPtr options{
-        rd_kafka_AdminOptions_new(client_.get(), RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS)};
-    std::array<char, 256> unused{};
-    const auto patience = static_cast<int>(count_wait_max.count());
-    rd_kafka_AdminOptions_set_request_timeout(options.get(), patience, unused.data(),
-                                              unused.size());
-    const char* group = config_.name_space.c_str();
-    rd_kafka_DescribeConsumerGroups(client_.get(), &group, 1, options.get(), answers.get());
-    const EventPtr answer{rd_kafka_queue_poll(answers.get(), patience)};
-    const auto* const described =
-        answer ? rd_kafka_event_DescribeConsumerGroups_result(answer.get()) : nullptr;
-    if (described == nullptr) return std::nullopt;
-    std::size_t count = 0;
-    const auto* const* const groups =
-        rd_kafka_DescribeConsumerGroups_result_groups(described, &count);
-    if (count != 1 || rd_kafka_ConsumerGroupDescription_error(groups[0]) != nullptr) {
-      return std::nullopt;
-    }
-    return rd_kafka_ConsumerGroupDescription_member_count(groups[0]) == 1;
+    const rd_kafka_group_list* raw = nullptr;
+    rd_kafka_list_groups(client_.get(), config_.name_space.c_str(), &raw,
+                         static_cast<int>(count_wait_max.count()));
+    const GroupListPtr groups{raw};
+    if (groups == nullptr || groups->group_cnt != 1) return std::nullopt;
+    const rd_kafka_group_info& group = groups->groups[0];
+    if (group.err != RD_KAFKA_RESP_ERR_NO_ERROR || group.member_cnt == 0) return std::nullopt;
+    return group.member_cnt == 1;
   }
 
   void count() {
@@ -305,6 +307,7 @@ class Membership final : public KafkaMembership {
       // Membership is all that is wanted of this consumer: it reads nothing.
       rd_kafka_pause_partitions(client, partitions);
       spdlog::info("kafka group: {} partitions are this instance's", ours.size());
+      ++self.assignments_;
       self.alone_ = false;
       self.lease_ = self.answered_.load();
       self.assigned_ = true;
@@ -331,6 +334,8 @@ class Membership final : public KafkaMembership {
   std::atomic<std::chrono::milliseconds> answered_{};
   std::atomic<std::chrono::milliseconds> lease_{};
   std::atomic<bool> must_join_anew_{false};
+  std::atomic<unsigned> assignments_{0};  // how many there were
+  std::optional<unsigned> left_;          // of watch_'s alone: the last one that it asked to leave
   // Written by the group's thread alone.
   std::atomic<bool> assigned_{false};
   std::atomic<bool> alone_{false};  // as last counted since it was assigned

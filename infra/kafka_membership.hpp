@@ -32,6 +32,8 @@ class KafkaMembership {
     // group may have given its partitions to others, who may have written them since. It joins
     // anew, and so is told.
     std::function<void()> out_of_touch;
+    // Why it has no place in the group yet: a sentence for the operator.
+    std::function<void(const std::string& why)> failing;
   };
 
   virtual ~KafkaMembership() = default;

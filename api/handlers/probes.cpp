@@ -42,7 +42,6 @@ Handled healthz(const Call& call) {
 Handled readyz(const Call& call) {
   if (auto refused = refuse_params(call)) return *std::move(refused);
   bool ready = call.services.partitions.is_open();
-  const std::string awaited = ready ? std::string{} : call.services.partitions.awaited();
   std::string partitions;
   const auto& writers = call.services.partitions.all();
   for (std::size_t i = 0; i < writers.size(); ++i) {
@@ -55,6 +54,7 @@ Handled readyz(const Call& call) {
     partitions += name_of(status.state);
     partitions += R"(","detail":)" + domain::json_string(status.detail) + '}';
   }
+  const std::string awaited = ready ? std::string{} : call.services.partitions.awaited();
   Response response;
   response.status = ready ? 200 : 503;
   response.body = std::string{R"({"status":")"} + (ready ? "ready" : "not ready") +

@@ -19,17 +19,10 @@ class Instance {
  public:
   using Partitions = std::set<std::uint32_t>;
 
-  explicit Instance(const infra::KafkaConfig& config)
-      : membership_(
-            infra::join_kafka_group(config, metrics_,
-                                    {.assigned = [this](const Partitions& ours) { set(ours); },
-                                     .revoked =
-                                         [this](bool) {
-                                           was_silent_ = silent();
-                                           set(std::nullopt);
-                                         },
-                                     .counted = [this](bool alone) { set_alone(alone); },
-                                     .out_of_touch = [this] { out_of_touch_ = true; }})) {}
+  explicit Instance(
+      const infra::KafkaConfig& config, std::function<void()> on_assigned = [] {})
+      : on_assigned_(std::move(on_assigned)),
+        membership_(infra::join_kafka_group(config, metrics_, callbacks())) {}
 
   void leave() { membership_->leave(); }
   bool silent() const { return membership_->silent(); }
@@ -55,6 +48,21 @@ class Instance {
   }
 
  private:
+  infra::KafkaMembership::Callbacks callbacks() {
+    return {.assigned =
+                [this](const Partitions& ours) {
+                  on_assigned_();
+                  set(ours);
+                },
+            .revoked =
+                [this](bool) {
+                  was_silent_ = silent();
+                  set(std::nullopt);
+                },
+            .counted = [this](bool alone) { set_alone(alone); },
+            .out_of_touch = [this] { out_of_touch_ = true; },
+            .failing = [](const std::string&) {}};
+  }
   void set_alone(bool alone) {
     const std::lock_guard lock{mutex_};
     alone_ = alone;
@@ -66,6 +74,7 @@ class Instance {
     changed_.notify_all();
   }
 
+  const std::function<void()> on_assigned_;
   infra::Metrics metrics_;
   std::atomic<bool> out_of_touch_{false};
   std::atomic<bool> was_silent_{false};
@@ -137,6 +146,23 @@ TEST(KafkaMembership, OneWhoseIdAnotherHadGoesOnOnceThatIsGone) {
     ASSERT_TRUE(first.wait_until_none_is_ours());
   }
   EXPECT_TRUE(first.wait_for(2));
+}
+
+// How many members there are is asked after each assignment. An answer that comes later than it is
+// waited for must do no harm.
+TEST(KafkaMembership, OneWhoseCoordinatorAnswersTooLateGoesOn) {
+  KafkaBroker broker;
+  infra::KafkaConfig config = new_topic();
+  config.bootstrap = broker.bootstrap();
+  infra::Metrics metrics;
+  infra::open_kafka_event_log(config, metrics);  // creates the topic
+  std::once_flag first;
+  Instance instance{config, [&] { std::call_once(first, [&] { broker.pause(); }); }};
+  ASSERT_TRUE(instance.wait_for(2));
+  ASSERT_TRUE(instance.wait_until_none_is_ours());
+  broker.resume();
+  EXPECT_TRUE(instance.wait_for(2));
+  EXPECT_TRUE(instance.wait_until_alone(true));
 }
 
 // The other may have had its partition before librdkafka notices, which counts from the answer.
