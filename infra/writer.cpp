@@ -289,7 +289,7 @@ std::vector<Submission> Writer::take_batch(std::stop_token stop) {
   waiting_ = false;
   if (failure_) std::rethrow_exception(failure_);
   if (ownership_ != Ownership::ours) return {};
-  const std::size_t count = std::min(released_, limits_.batch_commands_max);
+  const std::size_t count = next_batch_count();
   const auto end = queue_.begin() + static_cast<std::ptrdiff_t>(count);
   std::vector<Submission> batch{std::make_move_iterator(queue_.begin()),
                                 std::make_move_iterator(end)};
@@ -298,6 +298,17 @@ std::vector<Submission> Writer::take_batch(std::stop_token stop) {
   last_batch_commands_ = count;
   queue_gauge_.Set(static_cast<double>(queue_.size()));
   return batch;
+}
+
+// Called with mutex_ held.
+std::size_t Writer::next_batch_count() const {
+  const std::size_t count_max = std::min(released_, limits_.batch_commands_max);
+  std::size_t bytes = 0;
+  for (std::size_t count = 0; count < count_max; ++count) {
+    bytes += queue_[count].bytes;
+    if (count > 0 && bytes > limits_.batch_bytes_max) return count;
+  }
+  return count_max;
 }
 
 void Writer::gather(std::unique_lock<std::mutex>& lock, std::stop_token stop) {

@@ -80,6 +80,7 @@ struct Submission {
   std::optional<domain::IdempotencyStamp> idempotency;
   ReplySink* sink = nullptr;  // must live until the writer was stopped
   std::uint64_t token = 0;
+  std::size_t bytes = 0;  // of the request that it came with
 };
 
 // Why a command was not even queued.
@@ -118,6 +119,9 @@ class Writer {
   struct Limits {
     std::size_t queue_commands_max = 4096;
     std::size_t batch_commands_max = 256;
+    // How much was sent of a batch's commands, if there is more than one: of large ones so many at
+    // a time that they are stored in time over a slow link, too.
+    std::size_t batch_bytes_max = 2U << 20U;
     // Batches that were decided and are not folded yet. With one, the thread that has appended a
     // batch folds it, and nothing overlaps: best where an append is short. With two, the next batch
     // is decided and appended meanwhile: best where an append is long, such as a broker's.
@@ -211,6 +215,7 @@ class Writer {
   void wait_until_claim_is_folded(std::stop_token stop);
   void serve(std::stop_token stop);
   std::vector<Submission> take_batch(std::stop_token stop);
+  std::size_t next_batch_count() const;
   void gather(std::unique_lock<std::mutex>& lock, std::stop_token stop);
   std::shared_ptr<BatchDecider> decide(const std::vector<Submission>& batch);
   void process(std::vector<Submission> batch);

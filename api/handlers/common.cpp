@@ -12,6 +12,7 @@ Write write_for(const Call& call, const domain::OrganizationId& organization,
   write.submission.command = std::move(command);
   write.submission.actor = call.key ? call.key->id : "admin";
   write.submission.request_id = call.request.request_id;
+  write.submission.bytes = call.request.body.size();
   const ErrorFormat format = call.format;
   write.refuse = [format](infra::Refusal refusal) { return refusal_response(format, refusal); };
   return write;

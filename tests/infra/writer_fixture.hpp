@@ -152,10 +152,12 @@ class WriterTest : public testing::Test {
     idempotency_ = domain::IdempotencyStamp{digest(key), digest(request)};
     return *this;
   }
+  // The commands from here on came with requests of so many bytes.
+  void send_bytes(std::size_t bytes) { bytes_ = bytes; }
   std::optional<infra::Refusal> try_submit(domain::Command command) {
     const auto idempotency = std::exchange(idempotency_, std::nullopt);
     auto refusal = writer_->submit({organization_, std::move(command), "key1", "request",
-                                    idempotency, &replies_, ++last_token_});
+                                    idempotency, &replies_, ++last_token_, bytes_});
     writer_->wake();
     return refusal;
   }
@@ -240,6 +242,7 @@ class WriterTest : public testing::Test {
  private:
   domain::OrganizationId organization_ = org("acme");
   std::optional<domain::IdempotencyStamp> idempotency_;
+  std::size_t bytes_ = 0;
   std::uint64_t last_token_ = 0;
 };
 

@@ -192,6 +192,20 @@ TEST_F(WriterTest, CutsBatchesAtTheirLimit) {
   EXPECT_EQ(log_->appends(), 4U);
 }
 
+// One that is too large by itself is a batch all the same.
+TEST_F(WriterTest, CutsBatchesOfLargeCommandsByTheirBytes) {
+  start({.queue_commands_max = 100, .batch_commands_max = 256, .batch_bytes_max = 1'000});
+  std::vector<std::uint64_t> tokens;
+  as_one_batch([&] {
+    for (const std::size_t bytes : {5'000U, 400U, 600U, 1U, 999U, 5'000U}) {
+      send_bytes(bytes);
+      tokens.push_back(submit(create(("b" + std::to_string(tokens.size())).c_str())));
+    }
+  });
+  for (const std::uint64_t token : tokens) EXPECT_TRUE(is<ContactAnswer>(outcome_of(token)));
+  EXPECT_EQ(log_->appends(), 5U) << "the one that was held, 5000, 400 + 600, 1 + 999, 5000";
+}
+
 TEST_F(WriterTest, SleepsOnThroughAWakeForNothingAndHearsTheNext) {
   start();
   for (int i = 0; i < 100; ++i) {
