@@ -21,7 +21,7 @@ constexpr std::chrono::milliseconds end_check_interval{200};
 constexpr std::chrono::milliseconds completion_wait_max{20};
 // How long the log's end may take to be asked for, and then to come; twice in a renewal, which
 // mustn't take longer than a client waits for an outcome.
-constexpr std::chrono::milliseconds renew_wait_max{1'000};
+constexpr std::chrono::milliseconds renew_wait_max{500};
 
 class TopicEventLog final : public KafkaEventLog {
  public:

@@ -27,6 +27,9 @@ constexpr milliseconds stop_check_interval{200};
 constexpr milliseconds look_again_pause{100};
 constexpr auto safe_cleanup = "delete";
 constexpr auto unlimited = "-1";
+// What librdkafka may put into one batch as it comes (message.max.bytes), and Kafka's default.
+constexpr unsigned long message_bytes_needed = 1'000'000;
+constexpr unsigned long usual_message_bytes_max = 1'048'588;
 
 class TopicCare {
  public:
@@ -57,7 +60,9 @@ class TopicCare {
   void check_replicas(const Found& found);
   std::int64_t first_offset(std::uint32_t partition);
   void check_nothing_deleted(const Found& found);
+  void check_record_size(const std::string& max_bytes, const std::string& fix);
   void unsafe(const std::string& what, const std::string& fix);
+  void unsuited(const std::string& sentence, const std::string& fix);
   EventPtr result(const char* what);
   AdminOptionsPtr options(rd_kafka_admin_op_t operation);
   [[noreturn]] static void fail(const std::string& what, rd_kafka_resp_err_t error);
@@ -292,6 +297,16 @@ void TopicCare::check_settings() {
                std::to_string(config_.min_insync),
            alter("min.insync.replicas", std::to_string(config_.min_insync)));
   }
+  check_record_size(found["max.message.bytes"],
+                    alter("max.message.bytes", std::to_string(usual_message_bytes_max)));
+}
+
+void TopicCare::check_record_size(const std::string& max_bytes, const std::string& fix) {
+  if (std::strtoul(max_bytes.c_str(), nullptr, 10) >= message_bytes_needed) return;
+  unsuited(name() + " can't take every change: it has max.message.bytes=" + max_bytes +
+               ", and batches of up to " + std::to_string(message_bytes_needed) +
+               " bytes are written",
+           fix);
 }
 
 void TopicCare::check_replicas(const Found& found) {
@@ -329,7 +344,10 @@ void TopicCare::check_nothing_deleted(const Found& found) {
 }
 
 void TopicCare::unsafe(const std::string& what, const std::string& fix) {
-  const std::string sentence = name() + " would lose facts: it has " + what;
+  unsuited(name() + " would lose facts: it has " + what, fix);
+}
+
+void TopicCare::unsuited(const std::string& sentence, const std::string& fix) {
   if (!config_.allow_unsafe) {
     throw LogUnavailable(sentence + ". Fix: " + fix +
                          " (or give --kafka-allow-unsafe, on a machine whose data doesn't matter)");

@@ -12,8 +12,8 @@ bool LogPatience::wait(LogReader& log, std::uint32_t partition, std::uint64_t fr
   if (waited_ >= wait_max) {
     throw LogAway("partition " + std::to_string(partition) + " doesn't show what is at offset " +
                   std::to_string(from) +
-                  " or after it, though it was committed; check the "
-                  "log's health");
+                  " or after it, though there is more; check the log's health, and whether a "
+                  "transaction of another client was left open");
   }
   if (log.wait(partition, from, look_interval)) return true;
   waited_ += look_interval;

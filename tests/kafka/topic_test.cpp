@@ -92,7 +92,8 @@ INSTANTIATE_TEST_SUITE_P(
                     UnsafeSetting{"cleanup.policy", "compact", "delete"},
                     UnsafeSetting{"cleanup.policy", "compact,delete", "delete"},
                     UnsafeSetting{"unclean.leader.election.enable", "true", "false"},
-                    UnsafeSetting{"min.insync.replicas", "1", "2"}));
+                    UnsafeSetting{"min.insync.replicas", "1", "2"},
+                    UnsafeSetting{"max.message.bytes", "20000", "1048588"}));
 
 TEST(KafkaTopic, OfTooFewReplicasIsRefused) {
   infra::KafkaConfig config = new_topic();
