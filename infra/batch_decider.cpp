@@ -56,6 +56,11 @@ BatchDecider::BatchDecider(std::uint32_t partition, const Claim& claim, Start st
 void BatchDecider::decide(const Submission& submission) {
   std::optional<Outcome> earlier;
   Decision decision = NothingToDo{};
+  // What it is about can't be read, such as a damaged row: that is nothing to the others.
+  const auto not_taken = [&](const std::exception& problem) {
+    spdlog::error("partition {}: a command can't be decided: {}", partition_, problem.what());
+    earlier = Outcome{NotTaken{}};
+  };
   try {
     earlier = earlier_answer(submission);
     if (!earlier) {
@@ -63,9 +68,9 @@ void BatchDecider::decide(const Submission& submission) {
                             submission.command);
     }
   } catch (const StoreUnavailable& problem) {
-    // What it is about can't be read, such as a damaged row: that is nothing to the others.
-    spdlog::error("partition {}: a command can't be decided: {}", partition_, problem.what());
-    earlier = Outcome{NotTaken{}};
+    not_taken(problem);
+  } catch (const projections::CorruptRecord& problem) {
+    not_taken(problem);
   }
   if (earlier) {
     settled_.push_back({std::move(earlier)});

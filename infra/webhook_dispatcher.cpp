@@ -241,10 +241,10 @@ void WebhookDispatcher::reload(const OrganizationId& organization) {
   for (const WebhookId& id : gone) forget(id);
 }
 
-// It was deleted.
+// It was deleted. It stays known until its rows are gone: what failed is tried again.
 void WebhookDispatcher::forget(const WebhookId& id) {
-  drop(id);
   parts_.journal.remove_all(id);
+  drop(id);
 }
 
 void WebhookDispatcher::update(const Webhook& webhook) {

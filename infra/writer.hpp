@@ -193,8 +193,8 @@ class Writer {
   std::uint64_t position() const;
 
   // Nothing is folded as long as the lock is held. The checkpoint in the store is then the
-  // writer's.
-  std::unique_lock<std::mutex> hold_folding() { return std::unique_lock{fold_mutex_}; }
+  // writer's. Throws StoreUnavailable.
+  std::unique_lock<std::mutex> hold_folding();
 
  private:
   using Clocked = std::chrono::steady_clock;

@@ -247,6 +247,12 @@ void Writer::fold_to_or_throw(std::uint64_t sequence) {
   }
 }
 
+std::unique_lock<std::mutex> Writer::hold_folding() {
+  std::unique_lock held{fold_mutex_};
+  projector_.settle();
+  return held;
+}
+
 // An event was folded: tells those who wait for it. Called with fold_mutex_ held.
 void Writer::confirm(const domain::RecordedEvent& event, const FoldBatch::Result& folded) {
   std::vector<InFlight> complete;

@@ -268,6 +268,25 @@ TEST_F(WriterFaultsTest, WhatWasQueuedWhenTheLogFailedWasNotTaken) {
   expect_sound();
 }
 
+// What RocksDB finds good, and is no row all the same.
+TEST_F(WriterFaultsTest, ARowThatIsNoneIsNothingToOthers) {
+  open();
+  {
+    const auto batch = store_->begin();
+    batch->put(projections::Table::contacts,
+               projections::keys::contact(org("acme"), contact_id("ann")), "x");
+    batch->commit();
+  }
+  start();
+  as_one_batch([&] {
+    submit(domain::UpdateContact{contact_id("ann"), {}, {}});
+    submit(create("bob"));
+  });
+  EXPECT_TRUE(is<NotTaken>(outcome_of(last_token() - 1)));
+  EXPECT_TRUE(is<ContactAnswer>(outcome_of(last_token())));
+  EXPECT_EQ(writer_->status().state, State::serving);
+}
+
 // Invariant 8: a record that can't be read stops the partition, and reads go on.
 TEST_F(WriterFaultsTest, AnUnreadableRecordStopsThePartition) {
   start();
