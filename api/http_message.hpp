@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -46,6 +47,7 @@ struct Response {
   bool close = false;     // the connection can't be used further
   bool streamed = false;  // no body here: what follows is sent in chunks, for as long as it takes
   bool head = false;      // the answer to a HEAD: the body's length is told, the body isn't sent
+  std::shared_ptr<const void> hold;  // to be kept as long as the body (held_answers.hpp)
 
   Response& with(std::string_view name, std::string value) & {
     fields.emplace_back(name, std::move(value));

@@ -11,8 +11,10 @@
 #include <vector>
 
 #include "api/feed_tails.hpp"
+#include "api/held_answers.hpp"
 #include "api/http_message.hpp"
 #include "api/lane_types.hpp"
+#include "api/limits.hpp"
 #include "api/problem.hpp"
 #include "api/server.hpp"
 #include "api/slow_reads.hpp"
@@ -30,6 +32,8 @@ struct ServerState {
   const Server::Settings& settings;
   const Services& services;
   SlowReads& slow_reads;
+  HeldAnswers held_answers{{limits::held_answer_bytes_of_one_max, limits::held_answer_bytes_max,
+                            limits::held_answer_bytes_uncounted_max}};
 
   std::atomic<std::size_t> connections{0};
   std::atomic<bool> draining{false};

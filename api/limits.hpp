@@ -47,7 +47,8 @@ inline constexpr std::size_t page_size_max = 200;
 inline constexpr std::size_t keys_page_size_max = 1000;
 // A page of the feed or of a history ends, however many events it was asked for, before they have
 // changed more bytes than this: one event may have a fifth of it, and who asks for many may be slow
-// in taking them. A first event is always there.
+// in taking them. A first event is always there. So does a list's page that a cursor goes on from,
+// before its contacts have more bytes; one by number has all that it was asked for, 36 MB at most.
 inline constexpr std::size_t page_bytes_max = 1U << 20U;
 
 // How long a request waits for its command's outcome before it says that it doesn't know.
@@ -67,6 +68,12 @@ inline constexpr std::size_t rate_limited_clients_max = 100'000;
 inline constexpr std::size_t slow_read_threads = 2;
 inline constexpr std::size_t slow_reads_waiting_max = 1024;
 inline constexpr std::size_t slow_reads_waiting_of_one_max = 256;
+// What such reads were answered, until it is sent (held_answers.hpp): so many bytes of an
+// organization and in all, of the answers that are longer than a page's usual one. The longest
+// there is fits into an organization's share.
+inline constexpr std::size_t held_answer_bytes_of_one_max = 64U << 20U;
+inline constexpr std::size_t held_answer_bytes_max = 512U << 20U;
+inline constexpr std::size_t held_answer_bytes_uncounted_max = 65'536;
 
 // Feeds. A long poll may wait so long, and a read looks at so many events of which the filters may
 // hold all back: a page may be empty and yet go on.

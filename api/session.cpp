@@ -207,6 +207,7 @@ class Session::Impl final : public FeedPeer {
     const bool keep = reader_.keep_alive() && !response.close && !lane_.state().draining;
     lane_.count(asked.method, route_name, response.status,
                 std::chrono::steady_clock::now() - started);
+    hold_ = std::move(response.hold);
     body_ = append_response(out_, std::move(response), reader_.minor_version(), keep, lane_.date(),
                             asked.request_id, tls_.has_value());
     const bool short_yet = body_.empty() && out_.size() < limits::pipelined_answer_bytes_max;
@@ -252,8 +253,10 @@ class Session::Impl final : public FeedPeer {
     slow_response_.reset();
     const bool taken = lane_.state().slow_reads.submit(
         read.organization, asker,
-        [run = std::move(read.run), format = asked_format, token, lane = &lane_,
-         id = std::move(request_id)] { lane->deliver(token, run_guarded(run, format, id)); });
+        [read, format = asked_format, token, lane = &lane_, id = std::move(request_id)] {
+          lane->deliver(token, lane->state().held_answers.admit(run_guarded(read.run, format, id),
+                                                                read.organization, format));
+        });
     if (!taken) {
       lane_.forget(token);
       co_return overloaded(asked_format, "Too many reads are waiting; try again");
@@ -380,6 +383,7 @@ class Session::Impl final : public FeedPeer {
     if (sent < whole) taken = co_await flush_rest(sent, patience);
     out_.clear();
     body_ = std::string{};  // not clear(): it may be large
+    hold_.reset();
     co_return taken;
   }
 
@@ -455,8 +459,9 @@ class Session::Impl final : public FeedPeer {
   std::optional<Resume> resume_;                     // while it waits for a delivery
   const std::string client_network_;
   RequestReader reader_;
-  std::string out_;   // what is to be sent
-  std::string body_;  // and what after it, without having been copied there
+  std::string out_;         // what is to be sent
+  std::string body_;        // and what after it, without having been copied there
+  HeldAnswers::Hold hold_;  // of body_
   std::optional<infra::Outcome> outcome_;
   std::optional<Response> slow_response_;
   Phase phase_ = Phase::idle;

@@ -1,4 +1,5 @@
 #include "api/handlers/handlers.hpp"
+#include "api/limits.hpp"
 #include "api/list_query.hpp"
 #include "infra/contact_history.hpp"
 #include "projections/contact_view.hpp"
@@ -19,6 +20,24 @@ struct Page {
   std::uint64_t total = 0;
   std::optional<std::string> next_cursor;
 };
+
+std::size_t bytes_of(const Page& page) {
+  std::size_t bytes = 0;
+  for (const std::string& contact : page.contacts) bytes += contact.size();
+  return bytes;
+}
+
+// How many contacts of the page, one at least, have no more bytes than a page may have.
+std::size_t count_that_fits(const Page& page) {
+  std::size_t bytes = 0;
+  std::size_t count = 0;
+  for (const std::string& contact : page.contacts) {
+    bytes += contact.size();
+    if (count > 0 && bytes > limits::page_bytes_max) break;
+    ++count;
+  }
+  return count;
+}
 
 Page present_page(const infra::ReadStore& store, const domain::OrganizationId& organization,
                   const ListRequest& request) {
@@ -42,10 +61,26 @@ Page past_page(const infra::ReadStore& store, const domain::OrganizationId& orga
   return out;
 }
 
+// A cursor goes on from any contact, so that its pages can be bounded by their bytes. That one is
+// too long is seldom: then it is read again, by so many contacts as fit, to learn where the next
+// one begins. They may have grown meanwhile.
+Page read_page(const infra::ReadStore& store, const domain::OrganizationId& organization,
+               ListRequest request) {
+  const auto page_of = request.at ? past_page : present_page;
+  for (;;) {
+    Page page = page_of(store, organization, request);
+    const std::size_t count = count_that_fits(page);
+    if (!request.by_cursor || count == page.contacts.size()) return page;
+    request.query.page_size = count;
+  }
+}
+
 Response list_response(const ListRequest& request, const Page& page,
                        const std::vector<std::pair<std::string, std::string>>& params) {
   Response response;
   std::string& body = response.body;
+  constexpr std::size_t pagination_bytes = 512;
+  body.reserve(bytes_of(page) + page.contacts.size() + pagination_bytes);
   body = R"({"data":[)";
   for (std::size_t i = 0; i < page.contacts.size(); ++i) {
     if (i > 0) body += ',';
@@ -86,8 +121,7 @@ Handled list_contacts(const Call& call) {
   request.query.partition = call.services.partitions.partition_of(call.key->organization);
   return SlowRead{[request = std::move(request), params = call.target.params,
                    organization = call.key->organization, &store = call.services.store] {
-    const auto page_of = request.at ? past_page : present_page;
-    return list_response(request, page_of(store, organization, request), params);
+    return list_response(request, read_page(store, organization, request), params);
   }};
 }
 

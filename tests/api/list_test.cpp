@@ -7,6 +7,7 @@
 #include <set>
 #include <vector>
 
+#include "tests/api/large_patch.hpp"
 #include "tests/support/api_fixture.hpp"
 
 // GET /contacts: pages, filters, cursors.
@@ -99,6 +100,30 @@ TEST_F(List, APageHasFiftyContactsByDefaultAndTwoHundredAtMost) {
   EXPECT_EQ(ids_in(user.list("page_size=200").then(200)).size(), 200U);
   EXPECT_EQ(ids_in(user.list("page_size=1").then(200)).size(), 1U);
   EXPECT_EQ(ids_in(user.list("page=2&page_size=200").then(200)).size(), 5U);
+}
+
+TEST_F(List, APageOfLargeContactsHasFewerByCursorAndNoneIsLeftOut) {
+  constexpr std::size_t page_bytes_max = (1U << 20U) + 1'024;  // with what isn't contacts
+  constexpr std::size_t count = 20;                            // of 76 kB each
+  std::vector<Contact> contacts;
+  for (std::size_t i = 0; i < count; ++i) {
+    contacts.push_back(user.given_contact(large_patch(large_characters[i % 2])));
+  }
+  const std::string at = "&at=" + json::value_to<std::string>(contacts.back().data["updated_at"]);
+  for (const std::string& of : {std::string{}, at}) {
+    std::vector<std::string> seen;
+    std::string cursor;
+    do {
+      const Answer page = user.list("page_size=200&cursor=" + cursor + of)
+                              .then(200)
+                              .with_member("pagination", {{"page_size", 200}});
+      EXPECT_LE(page.body().size(), page_bytes_max);
+      for (const std::string& id : ids_in(page)) seen.push_back(id);
+      cursor = next_cursor(page);
+    } while (!cursor.empty());
+    EXPECT_EQ(seen, ids_of(contacts));
+  }
+  EXPECT_EQ(ids_in(user.list("page_size=200").then(200)), ids_of(contacts));
 }
 
 TEST_F(List, PagingParametersOutOfRangeAre400) {

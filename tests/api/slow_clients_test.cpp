@@ -4,7 +4,9 @@
 #include <iostream>
 #include <vector>
 
+#include "tests/api/large_patch.hpp"
 #include "tests/support/api_fixture.hpp"
+#include "tests/support/eventually.hpp"
 
 // Clients that send or take as slowly as they can, to keep connections from others.
 namespace contactd::test {
@@ -133,6 +135,37 @@ TEST_F(SlowClients, WhoDoesNotTakeAnAnswerIsCutOff) {
   }
   EXPECT_TRUE(connection.read_until_close().closed);
   holder.list("page_size=1").then(200);
+}
+
+// Each answer is held until its client has read it, which costs memory.
+TEST_F(SlowClients, WhoAskForMuchAndDoNotReadAreRefusedMoreAndNobodyElseIs) {
+  // Longer than the test may take: what is held is let go because the clients have gone.
+  ServerProcess server{{{"--request-timeout-ms", "3600000"}, {}}};
+  ApiUser holder = given_user(server);
+  ApiUser other = given_user(server);
+  constexpr std::size_t count = 200;  // of 76 kB each: four pages of 15 MB fit, and a fifth doesn't
+  for (std::size_t i = 0; i < count; ++i) holder.given_contact(large_patch(large_characters[0]));
+  other.given_contact(large_patch(large_characters[1]));
+  const std::string all = "page_size=200";
+
+  std::vector<RawConnection> unread;
+  for (int i = 0; i < 4; ++i) {
+    unread.emplace_back(server.port());
+    unread.back().send("GET /api/v1/contacts?" + all +
+                       " HTTP/1.1\r\nHost: x\r\nX-API-KEY: " + holder.key() + "\r\n\r\n");
+    EXPECT_TRUE(unread.back().read_until("\r\n").starts_with("HTTP/1.1 200 "));
+  }
+
+  for (int i = 0; i < 3; ++i) {
+    holder.list(all).then(503).with_header("Retry-After").with_error_naming("read those");
+  }
+  holder.list("page_size=200&cursor=").then(200);
+  holder.list("page=201&page_size=1").then(200);
+  other.list(all).then(200);
+  unread.pop_back();
+  EXPECT_TRUE(
+      eventually([&] { return holder.send("GET", "/api/v1/contacts?" + all).status() == 200; },
+                 all_closed_max));
 }
 
 TEST_F(SlowClients, AnAddressMayHaveOnlySoManyConnections) {
