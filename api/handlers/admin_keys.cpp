@@ -18,8 +18,11 @@ constexpr std::string_view find_out_if_made =
     "GET /admin/v1/keys tells whether there is a new key; revoke one that you weren't given";
 constexpr std::string_view find_out_if_revoked = "GET /admin/v1/keys tells whether it is revoked";
 
-std::optional<Response> refuse_key_idempotency(const Call& call) {
-  return refuse_idempotency_key(call, "API keys", "/admin/v1/keys");
+// What refuses a request that changes something, before its body is looked at.
+std::optional<Response> refuse_key_change(const Call& call) {
+  if (auto refused = refuse_params(call)) return refused;
+  if (auto refused = refuse_idempotency_key(call, "API keys", "/admin/v1/keys")) return refused;
+  return refuse_preconditions(call, "API keys have no ETag");
 }
 
 struct KeyRequest {
@@ -225,8 +228,7 @@ Response keys_response(const KeysQuery& query, const infra::ReadStore& store,
 }  // namespace
 
 Handled create_key(const Call& call) {
-  if (auto refused = refuse_params(call)) return *std::move(refused);
-  if (auto refused = refuse_key_idempotency(call)) return *std::move(refused);
+  if (auto refused = refuse_key_change(call)) return *std::move(refused);
   auto read = read_object(call, call.request.body, {"organization", "name", "scopes", "expires_at"},
                           [now = call.services.clock()](const auto& object, auto& errors) {
                             return read_key_request(object, now, errors);
@@ -242,8 +244,7 @@ Handled create_key(const Call& call) {
 }
 
 Handled rotate_key(const Call& call) {
-  if (auto refused = refuse_params(call)) return *std::move(refused);
-  if (auto refused = refuse_key_idempotency(call)) return *std::move(refused);
+  if (auto refused = refuse_key_change(call)) return *std::move(refused);
   const std::string_view body = call.request.body.empty() ? "{}" : call.request.body;
   const domain::Instant now = call.services.clock();
   auto read = read_object(
@@ -274,8 +275,7 @@ Handled list_keys(const Call& call) {
 }
 
 Handled revoke_key(const Call& call) {
-  if (auto refused = refuse_params(call)) return *std::move(refused);
-  if (auto refused = refuse_key_idempotency(call)) return *std::move(refused);
+  if (auto refused = refuse_key_change(call)) return *std::move(refused);
   const auto key = call.services.store.api_key(call.id);
   if (!key) return rejection_response(call.format, domain::ApiKeyNotFound{});
   Write write = write_for(call, key->organization, domain::RevokeApiKey{call.id});

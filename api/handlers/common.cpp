@@ -52,4 +52,14 @@ std::optional<Response> refuse_idempotency_key(const Call& call, std::string_vie
                             std::string{listing} + " tells what there is");
 }
 
+std::optional<Response> refuse_preconditions(const Call& call, std::string_view why) {
+  for (const std::string_view name : {"If-Match", "If-None-Match"}) {
+    if (!call.request.field(name)) continue;
+    return error_response(
+        call.format, 400,
+        std::string{why} + ", hence " + std::string{name} + " isn't taken; leave it out");
+  }
+  return std::nullopt;
+}
+
 }  // namespace contactd::api

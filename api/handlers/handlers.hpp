@@ -81,4 +81,8 @@ std::optional<Response> refuse_params(const Call& call);
 std::optional<Response> refuse_idempotency_key(const Call& call, std::string_view what,
                                                std::string_view listing);
 
+// A 400 if there is an If-Match or If-None-Match; for changes of what has no version. One that was
+// passed over would be taken for one that held (RFC 9110, section 13.1). `why` none is taken.
+std::optional<Response> refuse_preconditions(const Call& call, std::string_view why);
+
 }  // namespace contactd::api

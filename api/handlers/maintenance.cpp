@@ -16,6 +16,12 @@ Response status_response(const Maintenance& of, int status) {
   return response;
 }
 
+// What refuses a request that starts something, before its body is looked at.
+std::optional<Response> refuse_start(const Call& call) {
+  if (auto refused = refuse_params(call)) return refused;
+  return refuse_preconditions(call, "Backups and rebuilds have no ETag");
+}
+
 std::string read_name(const json::object& object, domain::ValidationErrors& errors) {
   const auto* value = object.if_contains("name");
   std::string name;
@@ -31,7 +37,7 @@ std::string read_name(const json::object& object, domain::ValidationErrors& erro
 }  // namespace
 
 Handled start_backup(const Call& call) {
-  if (auto refused = refuse_params(call)) return *std::move(refused);
+  if (auto refused = refuse_start(call)) return *std::move(refused);
   auto read = read_object(call, call.request.body, {"name"}, read_name);
   if (auto* refused = std::get_if<Response>(&read)) return std::move(*refused);
   const std::string& name = std::get<std::string>(read);
@@ -56,7 +62,7 @@ Handled backup_status(const Call& call) {
 
 // While one is under way, another start is the same one.
 Handled start_rebuild(const Call& call) {
-  if (auto refused = refuse_params(call)) return *std::move(refused);
+  if (auto refused = refuse_start(call)) return *std::move(refused);
   if (call.services.operations.start_rebuild()) {
     spdlog::info("request {}: a rebuild was started", call.request.request_id);
   }

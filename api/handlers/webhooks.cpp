@@ -20,22 +20,11 @@ std::optional<Response> refuse_webhook_idempotency(const Call& call) {
   return refuse_idempotency_key(call, "Webhooks", "/api/v1/webhooks");
 }
 
-// A precondition that was ignored would be taken for one that held (RFC 9110, section 13.1).
-std::optional<Response> refuse_precondition(const Call& call) {
-  for (const std::string_view name : {"If-Match", "If-None-Match"}) {
-    if (!call.request.field(name)) continue;
-    return error_response(
-        call.format, 400,
-        "Webhooks have no ETag, hence take no " + std::string{name} + "; leave it out");
-  }
-  return std::nullopt;
-}
-
 // What refuses a request that changes something, before its body is looked at.
 std::optional<Response> refuse_change(const Call& call) {
   if (auto refused = refuse_params(call)) return refused;
   if (auto refused = refuse_webhook_idempotency(call)) return refused;
-  return refuse_precondition(call);
+  return refuse_preconditions(call, "Webhooks have no ETag");
 }
 
 OrResponse<domain::UpdateWebhook> read_body(const Call& call, bool creation) {

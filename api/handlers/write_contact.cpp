@@ -138,9 +138,8 @@ Handled submit(const Call& call, domain::Command command) {
 
 Handled create_contact(const Call& call) {
   if (auto refused = refuse_params(call)) return *std::move(refused);
-  if (call.request.field("If-Match")) {
-    return error_response(call.format, 400,
-                          "If-Match isn't taken here: a new contact has no version yet");
+  if (auto refused = refuse_preconditions(call, "A new contact has no version yet")) {
+    return *std::move(refused);
   }
   auto values = read_json(call, call.request.body, domain::read_patch);
   if (auto* refused = std::get_if<Response>(&values)) return std::move(*refused);

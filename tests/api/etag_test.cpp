@@ -134,7 +134,9 @@ TEST_F(ETag, ConditionsThatAChangeDoesNotTakeAre400AndChangeNothing) {
         .with_error_naming("If-None-Match");
     user.remove(ann.id, {{"If-None-Match", tag}}).then(400).with_error_naming("If-None-Match");
     user.create("{}", {{"If-Match", tag}}).then(400).with_error_naming("If-Match");
+    user.create("{}", {{"If-None-Match", tag}}).then(400).with_error_naming("If-None-Match");
   }
+  EXPECT_EQ(user.list().json().at("pagination").at("total"), 1);
   user.read(ann.id).then(200).with_header("ETag", "\"1\"");
 }
 

@@ -56,6 +56,28 @@ TEST_F(Keys, TakeNoIdempotencyKey) {
   EXPECT_EQ(listed(user.organization()), before);
 }
 
+TEST_F(Keys, TakeNoPrecondition) {
+  const std::string organization = new_organization();
+  const std::string body =
+      R"({"organization": ")" + organization + R"(", "name": "a", "scopes": {"contacts": "read"}})";
+  make_key(body).then(201);
+  const json::array before = listed(organization);
+  const std::string path = "/admin/v1/keys/" + json::value_to<std::string>(before.at(0).at("id"));
+  for (const std::string name : {"If-Match", "If-None-Match"}) {
+    for (const std::string value : {"\"1\"", "*"}) {
+      const Headers header = {{name, value}};
+      admin.send("POST", "/admin/v1/keys", header, body).then(400).with_error_naming(name);
+      admin.send("POST", path + "/rotate", header).then(400).with_error_naming(name);
+      admin.send("DELETE", path, header).then(400).with_error_naming(name);
+      admin.send("POST", "/admin/v1/rebuild", header).then(400).with_error_naming(name);
+      admin.send("POST", "/admin/v1/backups", header, R"({"name": "a"})")
+          .then(400)
+          .with_error_naming(name);
+    }
+  }
+  EXPECT_EQ(listed(organization), before);
+}
+
 TEST_F(Keys, AreShownOnlyOnce) {
   const json::array keys = listed(user.organization());
   ASSERT_EQ(keys.size(), 1U);
