@@ -66,6 +66,15 @@ class Partitions {
     return is_open() ? writers_ : none;
   }
 
+  // Whether what isn't found here isn't anywhere: each is this instance's, and none may be stale.
+  // In this order: a silence that has just ended has left a doubt, and a doubt that is settled an
+  // ownership. REQUIRES: they are open.
+  bool know_all() const {
+    return !silent() && std::all_of(writers_.begin(), writers_.end(), [](const auto& writer) {
+      return !writer->may_be_stale() && writer->ownership() == infra::Ownership::ours;
+    });
+  }
+
   // Returns once little is left of every partition (Writer::records_left), or it has stopped, or
   // has shown nothing new for a while; false if told to stop.
   bool wait_until_nearly_folded(const std::stop_token& stop) const;

@@ -25,6 +25,21 @@ std::optional<Response> refuse_key_change(const Call& call) {
   return refuse_preconditions(call, "API keys have no ETag");
 }
 
+// The key that the path names; or the refusal. Each instance folds what the others write, but
+// later: where not all partitions are this one's, that a key isn't here doesn't mean that there is
+// none.
+OrResponse<domain::ApiKey> find_key(const Call& call) {
+  // Before the look-up: what was made meanwhile needn't be known.
+  const bool knows_all = call.services.partitions.know_all();
+  auto key = call.services.store.api_key(call.id);
+  if (key) return *std::move(key);
+  if (knows_all) return rejection_response(call.format, domain::ApiKeyNotFound{});
+  return overloaded(
+      call.format,
+      "This instance has no such API key, but another one may have made it meanwhile; nothing was "
+      "changed. Ask the one that serves the key's organization, or try again");
+}
+
 struct KeyRequest {
   domain::OrganizationId organization;
   std::string name;
@@ -252,13 +267,14 @@ Handled rotate_key(const Call& call) {
       [now](const auto& object, auto& errors) { return read_rotate_request(object, now, errors); });
   if (auto* refused = std::get_if<Response>(&read)) return std::move(*refused);
   const RotateRequest& request = std::get<RotateRequest>(read);
-  const auto old = call.services.store.api_key(call.id);
-  if (!old) return rejection_response(call.format, domain::ApiKeyNotFound{});
+  auto found = find_key(call);
+  if (auto* refused = std::get_if<Response>(&found)) return std::move(*refused);
+  const auto& old = std::get<domain::ApiKey>(found);
   const NewApiKey key = make_api_key();
   const domain::Instant old_ends_at{now.unix_ms + request.grace_seconds * 1000};
   Write write = write_for(
-      call, old->organization,
-      domain::RotateApiKey{old->id, key.id, key.hash, request.expires_at, old_ends_at, now});
+      call, old.organization,
+      domain::RotateApiKey{old.id, key.id, key.hash, request.expires_at, old_ends_at, now});
   write.render = tell_new_key(call, key.text);
   return write;
 }
@@ -276,9 +292,10 @@ Handled list_keys(const Call& call) {
 
 Handled revoke_key(const Call& call) {
   if (auto refused = refuse_key_change(call)) return *std::move(refused);
-  const auto key = call.services.store.api_key(call.id);
-  if (!key) return rejection_response(call.format, domain::ApiKeyNotFound{});
-  Write write = write_for(call, key->organization, domain::RevokeApiKey{call.id});
+  auto found = find_key(call);
+  if (auto* refused = std::get_if<Response>(&found)) return std::move(*refused);
+  Write write =
+      write_for(call, std::get<domain::ApiKey>(found).organization, domain::RevokeApiKey{call.id});
   write.render = [format = call.format,
                   request = call.request.request_id](const infra::Outcome& outcome) {
     const auto* revoked = std::get_if<infra::ApiKeyRevokedAnswer>(&outcome.answer);

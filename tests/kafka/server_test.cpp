@@ -138,6 +138,32 @@ TEST_F(KafkaServer, TellsOfRecordsThatAreDeletedMeanwhile) {
             std::string::npos);
 }
 
+// Another instance may have made it, and it isn't folded here yet.
+TEST_F(KafkaServer, SaysThatThereIsNoSuchKeyOnlyWhereAllPartitionsAreItsOwn) {
+  const std::string topic = new_topic().topic;
+  const auto statuses = [](const ServerProcess& server) {
+    ApiUser admin = admin_of(server);
+    const std::string key = "/admin/v1/keys/AbCdEfGhIjKlMnOp";
+    return std::pair{admin.send("DELETE", key).status(),
+                     admin.send("POST", key + "/rotate").status()};
+  };
+  const std::pair none{404U, 404U};
+  const std::pair unknown{503U, 503U};
+  ServerProcess one{settings_on(topic)};
+  ASSERT_TRUE(eventually([&] { return statuses(one) == none; }, wait_max)) << one.log();
+
+  ServerProcess other{settings_on(topic)};
+  EXPECT_TRUE(eventually([&] { return statuses(one) == unknown; }, wait_max)) << one.log();
+  EXPECT_TRUE(eventually([&] { return readiness(other) == 200; }, wait_max)) << other.log();
+  EXPECT_EQ(statuses(other), unknown);
+  const Answer refused = admin_of(other).send("DELETE", "/admin/v1/keys/AbCdEfGhIjKlMnOp");
+  refused.then(503).with_header("Retry-After").with_error_naming("another one may have made it");
+
+  EXPECT_EQ(other.stop(), exited(0));
+  EXPECT_TRUE(eventually([&] { return statuses(one) == none; }, wait_max)) << one.log();
+  EXPECT_EQ(one.stop(), exited(0));
+}
+
 // Made anew under its name, and longer by now than what was folded of the old one.
 TEST_F(KafkaServer, RefusesTheProjectionsOfATopicThatWasMadeAnew) {
   const infra::KafkaConfig topic = new_topic();
