@@ -91,18 +91,23 @@ ErrorText read_cursor(ListRequest& request, const domain::OrganizationId& organi
   return std::string{bad_cursor};
 }
 
-ErrorText read_param(ListRequest& request, const std::string& name, const std::string& value) {
-  if (name == "page") {
-    const auto page = number_between(value, 1, page_max);
-    if (!page) return std::string{bad_paging};
-    request.page = page;
-    return std::nullopt;
-  }
+// A paging parameter: from 1 to `high`.
+ErrorText read_paging(std::optional<std::uint64_t>& number, domain::ValidationErrors& errors,
+                      const std::string& name, const std::string& value, std::uint64_t high) {
+  number = number_between(value, 1, high);
+  if (number) return std::nullopt;
+  errors.add(name, "Expected a whole number from 1 to " + std::to_string(high));
+  return std::string{bad_paging};
+}
+
+ErrorText read_param(ListRequest& request, domain::ValidationErrors& errors,
+                     const std::string& name, const std::string& value) {
+  if (name == "page") return read_paging(request.page, errors, name, value, page_max);
   if (name == "page_size") {
-    const auto size = number_between(value, 1, limits::page_size_max);
-    if (!size) return std::string{bad_paging};
-    request.query.page_size = *size;
-    return std::nullopt;
+    std::optional<std::uint64_t> size;
+    auto error = read_paging(size, errors, name, value, limits::page_size_max);
+    request.query.page_size = size.value_or(request.query.page_size);
+    return error;
   }
   if (name == "cursor") {
     request.by_cursor = true;
@@ -121,22 +126,31 @@ ErrorText read_param(ListRequest& request, const std::string& name, const std::s
 
 }  // namespace
 
-std::variant<ListRequest, std::string> read_list_request(
+std::variant<ListRequest, BadListRequest> read_list_request(
     const Target& target, const domain::OrganizationId& organization) {
   ListRequest request;
   request.query.page_size = limits::page_size_default;
+  domain::ValidationErrors errors;
   const auto read = [&](const auto& name, const auto& value) {
-    return read_param(request, name, value);
+    return read_param(request, errors, name, value);
   };
-  if (auto error = read_params(target, read)) return *std::move(error);
-  if (request.by_cursor && request.page) return std::string{bad_paging};
+  if (auto error = read_params(target, read)) {
+    return BadListRequest{*std::move(error), std::move(errors)};
+  }
+  if (request.by_cursor && request.page) {
+    errors.add("page", "Expected either page or cursor, not both");
+    return BadListRequest{std::string{bad_paging}, std::move(errors)};
+  }
   for (const auto& [name, value] : target.params) {
     if (name == "cursor") {
-      if (auto error = read_cursor(request, organization, value)) return *std::move(error);
+      if (auto error = read_cursor(request, organization, value)) {
+        return BadListRequest{*std::move(error), {}};
+      }
     } else if (request.at && name != "at" && name != "page" && name != "page_size") {
-      return "Query parameter '" + name +
-             "' can't be given with 'at', which takes page, "
-             "page_size and cursor";
+      return BadListRequest{"Query parameter '" + name +
+                                "' can't be given with 'at', which takes page, "
+                                "page_size and cursor",
+                            {}};
     }
   }
   if (!request.by_cursor) {

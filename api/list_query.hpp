@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "api/query.hpp"
+#include "domain/validation.hpp"
 #include "infra/read_store.hpp"
 
 namespace contactd::api {
@@ -18,9 +19,15 @@ struct ListRequest {
   std::optional<domain::Instant> at;
 };
 
-// Reads the query string of GET /contacts by this organization, or gives the sentence that says
-// which parameter is wrong. A parameter may come once.
-std::variant<ListRequest, std::string> read_list_request(
+// What is wrong with a query string. Of paging, `sentence` is the same whatever it is; `errors`
+// then say which parameter, and what it may be.
+struct BadListRequest {
+  std::string sentence;
+  domain::ValidationErrors errors;
+};
+
+// Reads the query string of GET /contacts by this organization. A parameter may come once.
+std::variant<ListRequest, BadListRequest> read_list_request(
     const Target& target, const domain::OrganizationId& organization);
 
 // The opaque text of a position in the request's list: format:1 (1; of the past 2), the time of the

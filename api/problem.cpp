@@ -159,6 +159,11 @@ Response validation_error(ErrorFormat format, const domain::ValidationErrors& er
   return error_response(format, 400, summary(errors), details(errors));
 }
 
+Response invalid_query(ErrorFormat format, std::string_view sentence,
+                       const domain::ValidationErrors& errors) {
+  return error_response(format, 400, sentence, errors.empty() ? std::string{} : details(errors));
+}
+
 Response bad_json(ErrorFormat format, int status, std::string_view message,
                   const std::optional<std::string>& duplicate_key) {
   domain::ValidationErrors errors;

@@ -33,6 +33,9 @@ Response rejection_response(ErrorFormat format, const domain::Rejection& rejecti
 Response refusal_response(ErrorFormat format, infra::Refusal refusal);
 
 Response validation_error(ErrorFormat format, const domain::ValidationErrors& errors);
+// With details by parameter, where the sentence alone doesn't say it.
+Response invalid_query(ErrorFormat format, std::string_view sentence,
+                       const domain::ValidationErrors& errors);
 Response bad_json(ErrorFormat format, int status, std::string_view message,
                   const std::optional<std::string>& duplicate_key);
 Response missing_key(ErrorFormat format);

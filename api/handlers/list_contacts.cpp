@@ -114,8 +114,8 @@ Response list_response(const ListRequest& request, const Page& page,
 
 Handled list_contacts(const Call& call) {
   auto read = read_list_request(call.target, call.key->organization);
-  if (const auto* sentence = std::get_if<std::string>(&read)) {
-    return error_response(call.format, 400, *sentence);
+  if (const auto* bad = std::get_if<BadListRequest>(&read)) {
+    return invalid_query(call.format, bad->sentence, bad->errors);
   }
   auto& request = std::get<ListRequest>(read);
   request.query.partition = call.services.partitions.partition_of(call.key->organization);

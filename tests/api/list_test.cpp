@@ -126,13 +126,25 @@ TEST_F(List, APageOfLargeContactsHasFewerByCursorAndNoneIsLeftOut) {
   EXPECT_EQ(ids_in(user.list("page_size=200").then(200)), ids_of(contacts));
 }
 
-TEST_F(List, PagingParametersOutOfRangeAre400) {
-  for (const std::string query :
-       {"page=0", "page=-1", "page=x", "page=1.5", "page=", "page=99999999999999999999",
-        "page=%201", "page_size=0", "page_size=201", "page_size=-5", "page_size=ten",
-        "page_size=", "page_size=1e2", "page=1&page_size=0", "page", "cursor=&page=1"}) {
-    user.list(query).then(400).with_error("Invalid pagination parameters");
+TEST_F(List, PagingParametersOutOfRangeAre400AndTheDetailsSayWhich) {
+  for (const std::string query : {"page=0", "page=-1", "page=x", "page=1.5",
+                                  "page=", "page=99999999999999999999", "page=%201", "page"}) {
+    user.list(query)
+        .then(400)
+        .with_error("Invalid pagination parameters")
+        .with_field_error("page", "Expected a whole number from 1 to 1000000000");
   }
+  for (const std::string query : {"page_size=0", "page_size=201", "page_size=-5", "page_size=ten",
+                                  "page_size=", "page_size=1e2", "page=1&page_size=0"}) {
+    user.list(query)
+        .then(400)
+        .with_error("Invalid pagination parameters")
+        .with_field_error("page_size", "Expected a whole number from 1 to 200");
+  }
+  user.list("cursor=&page=1")
+      .then(400)
+      .with_error("Invalid pagination parameters")
+      .with_field_error("page", "Expected either page or cursor, not both");
 }
 
 TEST_F(List, APieceOfTheQueryThatIsEmptyIsNoParameter) {

@@ -22,8 +22,8 @@ ListRequest past_list() {
 
 void read_list(const api::Target& target) {
   const auto read = read_list_request(target, acme);
-  if (const auto* sentence = std::get_if<std::string>(&read)) {
-    return require(!sentence->empty(), "a refusal says which parameter is wrong");
+  if (const auto* bad = std::get_if<BadListRequest>(&read)) {
+    return require(!bad->sentence.empty(), "a refusal says which parameter is wrong");
   }
   const auto& request = std::get<ListRequest>(read);
   require(request.query.page_size >= 1 && request.query.page_size <= 200, "a page is bounded");
