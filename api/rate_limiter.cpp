@@ -8,11 +8,11 @@ constexpr std::chrono::seconds forget_interval{1};
 
 }  // namespace
 
-RateLimiter::Verdict RateLimiter::count(std::string_view client, Time now) {
+std::optional<RateLimiter::Verdict> RateLimiter::count(std::string_view client, Time now) {
   const std::lock_guard lock{mutex_};
   auto found = windows_.find(std::string{client});
   if (found == windows_.end()) {
-    if (!has_room(now)) return {true, 0, 0};
+    if (!has_room(now)) return std::nullopt;
     found = windows_.emplace(client, Window{}).first;
   }
   Window& window = found->second;

@@ -34,8 +34,8 @@ class RateLimiter {
   std::uint64_t requests_max() const { return requests_max_; }
   std::chrono::seconds window() const { return window_; }
 
-  // Counts a request. REQUIRES: enabled().
-  Verdict count(std::string_view client, Time now);
+  // Counts a request; nothing where it isn't counted, and hence let in. REQUIRES: enabled().
+  std::optional<Verdict> count(std::string_view client, Time now);
 
  private:
   struct Window {

@@ -314,10 +314,11 @@ Handled limited_dispatch(Call& call, const Route& route, std::string_view method
   const bool counted = limiter.enabled() && route.path[0] == "api";
   if (!counted) return dispatch(call, route, method);
   const auto verdict = limiter.count(call.request.client_network, std::chrono::steady_clock::now());
-  told = rate_fields(limiter, verdict);
-  if (verdict.allowed) return dispatch(call, route, method);
+  if (!verdict) return dispatch(call, route, method);  // who isn't counted has no limit to be told
+  told = rate_fields(limiter, *verdict);
+  if (verdict->allowed) return dispatch(call, route, method);
   return error_response(call.format, 429, "Rate limit exceeded. Try again shortly.")
-      .with("Retry-After", std::to_string(verdict.reset_seconds));
+      .with("Retry-After", std::to_string(verdict->reset_seconds));
 }
 
 // A name is repeated to who asks, in JSON; a value may be looked for among strings.
