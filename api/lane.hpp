@@ -79,9 +79,20 @@ class Lane final : public infra::ReplySink {
 
   // The Date field's value, made once a second.
   const std::string& date();
-  // Counts an answered request.
-  void count(std::string_view method, std::string_view route, int status,
-             std::chrono::steady_clock::duration took);
+  // Counts an answered request, and logs it at the level debug.
+  struct Answered {
+    std::string_view method;
+    std::string_view target;  // empty: it couldn't be read
+    std::string_view route;
+    int status;
+    std::string_view request_id;
+    std::chrono::steady_clock::duration took;
+  };
+  void note(const Answered& answered);
+  void note(const Request& asked, std::string_view route, int status, SteadyTime started) {
+    note({asked.method, asked.target, route, status, asked.request_id,
+          std::chrono::steady_clock::now() - started});
+  }
 
  private:
   Awaitable<void> watch_deadlines();

@@ -33,6 +33,26 @@ std::string_view method_label(std::string_view method) {
   return "OTHER";
 }
 
+// The target without its query, and without what stands in the place of an id and can't be one: it
+// may be anything, such as an email address or a key.
+std::string loggable_path(std::string_view target) {
+  constexpr std::size_t shown_max = 40;  // what is shorter than a key, and longer than an id
+  constexpr std::string_view shown =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
+  target = target.substr(0, target.find('?'));
+  std::string path;
+  while (target.starts_with('/')) {
+    target.remove_prefix(1);
+    const std::string_view segment = target.substr(0, target.find('/'));
+    target.remove_prefix(segment.size());
+    const bool plain =
+        segment.size() <= shown_max && segment.find_first_not_of(shown) == std::string_view::npos;
+    path += '/';
+    path += plain ? segment : "...";
+  }
+  return path.empty() ? "-" : path;
+}
+
 void log_failure(const std::exception_ptr& failure) {
   if (!failure) return;
   try {
@@ -121,10 +141,14 @@ const std::string& Lane::date() {
   return date_;
 }
 
-void Lane::count(std::string_view method, std::string_view route, int status,
-                 std::chrono::steady_clock::duration took) {
+void Lane::note(const Answered& answered) {
+  const auto& [method, target, route, status, request_id, took] = answered;
   infra::Metrics& metrics = state_.services.metrics;
   const std::string_view label = method_label(method);
+  if (spdlog::should_log(spdlog::level::debug)) {
+    spdlog::debug("request {}: {} {}: {} after {} us", request_id, label, loggable_path(target),
+                  status, std::chrono::duration_cast<std::chrono::microseconds>(took).count());
+  }
   prometheus::Counter*& counter = counters_[{label, route, status}];
   if (counter == nullptr) {
     counter = &metrics.http_requests.Add({{"method", std::string{label}},

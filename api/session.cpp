@@ -205,8 +205,7 @@ class Session::Impl final : public FeedPeer {
     response.head = asked.method == "HEAD";
     tell_with(response);
     const bool keep = reader_.keep_alive() && !response.close && !lane_.state().draining;
-    lane_.count(asked.method, route_name, response.status,
-                std::chrono::steady_clock::now() - started);
+    lane_.note(asked, route_name, response.status, started);
     hold_ = std::move(response.hold);
     body_ = append_response(out_, std::move(response), reader_.minor_version(), keep, lane_.date(),
                             asked.request_id, tls_.has_value());
@@ -285,8 +284,7 @@ class Session::Impl final : public FeedPeer {
     }
     const int minor_version = reader_.minor_version();
     tell_with(response);
-    lane_.count(asked.method, "events", response.status,
-                std::chrono::steady_clock::now() - started);
+    lane_.note(asked, "events", response.status, started);
     body_ = append_response(out_, std::move(response), minor_version, false, lane_.date(),
                             asked.request_id, tls_.has_value());
     reader_.forget();  // and with it what `asked` has of the request
@@ -422,7 +420,7 @@ class Session::Impl final : public FeedPeer {
   Awaitable<void> refuse_and_close(ProtocolRefusal refusal) {
     overdue_ = false;
     Response response = protocol_error(reader_.refused_format(), refusal);
-    lane_.count("OTHER", "none", response.status, {});
+    lane_.note({"OTHER", {}, "none", response.status, reader_.refused_request_id(), {}});
     body_ = append_response(out_, std::move(response), 1, false, lane_.date(),
                             reader_.refused_request_id(), tls_.has_value());
     // Not `if (co_await ...) co_await ...`: GCC 12 compiles that into a trap.

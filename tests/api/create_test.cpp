@@ -61,7 +61,7 @@ TEST_F(Create, WithAnEmailOfAnotherContactIs409WithItsHolder) {
 
 TEST_F(Create, TheClientCannotChooseIdOrTimes) {
   for (const std::string body :
-       {R"({"id": "AbCdEfGhIjKlMnOpQrSt"})", R"({"created_at": "2025-07-15T10:30:00.000Z"})"}) {
+       {R"({"id": "ChosenByTheClient4me"})", R"({"created_at": "2025-07-15T10:30:00.000Z"})"}) {
     user.create(body).then(400);
   }
   user.list().with_member("data", json::array{});

@@ -31,6 +31,30 @@ class ServeFlags : public ::testing::Test {
   TemporaryDirectory directory;
 };
 
+TEST(RequestLog, HasALineOfEachRequestAtTheLevelDebug) {
+  ServerProcess server{{{"--log-level", "debug"}, {}}};
+  ApiUser user = given_user(server);
+  const Contact ann = user.given_contact();
+  user.send("GET", contact_path(ann.id) + "?version=1", {{"X-Request-Id", "reads-ann"}}).then(200);
+  user.send("GET", contact_path("ann%40x.example"), {{"X-Request-Id", "reads-nobody"}}).then(404);
+  user.send("GET", "/api/v1/events", {{"X-Request-Id", "reads-events"}}).then(200);
+  send_raw(server.port(), "GET /healthz HTTP/1.1\r\nX-Request-Id: no-host\r\n\r\n");
+  EXPECT_EQ(server.stop(), exited(0));
+  const std::string log = server.log();
+  EXPECT_THAT(log, HasSubstr("request reads-ann: GET " + contact_path(ann.id) + ": 200 after "));
+  EXPECT_THAT(log, HasSubstr("request reads-nobody: GET /api/v1/contacts/...: 404 after "));
+  EXPECT_THAT(log, HasSubstr("request reads-events: GET /api/v1/events: 200 after "));
+  EXPECT_THAT(log, HasSubstr("request no-host: OTHER -: 400 after "));
+  EXPECT_THAT(log, Not(HasSubstr("version=1")));
+}
+
+TEST(RequestLog, HasNoSuchLineAtTheLevelInfo) {
+  ServerProcess server;
+  given_user(server).send("GET", "/api/v1/contacts", {{"X-Request-Id", "reads-all"}}).then(200);
+  EXPECT_EQ(server.stop(), exited(0));
+  EXPECT_THAT(server.log(), Not(HasSubstr("reads-all")));
+}
+
 TEST_F(ServeFlags, TheCertificateAndItsKeyMayBeGivenInDifferentPlaces) {
   const Certificate own = make_certificate(directory.path(), "own");
   const std::string cert = own.certificate.string();
