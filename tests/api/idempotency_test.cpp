@@ -79,6 +79,28 @@ TEST_F(Idempotency, IsLookedUpBeforeIfMatch) {
   user.patch(ann.id, R"({"company": "A"})", {{"If-Match", ann.etag}}).then(412);
 }
 
+TEST_F(Idempotency, IsLookedUpAfterAnIfMatchThatIsMalformed) {
+  const Contact ann = user.given_contact();
+  user.patch(ann.id, R"({"company": "A"})", keyed("k1")).then(200);
+  Headers malformed = keyed("k1");
+  malformed.emplace_back("If-Match", "1");
+
+  user.patch(ann.id, R"({"company": "A"})", malformed)
+      .then(400)
+      .without_header("Idempotent-Replay");
+}
+
+TEST_F(Idempotency, WhatNeverCameToBeDecidedIsNotKept) {
+  const Contact ann = user.given_contact();
+  for (int i = 0; i < 2; ++i) {
+    user.patch("no-id", "{}", keyed("k1")).then(404).without_header("Idempotent-Replay");
+    user.send("PUT", contact_path(ann.id), keyed("k1"), "{}").then(405);
+  }
+  user.patch(ann.id, R"({"company": "A"})", keyed("k1"))
+      .then(200)
+      .without_header("Idempotent-Replay");
+}
+
 TEST_F(Idempotency, TheSameKeyWithAnotherRequestIs422) {
   const Contact ann = user.given_contact();
   const Contact bob = user.given_contact();
