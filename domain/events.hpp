@@ -96,6 +96,13 @@ using Event =
                  RequestAnswered, WriterClaimed, WebhookCreated, WebhookUpdated, WebhookDisabled,
                  WebhookSecretRotated, WebhookDeleted, WebhookProgressed>;
 
+// The contact that an event is about, and the contact's version after it.
+struct Subject {
+  const ContactId* contact = nullptr;  // a part of the event; null: it is about no contact
+  Version version = 0;
+};
+Subject subject_of(const Event& event);
+
 // Ties an event to the request that carried an Idempotency-Key.
 struct IdempotencyStamp {
   Digest key{};      // of the API key's id and the Idempotency-Key

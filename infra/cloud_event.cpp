@@ -54,26 +54,6 @@ constexpr std::array<std::string_view, header_chainhash + 1> header_names = {
     "ce_idempotencyrequest",
     "ce_chainhash"};
 
-// The contact that an event is about, and its version after the event.
-struct Subject {
-  const domain::ContactId* contact = nullptr;
-  domain::Version version = 0;
-};
-
-struct SubjectOf {
-  Subject operator()(const domain::ContactCreated& event) const { return {&event.contact, 1}; }
-  Subject operator()(const domain::ContactUpdated& event) const {
-    return {&event.contact, event.version};
-  }
-  Subject operator()(const domain::ContactDeleted& event) const {
-    return {&event.contact, event.version};
-  }
-  template <class Other>
-  Subject operator()(const Other&) const {
-    return {};
-  }
-};
-
 struct Unreadable : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -164,7 +144,7 @@ std::optional<domain::IdempotencyStamp> read_idempotency(const Headers& headers)
 
 // The headers repeat what the data says, for consumers that route by them.
 void require_agreement(const Headers& headers, const domain::Event& event) {
-  const Subject subject = std::visit(SubjectOf{}, event);
+  const domain::Subject subject = domain::subject_of(event);
   if (subject.contact == nullptr) {
     headers.require_absent(header_subject);
     headers.require_absent(header_contactversion);
@@ -218,7 +198,7 @@ KafkaRecord encode_cloud_event(const domain::RecordedEvent& event) {
   add(header_type, type);
   add(header_time, domain::to_iso8601(event.time));
   add(header_dataschema, std::string{cloud_event_schema_prefix}.append(type));
-  if (const Subject subject = std::visit(SubjectOf{}, event.event); subject.contact != nullptr) {
+  if (const auto subject = domain::subject_of(event.event); subject.contact != nullptr) {
     add(header_subject, subject.contact->view());
     add(header_contactversion, std::to_string(subject.version));
   }

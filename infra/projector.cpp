@@ -80,16 +80,12 @@ std::shared_ptr<const ContactView> ConfirmedState::contact(
 
 void ConfirmedState::remember(const domain::RecordedEvent& event,
                               const std::shared_ptr<const ContactView>& contact) {
-  std::visit(
-      [&](const auto& fact) {
-        if constexpr (requires { fact.contact; }) {
-          std::string key = keys::contact(event.organization, fact.contact);
-          const std::lock_guard lock{mutex_};
-          ++age_;
-          put(std::move(key), contact);
-        }
-      },
-      event.event);
+  const domain::ContactId* const subject = domain::subject_of(event.event).contact;
+  if (subject == nullptr) return;
+  std::string key = keys::contact(event.organization, *subject);
+  const std::lock_guard lock{mutex_};
+  ++age_;
+  put(std::move(key), contact);
 }
 
 void ConfirmedState::forget_all() {

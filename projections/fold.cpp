@@ -98,16 +98,6 @@ void prefetch_values(const ContactView* view) {
   prefetch(view->contact[field_table.front().field].json().data(), values_bytes);
 }
 
-// The contact that the event is about, if it is about one.
-const ContactId* subject_of(const Event& event) {
-  return std::visit(
-      [](const auto& fact) -> const ContactId* {
-        if constexpr (requires { fact.contact; }) return &fact.contact;
-        return nullptr;
-      },
-      event);
-}
-
 // The event's rows in its contact's history and in its organization's feed.
 template <class ContactEvent>
 void put_event(WriteSink& sink, std::uint64_t offset, HistoryEntry::Kind kind,
@@ -306,7 +296,7 @@ void FoldBatch::foresee(std::span<const RecordedEvent* const> events) const {
   std::array<const ContactView*, foreseen_max> views{};
   std::size_t count = 0;
   for (const RecordedEvent* event : events) {
-    const ContactId* contact = subject_of(event->event);
+    const ContactId* contact = subject_of(event->event).contact;
     if (contact == nullptr) continue;
     refs[count] = {*contact, event->organization};
     contacts_.prefetch(refs[count++]);

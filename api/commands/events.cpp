@@ -51,28 +51,13 @@ std::string check_type(const std::string& text) {
   return "'" + text + "' is no type of event; there are " + known;
 }
 
-struct Subject {
-  std::string contact;  // empty: the event is about none
-  domain::Version version = 0;
-};
-Subject subject_of(const domain::Event& event) {
-  return std::visit(
-      [](const auto& fact) -> Subject {
-        if constexpr (requires { fact.contact; }) {
-          if constexpr (requires { fact.version; }) return {fact.contact.str(), fact.version};
-          return {fact.contact.str(), 1};
-        }
-        return {};
-      },
-      event);
-}
-
 bool wanted(const EventsConfig& config, const AppliedEvent& event) {
   if (!config.organization.empty() && event.event.organization.str() != config.organization) {
     return false;
   }
-  if (!config.contact.empty() && subject_of(event.event.event).contact != config.contact) {
-    return false;
+  if (!config.contact.empty()) {
+    const domain::ContactId* contact = domain::subject_of(event.event.event).contact;
+    if (contact == nullptr || contact->view() != config.contact) return false;
   }
   if (config.types.empty()) return true;
   const std::string_view type = domain::type_of(event.event.event);
@@ -88,8 +73,8 @@ std::string line_of(const AppliedEvent& applied) {
   domain::append_iso8601(line, event.time);
   line += "  " + short_name(domain::type_of(event.event));
   if (!event.organization.str().empty()) line += "  " + event.organization.str();
-  if (const Subject subject = subject_of(event.event); !subject.contact.empty()) {
-    line += "  " + subject.contact + " v" + std::to_string(subject.version);
+  if (const auto subject = domain::subject_of(event.event); subject.contact != nullptr) {
+    line += "  " + subject.contact->str() + " v" + std::to_string(subject.version);
   }
   line += "  by " + event.actor + "  " + domain::encode_data(event.event);
   return line;
