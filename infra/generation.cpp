@@ -8,25 +8,11 @@ namespace contactd::infra {
 namespace {
 
 using projections::Table;
+using projections::keys::contact_part;
+using projections::keys::feed_organization_part;
+using projections::keys::organization_part;
 
 const Generation::Row removed_row;
-
-// The key of a contact, as a key of its history begins.
-std::string_view contact_part(std::string_view history_key) {
-  return history_key.substr(0, history_key.size() - sizeof(domain::Version));
-}
-
-// The organization of a key of by_update.
-std::string_view organization_part(std::string_view by_update_key) {
-  constexpr std::size_t position_bytes = 16;
-  return by_update_key.substr(0, by_update_key.size() - position_bytes);
-}
-
-// The organization of a key of feed.
-std::string_view feed_prefix(std::string_view feed_key) {
-  constexpr std::size_t offset_bytes = 8;
-  return feed_key.substr(0, feed_key.size() - std::min(feed_key.size(), offset_bytes));
-}
 
 // The sort for many keys that begin alike: by their bytes, from the first that differs, where a
 // comparison would read each pair from its beginning.
@@ -139,7 +125,7 @@ void Generation::remove_update(std::string key) {
 }
 
 void Generation::put_feed(std::string key, std::string row) {
-  FeedRows& rows = feeds_.try_emplace(feed_prefix(key)).first->second;
+  FeedRows& rows = feeds_.try_emplace(feed_organization_part(key)).first->second;
   assert(rows.empty() || rows.back().first < key);
   rows.emplace_back(std::move(key), std::move(row));
 }
@@ -150,7 +136,7 @@ const Generation::FeedRows* Generation::feed_of(std::string_view organization_pr
 }
 
 const Generation::Row* Generation::find_in_feed(std::string_view key) const {
-  const FeedRows* rows = feed_of(feed_prefix(key));
+  const FeedRows* rows = feed_of(feed_organization_part(key));
   if (rows == nullptr) return nullptr;
   const auto at = std::lower_bound(rows->begin(), rows->end(), key, earlier);
   return at != rows->end() && at->first == key ? &at->second : nullptr;
@@ -277,8 +263,9 @@ void Generation::append_history(const Contact& contact, std::string_view begin,
 void Generation::history_entries(std::string_view begin, std::string_view end,
                                  std::vector<Entry>& out) const {
   // A range within one contact is what readers ask for.
-  if (begin.size() > sizeof(domain::Version) && end.starts_with(contact_part(begin))) {
-    const auto found = contacts_.find(contact_part(begin));
+  const std::string_view one = contact_part(begin);
+  if (!one.empty() && end.starts_with(one)) {
+    const auto found = contacts_.find(one);
     if (found != contacts_.end()) append_history(found->second, begin, end, out);
     return;
   }

@@ -1,5 +1,6 @@
 #include "projections/key_layout.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include "projections/binary.hpp"
@@ -14,6 +15,18 @@ std::string_view name_of(Table table) {
 }
 
 namespace keys {
+namespace {
+
+// The numbers that keys end with.
+constexpr std::size_t version_bytes = sizeof(domain::Version);
+constexpr std::size_t offset_bytes = sizeof(std::uint64_t);
+constexpr std::size_t position_bytes = sizeof(Instant::unix_ms) + offset_bytes;
+
+std::string_view without_last(std::string_view key, std::size_t bytes) {
+  return key.substr(0, key.size() - std::min(key.size(), bytes));
+}
+
+}  // namespace
 
 std::string organization(const OrganizationId& organization) {
   std::string key;
@@ -119,7 +132,7 @@ std::uint32_t day_of(Instant instant) {
 }
 
 HistoryPosition history_position(std::string_view history_key) {
-  constexpr std::size_t tail = ContactId::length + 8;
+  constexpr std::size_t tail = ContactId::length + version_bytes;
   if (history_key.size() < tail) throw CorruptRecord("a key of history is too short");
   BinaryReader reader{history_key.substr(history_key.size() - tail)};
   const auto contact = ContactId::parse(reader.take(ContactId::length));
@@ -128,10 +141,10 @@ HistoryPosition history_position(std::string_view history_key) {
 }
 
 UpdatePosition update_position(std::string_view by_time_key) {
-  constexpr std::size_t tail = 16;
-  if (by_time_key.size() < tail)
+  if (by_time_key.size() < position_bytes) {
     throw CorruptRecord("a key of by_update or by_creation is too short");
-  BinaryReader reader{by_time_key.substr(by_time_key.size() - tail)};
+  }
+  BinaryReader reader{by_time_key.substr(by_time_key.size() - position_bytes)};
   const Instant updated_at{reader.number<std::int64_t>()};
   return {updated_at, reader.number<std::uint64_t>()};
 }
@@ -146,9 +159,20 @@ ContactId tagged_contact(std::string_view tag_key) {
 }
 
 std::uint64_t feed_offset(std::string_view feed_key) {
-  constexpr std::size_t tail = 8;
-  if (feed_key.size() < tail) throw CorruptRecord("a key of feed is too short");
-  return BinaryReader{feed_key.substr(feed_key.size() - tail)}.number<std::uint64_t>();
+  if (feed_key.size() < offset_bytes) throw CorruptRecord("a key of feed is too short");
+  return BinaryReader{feed_key.substr(feed_key.size() - offset_bytes)}.number<std::uint64_t>();
+}
+
+std::string_view contact_part(std::string_view history_key) {
+  return without_last(history_key, version_bytes);
+}
+
+std::string_view organization_part(std::string_view by_time_key) {
+  return without_last(by_time_key, position_bytes);
+}
+
+std::string_view feed_organization_part(std::string_view feed_key) {
+  return without_last(feed_key, offset_bytes);
 }
 
 }  // namespace keys

@@ -106,5 +106,11 @@ UpdatePosition update_position(std::string_view by_time_key);
 ContactId tagged_contact(std::string_view tag_key);
 std::uint64_t feed_offset(std::string_view feed_key);
 
+// How a key begins: one of history with its contact's key, one of by_update (or by_creation) or of
+// feed with its organization's prefix. Of one too short, such as the bound of a range: nothing.
+std::string_view contact_part(std::string_view history_key);
+std::string_view organization_part(std::string_view by_time_key);
+std::string_view feed_organization_part(std::string_view feed_key);
+
 }  // namespace keys
 }  // namespace contactd::projections

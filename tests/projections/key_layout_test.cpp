@@ -138,6 +138,17 @@ TEST(KeyLayout, CountsDaysFrom1970) {
   EXPECT_EQ(keys::day_of(noon), 20'284U);
 }
 
+TEST(KeyLayout, KnowsHowAKeyBegins) {
+  const std::string acme = keys::organization(org("acme"));
+  EXPECT_EQ(keys::contact_part(keys::history(org("acme"), ann, 7)),
+            keys::contact(org("acme"), ann));
+  EXPECT_EQ(keys::organization_part(keys::by_update(org("acme"), noon, 7)), acme);
+  EXPECT_EQ(keys::feed_organization_part(keys::feed(org("acme"), 7)), acme);
+  EXPECT_EQ(keys::contact_part("1234567"), "");
+  EXPECT_EQ(keys::organization_part("123456789012345"), "");
+  EXPECT_EQ(keys::feed_organization_part("1234567"), "");
+}
+
 TEST(KeyLayout, RefusesKeysThatAreTooShort) {
   EXPECT_THROW(keys::update_position("123456789012345"), CorruptRecord);
   EXPECT_THROW(keys::history_position(std::string(27, 'a')), CorruptRecord);
