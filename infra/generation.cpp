@@ -54,18 +54,6 @@ void Generation::remove(Table table, std::string key) {
   set(table, std::move(key), std::nullopt);
 }
 
-void Generation::remove_once(Table table, std::string key) {
-  bytes_ += key.size() + overhead_bytes;
-  if (table == Table::by_update) return remove_update(std::move(key));
-  Rows& rows = rows_[index(table)];
-  const auto found = rows.find(key);
-  if (found != rows.end() && found->second) {
-    rows.erase(found);  // no older generation has it
-  } else {
-    set(table, std::move(key), std::nullopt);
-  }
-}
-
 void Generation::remove_range(Table table, std::string begin, std::string end) {
   Rows& rows = rows_[index(table)];
   rows.erase(rows.lower_bound(begin), rows.lower_bound(end));
@@ -114,6 +102,7 @@ void Generation::put_update(std::string key, std::string row) {
 }
 
 void Generation::remove_update(std::string key) {
+  bytes_ += key.size() + overhead_bytes;
   if (Update* update = find_update(key)) {
     update->gone = true;  // no older generation has it
     update->row.reset();

@@ -38,9 +38,9 @@ class Generation {
   // events do.
   void put(Table table, std::string key, std::string row);
   void remove(Table table, std::string key);
-  // For a key that was put exactly once since it was last removed. by_update knows no other
-  // removal; from feed nothing is removed.
-  void remove_once(Table table, std::string key);
+  // The one way to remove from by_update, each of whose keys is put exactly once. From feed nothing
+  // is removed.
+  void remove_update(std::string key);
   void remove_range(Table table, std::string begin, std::string end);
 
   // What it says of the key; null if nothing: an older generation, or the disk, knows.
@@ -112,7 +112,6 @@ class Generation {
   void set_history(std::string key, std::string row);
   Update* find_update(std::string_view key);
   void put_update(std::string key, std::string row);
-  void remove_update(std::string key);
   const Row* find_in_updates(std::string_view key) const;
   void put_feed(std::string key, std::string row);
   const Row* find_in_feed(std::string_view key) const;

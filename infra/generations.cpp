@@ -1,6 +1,7 @@
 #include "infra/generations.hpp"
 
 #include <algorithm>
+#include <cassert>
 
 #include "infra/background_thread.hpp"
 #include "infra/errors.hpp"
@@ -82,7 +83,8 @@ void Generations::commit(std::vector<Change> changes) {
         active_->remove(change.table, std::move(change.key));
         break;
       case Change::Kind::remove_once:
-        active_->remove_once(change.table, std::move(change.key));
+        assert(change.table == Table::by_update);
+        active_->remove_update(std::move(change.key));
         break;
       case Change::Kind::remove_range:
         active_->remove_range(change.table, std::move(change.key), std::move(change.value));

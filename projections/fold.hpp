@@ -40,7 +40,7 @@ class WriteSink {
 
   virtual void put(Table table, std::string key, std::string value) = 0;
   virtual void remove(Table table, std::string key) = 0;
-  // For a key that was put exactly once since it was last removed; cheaper than remove().
+  // REQUIRES: a key of by_update, which was put exactly once. Other keys of it aren't removed.
   virtual void remove_once(Table table, std::string key) = 0;
   // Removes the keys from `begin` up to, without, `end`.
   virtual void remove_range(Table table, std::string begin, std::string end) = 0;

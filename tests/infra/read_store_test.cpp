@@ -104,7 +104,7 @@ TEST_F(ReadStoreTest, RemovesKeysAndRanges) {
   const auto batch = store_->begin();
   for (const char* key : {"a", "b", "c", "d", "e"}) batch->put(Table::tags, key, "x");
   batch->remove(Table::tags, "a");
-  batch->remove_once(Table::tags, "b");
+  batch->remove(Table::tags, "b");
   batch->remove_range(Table::tags, "c", "e");
   batch->commit();
   EXPECT_THAT(lines_of(*store_), ElementsAre("tags: e = x"));
