@@ -2,6 +2,7 @@
 
 #include "api/accept.hpp"
 #include "api/limits.hpp"
+#include "api/preconditions.hpp"
 #include "domain/json_text.hpp"
 #include "domain/organization/webhook.hpp"
 
@@ -15,6 +16,11 @@ constexpr std::string_view problem_type = "application/problem+json";
 
 Response retry_later(Response response) {
   return std::move(response).with("Retry-After", std::to_string(limits::retry_after_seconds));
+}
+
+Response unauthorized(ErrorFormat format, std::string_view error) {
+  return error_response(format, 401, error)
+      .with("WWW-Authenticate", R"(ApiKey realm="contactd", header="X-API-KEY")");
 }
 
 std::string details(const domain::ValidationErrors& errors) {
@@ -43,7 +49,7 @@ std::string summary(const domain::ValidationErrors& errors) {
     if (named++ < named_max) text += (named == 1 ? ": " : "; ") + sentence;
   }
   for (const auto& [name, sentence] : errors.field) {
-    if (sentence == "Unrecognized key") continue;  // the form errors name it
+    if (sentence == domain::unknown_member) continue;  // the form errors name it
     if (named++ < named_max) text += (named == 1 ? ": " : "; ") + name + ": " + sentence;
   }
   return text;
@@ -74,7 +80,7 @@ struct RejectionToResponse {
                               ", which If-Match doesn't name (a weak tag, W/..., names none); read "
                               "it again and go on from what you read",
                           members)
-        .with("ETag", '"' + std::to_string(mismatch.current) + '"');
+        .with("ETag", etag_of(mismatch.current));
   }
   Response operator()(const domain::VersionNotFound& missing) const {
     return error_response(format, 404,
@@ -173,13 +179,11 @@ Response bad_json(ErrorFormat format, int status, std::string_view message,
 }
 
 Response missing_key(ErrorFormat format) {
-  return error_response(format, 401, "Missing X-API-KEY header")
-      .with("WWW-Authenticate", R"(ApiKey realm="contactd", header="X-API-KEY")");
+  return unauthorized(format, "Missing X-API-KEY header");
 }
 
 Response invalid_key(ErrorFormat format) {
-  return error_response(format, 401, "Invalid or revoked API key")
-      .with("WWW-Authenticate", R"(ApiKey realm="contactd", header="X-API-KEY")");
+  return unauthorized(format, "Invalid or revoked API key");
 }
 
 Response insufficient_scope(ErrorFormat format, std::string_view scope) {

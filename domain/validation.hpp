@@ -7,6 +7,9 @@
 
 namespace contactd::domain {
 
+// The sentence of a member that the body can't have.
+inline constexpr std::string_view unknown_member = "Unrecognized key";
+
 // Everything that is wrong with a request, not the first thing alone.
 struct ValidationErrors {
   std::vector<std::string> form;                           // about the body as a whole

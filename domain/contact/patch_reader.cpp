@@ -106,10 +106,10 @@ void refuse_unknown_members(ValidationErrors& errors, const std::vector<std::str
     const std::string name = shortened(names[i]);
     all += (i == 0 ? "'" : ", '") + name + "'";
     // Two long names may look the same once they are shortened; a JSON object has each name once.
-    if (shown.insert(name).second) errors.add(name, "Unrecognized key");
+    if (shown.insert(name).second) errors.add(name, std::string{unknown_member});
   }
   if (listed < names.size()) all += " and " + std::to_string(names.size() - listed) + " more";
-  errors.form.push_back("Unrecognized key(s) in object: " + all);
+  errors.form.push_back(std::string{unknown_member} + "(s) in object: " + all);
 }
 
 std::variant<ContactPatch, ValidationErrors> read_patch(const json::value& body) {
