@@ -71,7 +71,7 @@ class FeedSession final : public FeedFollower {
   FeedBatch batch_;     // what was read last; its position is where to read on
   FeedPosition begin_;  // where the first read began
   bool entered_ = false;
-  FeedTail* tail_ = nullptr;  // null: doesn't follow
+  const FeedTail* tail_ = nullptr;  // null: doesn't follow
   FeedTails::Place place_;
   bool finishing_ = false;
   std::optional<End> ended_;

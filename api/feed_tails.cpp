@@ -65,113 +65,114 @@ void FeedTail::trim() {
   seen_by_trim_ = events_.size();
 }
 
-std::pair<FeedTail*, FeedTails::Place> FeedTails::follow(const domain::OrganizationId& organization,
-                                                         FeedFollower& follower) {
+std::pair<const FeedTail*, FeedTails::Place> FeedTails::follow(
+    const domain::OrganizationId& organization, FeedFollower& follower) {
   // First the hub, then the reading: what comes between the two is told and found in the store.
   services_.feed_hub.follow(organization, *this);
   try {
-    auto& tail = tails_[organization.str()];
-    if (tail == nullptr) tail = std::make_unique<FeedTail>(services_, organization);
+    auto& feed = feeds_[organization.str()];
+    if (feed == nullptr) feed = std::make_unique<Followed>(services_, organization);
     // At the back: a round that is under way comes to it, too.
-    return {tail.get(), tail->followers.insert(tail->followers.end(), &follower)};
+    return {&feed->tail, feed->followers.insert(feed->followers.end(), &follower)};
   } catch (...) {
-    tails_.erase(organization.str());
+    feeds_.erase(organization.str());
     services_.feed_hub.unfollow(organization, *this);
     throw;
   }
 }
 
-void FeedTails::unfollow(FeedTail& tail, Place place) {
+void FeedTails::unfollow(const FeedTail& tail, Place place) {
   const domain::OrganizationId organization = tail.reader().organization();
-  if (tail.next == place) ++tail.next;
-  tail.followers.erase(place);
-  if (tail.followers.empty()) tails_.erase(organization.str());
+  Followed& feed = *feeds_.at(organization.str());
+  if (feed.next == place) ++feed.next;
+  feed.followers.erase(place);
+  if (feed.followers.empty()) feeds_.erase(organization.str());
   services_.feed_hub.unfollow(organization, *this);
 }
 
-FeedTail* FeedTails::find(const domain::OrganizationId& organization) {
-  const auto found = tails_.find(organization.str());
-  return found == tails_.end() ? nullptr : found->second.get();
+FeedTails::Followed* FeedTails::find(const domain::OrganizationId& organization) {
+  const auto found = feeds_.find(organization.str());
+  return found == feeds_.end() ? nullptr : found->second.get();
 }
 
 void FeedTails::grew(const std::vector<domain::OrganizationId>& organizations) {
   asio::post(io_, [this, organizations] {
     for (const auto& organization : organizations) {
-      FeedTail* tail = find(organization);
-      if (tail == nullptr) continue;
-      tail->grown = true;
-      plan_round(*tail);
+      Followed* feed = find(organization);
+      if (feed == nullptr) continue;
+      feed->grown = true;
+      plan_round(*feed);
     }
   });
 }
 
 // A round costs each follower's write. Its organization's next one has to wait so long that what
 // else the lane has to do, changes above all, keeps most of the lane's time.
-void FeedTails::plan_round(FeedTail& tail) {
-  if (tail.waiting || tail.next != tail.followers.end()) return;
-  if (std::chrono::steady_clock::now() >= tail.next_round) return start_round(tail);
-  tail.waiting = true;
-  if (tail.timer == nullptr) tail.timer = std::make_unique<Timer>(io_);
-  tail.timer->expires_at(tail.next_round);
-  tail.timer->async_wait([this, organization = tail.reader().organization()](auto failed) {
-    FeedTail* there = failed ? nullptr : find(organization);
+void FeedTails::plan_round(Followed& feed) {
+  if (feed.waiting || feed.next != feed.followers.end()) return;
+  if (std::chrono::steady_clock::now() >= feed.next_round) return start_round(feed);
+  feed.waiting = true;
+  if (feed.timer == nullptr) feed.timer = std::make_unique<Timer>(io_);
+  feed.timer->expires_at(feed.next_round);
+  feed.timer->async_wait([this, organization = feed.tail.reader().organization()](auto failed) {
+    Followed* there = failed ? nullptr : find(organization);
     if (there == nullptr || !there->waiting) return;
     there->waiting = false;
     if (there->next == there->followers.end()) start_round(*there);
   });
 }
 
-void FeedTails::start_round(FeedTail& tail) {
-  tail.grown = false;
+void FeedTails::start_round(Followed& feed) {
+  feed.grown = false;
   try {
-    tail.refresh();
+    feed.tail.refresh();
   } catch (const std::exception& problem) {
     spdlog::error("a feed can't be read: {}; trying again", problem.what());
-    tail.grown = true;  // the next sweep plans another round
+    feed.grown = true;  // the next sweep plans another round
     return;
   }
-  tail.next = tail.followers.begin();
-  wake_some(tail.reader().organization());
+  feed.next = feed.followers.begin();
+  wake_some(feed.tail.reader().organization());
 }
 
 // A slice of a round: between two of them the lane does what else has come.
 void FeedTails::wake_some(const domain::OrganizationId& organization) {
-  FeedTail* tail = find(organization);
-  if (tail == nullptr) return;
-  for (std::size_t i = 0; i < limits::feed_slice && tail->next != tail->followers.end(); ++i) {
-    (*tail->next++)->wake();
+  Followed* feed = find(organization);
+  if (feed == nullptr) return;
+  for (std::size_t i = 0; i < limits::feed_slice && feed->next != feed->followers.end(); ++i) {
+    (*feed->next++)->wake();
   }
-  if (tail->next != tail->followers.end()) {
+  if (feed->next != feed->followers.end()) {
     asio::post(io_, [this, organization] { wake_some(organization); });
     return;
   }
-  tail->next_round =
-      std::chrono::steady_clock::now() + limits::feed_pause_per_follower * tail->followers.size();
-  if (tail->grown) plan_round(*tail);
+  feed->next_round =
+      std::chrono::steady_clock::now() + limits::feed_pause_per_follower * feed->followers.size();
+  if (feed->grown) plan_round(*feed);
 }
 
 void FeedTails::sweep() {
   try {
-    for (const auto& [name, tail] : tails_) sweep(*tail);
+    for (const auto& [name, feed] : feeds_) sweep(*feed);
   } catch (const std::exception& problem) {
     spdlog::error("who follows a feed can't be checked: {}; trying again", problem.what());
   }
 }
 
-void FeedTails::sweep(FeedTail& tail) {
-  tail.trim();
-  const auto& organization = tail.reader().organization();
+void FeedTails::sweep(Followed& feed) {
+  feed.tail.trim();
+  const auto& organization = feed.tail.reader().organization();
   const bool elsewhere =
       !services_.read_only &&
       services_.partitions.writer_of(organization).ownership() == infra::Ownership::elsewhere;
-  for (FeedFollower* follower : tail.followers) {
+  for (FeedFollower* follower : feed.followers) {
     if (elsewhere) {
       follower->end(FeedFollower::End::served_elsewhere);
     } else if (!services_.authenticator.holds(follower->key())) {
       follower->end(FeedFollower::End::key_is_gone);
     }
   }
-  if (tail.grown) plan_round(tail);
+  if (feed.grown) plan_round(feed);
 }
 
 }  // namespace contactd::api

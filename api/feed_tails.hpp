@@ -52,15 +52,6 @@ class FeedTail {
   std::deque<FeedEventPtr> events_;
   std::size_t bytes_ = 0;
   std::size_t seen_by_trim_ = 0;  // how many of events_ were here then
-
- public:
-  // For FeedTails alone: those who follow, and the round in which they are woken.
-  std::list<FeedFollower*> followers;
-  std::list<FeedFollower*>::iterator next = followers.end();  // whom the round wakes next
-  bool grown = false;    // something came that no round has told of
-  bool waiting = false;  // for the next round's time
-  SteadyTime next_round{};
-  std::unique_ptr<Timer> timer;
 };
 
 // Threads: the lane's, but for grew().
@@ -69,10 +60,11 @@ class FeedTails final : public infra::FeedHub::Follower {
   FeedTails(const Services& services, asio::io_context& io) : services_(services), io_(io) {}
 
   using Place = std::list<FeedFollower*>::iterator;
-  // From here on the follower is woken when there is something new. Throws as ReadStore does.
-  std::pair<FeedTail*, Place> follow(const domain::OrganizationId& organization,
-                                     FeedFollower& follower);
-  void unfollow(FeedTail& tail, Place place);
+  // From here on the follower is woken when there is something new. The tail is there until it
+  // unfollows. Throws as ReadStore does.
+  std::pair<const FeedTail*, Place> follow(const domain::OrganizationId& organization,
+                                           FeedFollower& follower);
+  void unfollow(const FeedTail& tail, Place place);
 
   // To be called every so often: forgets what is old, and ends those whose key was revoked or whose
   // organization another instance serves now.
@@ -81,15 +73,29 @@ class FeedTails final : public infra::FeedHub::Follower {
   void grew(const std::vector<domain::OrganizationId>& organizations) override;
 
  private:
-  void sweep(FeedTail& tail);
-  void plan_round(FeedTail& tail);
-  void start_round(FeedTail& tail);
+  // A feed that is followed: its tail, who follows it, and the round in which they are woken.
+  struct Followed {
+    Followed(const Services& services, const domain::OrganizationId& organization)
+        : tail(services, organization) {}
+
+    FeedTail tail;
+    std::list<FeedFollower*> followers;
+    Place next = followers.end();  // whom the round wakes next
+    bool grown = false;            // something came that no round has told of
+    bool waiting = false;          // for the next round's time
+    SteadyTime next_round{};
+    std::unique_ptr<Timer> timer;
+  };
+
+  void sweep(Followed& feed);
+  void plan_round(Followed& feed);
+  void start_round(Followed& feed);
   void wake_some(const domain::OrganizationId& organization);
-  FeedTail* find(const domain::OrganizationId& organization);
+  Followed* find(const domain::OrganizationId& organization);
 
   const Services& services_;
   asio::io_context& io_;
-  std::unordered_map<std::string, std::unique_ptr<FeedTail>> tails_;  // by organization
+  std::unordered_map<std::string, std::unique_ptr<Followed>> feeds_;  // by organization
 };
 
 }  // namespace contactd::api
