@@ -42,11 +42,23 @@ void read_variables_if_chosen(CLI::App& app) {
   }
 }
 
+// The command that was chosen, as it is typed: "contactd keys create".
+std::string chosen_command(const CLI::App& app) {
+  std::string command = "contactd";
+  const CLI::App* at = &app;
+  while (!at->get_subcommands().empty()) {
+    at = at->get_subcommands().front();
+    command += ' ' + at->get_name();
+  }
+  return command;
+}
+
 // The first line of what CLI11 says, as one sentence.
-ExitNow usage_error(const CLI::Error& error) {
+ExitNow usage_error(const CLI::App& app, const CLI::Error& error) {
   std::string sentence = error.what();
   sentence = sentence.substr(0, sentence.find('\n'));
-  return {exit_usage, "contactd: " + printable(sentence) + " (contactd --help lists the flags)\n"};
+  return {exit_usage, "contactd: " + printable(sentence) + " (" + chosen_command(app) +
+                          " --help lists the flags)\n"};
 }
 
 int run(const Run& chosen) {
@@ -143,7 +155,7 @@ std::variant<Run, ExitNow> read_config(int argc, const char* const* argv) {
     if (const auto missing = missing_command(app, "", words.subspan(argc > 0 ? 1 : 0))) {
       return ExitNow{exit_usage, "contactd: " + printable(*missing) + "\n"};
     }
-    return usage_error(error);
+    return usage_error(app, error);
   } catch (const UsageError& error) {
     return ExitNow{exit_usage, "contactd: " + printable(error.what()) + "\n"};
   }

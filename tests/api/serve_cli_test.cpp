@@ -11,6 +11,7 @@ namespace contactd::test {
 namespace {
 
 using testing::AllOf;
+using testing::EndsWith;
 using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
@@ -105,6 +106,20 @@ TEST(CommandLine, WhereACommandIsMissingItSaysWhatStandsThere) {
     const Finished refused = contactd(arguments);
     EXPECT_EQ(refused.status, exited(2));
     EXPECT_THAT(refused.err, StartsWith("contactd: " + sentence));
+  }
+}
+
+TEST(CommandLine, WhereItIsWrongItNamesTheHelpOfTheCommand) {
+  for (const auto& [arguments, command] :
+       std::vector<std::pair<std::vector<std::string>, std::string>>{
+           {{"serve", "--foo"}, "serve"},
+           {{"import"}, "import"},
+           {{"events", "--log", "paper"}, "events"},
+           {{"keys", "create"}, "keys create"},
+           {{"keys", "list", "--foo"}, "keys list"}}) {
+    const Finished refused = contactd(arguments);
+    EXPECT_EQ(refused.status, exited(2));
+    EXPECT_THAT(refused.err, EndsWith(" (contactd " + command + " --help lists the flags)\n"));
   }
 }
 
