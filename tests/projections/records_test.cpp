@@ -33,7 +33,8 @@ TEST(CheckpointRecord, ReadsBackAndHasTheseBytes) {
             "\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x02\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x03" +
                 std::string(32, 'a') +
                 "\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x04"
-                "\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x05");
+                "\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x05")
+      << other_layout;
   expect_cuts_refused(record, [](const std::string& cut) { return read_checkpoint(cut); });
 }
 
