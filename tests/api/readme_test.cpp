@@ -56,8 +56,10 @@ TEST(Readme, TheOperatorsCommandsWork) {
                   directory.path(), commands_wait_max);
   EXPECT_EQ(done.status, exited(0)) << done.out << done.err;
   EXPECT_THAT(done.out, testing::HasSubstr("company: null -> \"Acme\""));
-  EXPECT_TRUE(std::filesystem::exists(directory.path() / "restored" / "log" / "CURRENT"));
-  EXPECT_THAT(read_whole_file(directory.path() / "contacts.csv"), testing::HasSubstr("ann@x.io"));
+  EXPECT_TRUE(
+      std::filesystem::exists(directory.path() / "contactd-data-restored" / "log" / "CURRENT"));
+  EXPECT_THAT(read_whole_file(directory.path() / "contactd-data-export.csv"),
+              testing::HasSubstr("ann@x.io"));
 }
 
 }  // namespace
