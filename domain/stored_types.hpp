@@ -5,9 +5,10 @@
 #include <span>
 #include <string_view>
 
-// Stored types and their versions. A type's stored form never changes: a new one is a new version,
-// and what is stored in an older one is brought up, a version at a time, before it is read. So only
-// the newest version of each type has a reader, and it is the only one that knows the fields.
+// Stored types and their versions. A type's stored form never changes: a new one is a new version
+// (but for a new field of contacts: ARCHITECTURE, "Versions of events"), and what is stored in an
+// older one is brought up, a version at a time, before it is read. So only the newest version of
+// each type has a reader, and it is the only one that knows the fields.
 namespace contactd::domain {
 
 // Makes of the data of one version that of the next. Total on what that version could have stored;
