@@ -12,8 +12,8 @@
 
 namespace contactd::infra {
 
-// Everything that contactd counts, for /metrics. The names and labels are public: README lists
-// them. No label holds contact data, a key or an id that a client chose.
+// Everything that contactd counts, for /metrics. The names and labels are public: dashboards and
+// alarms have them. No label holds contact data, a key or an id that a client chose.
 // Threads: any.
 class Metrics {
  public:
