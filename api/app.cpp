@@ -83,7 +83,8 @@ class App {
   explicit App(const ServeConfig& config)
       : config_(config),
         tls_(open_tls(config)),
-        store_((find_or_create_data_dir(config), open_store())),
+        log_(open_log()),
+        store_(std::make_unique<infra::SwappableReadStore>(open_projections(config))),
         authenticator_(*store_, admin_key(config), infra::system_time),
         rate_limiter_(config.rate_limit, config.rate_window),
         feed_followers_(config.feed_followers_of_key_max, config.feed_followers_max),
@@ -128,13 +129,6 @@ class App {
       opening_ = std::jthread{[this](const std::stop_token& stop) { start_on_kafka(stop); }};
       return;
     }
-    const std::filesystem::path log = config_.data_dir / "log";
-    const std::string identity{infra::embedded_log_identity};
-    require_same_log(config_.data_dir, identity, *store_);
-    require_embedded_log(log, *store_);
-    auto embedded = infra::open_embedded_event_log(log);
-    embedded_ = embedded.get();
-    keep(std::move(embedded), identity);
     require_own_projections();
     start_partitions();
     server_.start();
@@ -214,12 +208,13 @@ class App {
             .tls = tls};
   }
 
-  std::unique_ptr<infra::SwappableReadStore> open_store() const {
-    if (!config_.read_only) infra::settle_projections_dir(config_.data_dir);
-    const std::filesystem::path directory = infra::projections_dir(config_.data_dir);
-    return std::make_unique<infra::SwappableReadStore>(
-        config_.read_only ? infra::open_existing_read_store(directory)
-                          : infra::open_read_store(directory));
+  // Nothing where none is read, or a topic, which has to be waited for.
+  std::unique_ptr<infra::EventLog> open_log() {
+    if (config_.read_only || config_.log == "kafka") return nullptr;
+    auto log = open_embedded_log(config_.data_dir);
+    embedded_ = log.get();
+    log_identity_ = infra::embedded_log_identity;
+    return log;
   }
 
   // What is only shown may lie where nothing can be written, and others may show it too.
@@ -255,10 +250,6 @@ class App {
     }
   }
 
-  void keep(std::unique_ptr<infra::EventLog> log, const std::string& identity) {
-    log_ = std::move(log);
-    log_identity_ = identity;
-  }
   void start_partitions() {
     partitions_.open(make_writers());
     for (const auto& writer : partitions_.all()) writer->start();
@@ -271,9 +262,9 @@ class App {
     try {
       auto log = open_kafka(stop);
       if (!log) return;
-      const std::string identity = log->identity();
-      require_same_log(config_.data_dir, identity, *store_);
-      keep(std::move(log), identity);
+      log_identity_ = log->identity();
+      require_same_log(config_.data_dir, log_identity_);
+      log_ = std::move(log);
       if (!wait_for_own_projections(stop)) return;
       start_partitions();
       // Who is in the group is given partitions that others serve: not before it can serve them.
@@ -430,8 +421,8 @@ class App {
   infra::Metrics metrics_;
   std::string log_identity_;
   infra::EmbeddedEventLog* embedded_ = nullptr;  // log_, if it is that
+  std::unique_ptr<infra::EventLog> log_;         // none until it is open
   std::unique_ptr<infra::SwappableReadStore> store_;
-  std::unique_ptr<infra::EventLog> log_;  // none until it is open
   infra::FeedHub feed_hub_;
   Partitions partitions_;
   std::unique_ptr<infra::KafkaMembership> membership_;
@@ -484,6 +475,7 @@ int serve(const ServeConfig& config) {
   // A terminal that is closed ends what runs in it.
   const Signals signals{!config.tls_certificate.empty() || isatty(STDIN_FILENO) == 0};
   try {
+    find_or_create_data_dir(config);
     run(config, signals);
     if (!config.read_only) infra::settle_projections_dir(config.data_dir);
     return 0;

@@ -1,27 +1,22 @@
 #include "api/data_dir.hpp"
 
-#include <limits>
-
 #include "infra/backup.hpp"
 #include "infra/errors.hpp"
+#include "infra/folded_before.hpp"
 #include "infra/log_identity.hpp"
 #include "infra/projections_dir.hpp"
-#include "projections/key_layout.hpp"
 
 namespace contactd::api {
 namespace {
 
 namespace fs = std::filesystem;
 
-bool has_folded(const infra::ReadStore& store) {
-  bool found = false;
-  const std::string first = projections::keys::checkpoint(0);
-  const std::string last = projections::keys::checkpoint(std::numeric_limits<std::uint32_t>::max());
-  store.visit_range(projections::Table::meta, first, last, [&](auto, auto) {
-    found = true;
-    return false;
-  });
-  return found;
+std::string emptied_log(const fs::path& log, const fs::path& projections) {
+  return "the log in " + log.string() + " is empty, and there are projections in " +
+         projections.string() +
+         ": it has lost records, or it is another one. Restore a backup with `contactd restore`: "
+         "the projections may be the last copy of what it lacks. Only if the log is right as it "
+         "is, remove the projections' directory, which is then made anew";
 }
 
 }  // namespace
@@ -47,25 +42,43 @@ void find_or_create_data_dir(const ServeConfig& config) {
   }
 }
 
-void require_same_log(const fs::path& data_dir, const std::string& identity,
-                      const infra::ReadStore& store) {
+void require_same_log(const fs::path& data_dir, const std::string& identity) {
   const std::string known = infra::kept_log_identity(data_dir);
-  if (known != identity && has_folded(store)) {
-    throw infra::Unavailable("the projections in " + infra::projections_dir(data_dir).string() +
+  if (known == identity) return;
+  if (const fs::path projections = infra::projections_dir(data_dir);
+      infra::may_have_folded(projections)) {
+    throw infra::Unavailable("the projections in " + projections.string() +
                              " are of another log (" + known + ") than the one given (" + identity +
                              "); give that log, or another --data-dir, or remove the directory: "
                              "it is then made anew from the log");
   }
-  if (known != identity) infra::keep_log_identity(data_dir, identity);
+  infra::keep_log_identity(data_dir, identity);
 }
 
-void require_embedded_log(const fs::path& log, const infra::ReadStore& store) {
+std::unique_ptr<infra::EmbeddedEventLog> open_embedded_log(const fs::path& data_dir) {
+  infra::require_unused_projections(data_dir);
+  require_same_log(data_dir, std::string{infra::embedded_log_identity});
+  const fs::path projections = infra::projections_dir(data_dir);
+  const fs::path directory = data_dir / "log";
   std::error_code ec;
-  if (fs::exists(log, ec) || !has_folded(store)) return;
-  throw infra::Unavailable(
-      "there are projections but no log " + log.string() +
-      ". If `contactd replay` made them, they are to be read: add --read-only. If the log was "
-      "lost, restore a backup with `contactd restore`");
+  if (!fs::exists(directory, ec) && !ec && infra::may_have_folded(projections)) {
+    throw infra::Unavailable(
+        "there are projections but no log " + directory.string() +
+        ". If `contactd replay` made them, they are to be read: add --read-only. If the log was "
+        "lost, restore a backup with `contactd restore`");
+  }
+  auto log = infra::open_embedded_event_log(directory);
+  if (log->end_offset(0) == 0 && infra::may_have_folded(projections)) {
+    throw infra::Unavailable(emptied_log(directory, projections));
+  }
+  return log;
+}
+
+std::unique_ptr<infra::ReadStore> open_projections(const ServeConfig& config) {
+  if (!config.read_only) infra::settle_projections_dir(config.data_dir);
+  const fs::path directory = infra::projections_dir(config.data_dir);
+  return config.read_only ? infra::open_existing_read_store(directory)
+                          : infra::open_read_store(directory);
 }
 
 std::string foreign_projections(const std::filesystem::path& directory, const std::string& log) {

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <string>
 
 #include "api/config.hpp"
+#include "infra/embedded_event_log.hpp"
 #include "infra/errors.hpp"
 #include "infra/read_store.hpp"
 
@@ -21,13 +23,15 @@ void require_whole(const std::filesystem::path& data_dir);
 // Makes it if it isn't there; to be shown only (--read-only), it must be.
 void find_or_create_data_dir(const ServeConfig& config);
 
-// Its projections, which `store` has, are of the log of this identity; empty ones become so.
-void require_same_log(const std::filesystem::path& data_dir, const std::string& identity,
-                      const infra::ReadStore& store);
+// Its projections are of the log of this identity; those that have folded nothing become so.
+void require_same_log(const std::filesystem::path& data_dir, const std::string& identity);
 
-// Its embedded log is there, if `store` has anything that was folded from one: a new one would be
-// empty.
-void require_embedded_log(const std::filesystem::path& log, const infra::ReadStore& store);
+// Opens its embedded log, or makes it where nothing was folded from one yet: a new one would be
+// empty. To be called before the projections are opened, for that removes those that can't be used.
+std::unique_ptr<infra::EmbeddedEventLog> open_embedded_log(const std::filesystem::path& data_dir);
+
+// Its projections, which it has to have if they are only to be shown.
+std::unique_ptr<infra::ReadStore> open_projections(const ServeConfig& config);
 
 // That the projections in the directory weren't folded from `log`, and what to do: a sentence.
 std::string foreign_projections(const std::filesystem::path& directory, const std::string& log);

@@ -21,12 +21,6 @@ constexpr auto built_prefix = "projections-";
                          "; check the disk and the permissions");
 }
 
-// Another process may serve from it: RocksDB's lock would keep this one out, but not from removing.
-void require_unused(const fs::path& directory) {
-  if (!is_in_use(directory)) return;
-  throw StoreUnavailable("another contactd runs on " + directory.string() + "; stop it first");
-}
-
 // What the pointer names, if there is one and that is there.
 fs::path pointed_to(const fs::path& data_dir) {
   std::ifstream pointer{data_dir / pointer_name};
@@ -43,8 +37,16 @@ fs::path projections_dir(const fs::path& data_dir) {
   return built.empty() ? data_dir / settled_name : built;
 }
 
+// RocksDB's lock would keep this process out of what another one has open, but not from removing
+// it.
+void require_unused_projections(const fs::path& data_dir) {
+  const fs::path directory = projections_dir(data_dir);
+  if (!is_in_use(directory)) return;
+  throw StoreUnavailable("another contactd runs on " + directory.string() + "; stop it first");
+}
+
 void settle_projections_dir(const fs::path& data_dir) {
-  require_unused(projections_dir(data_dir));
+  require_unused_projections(data_dir);
   try {
     if (const fs::path built = pointed_to(data_dir); !built.empty()) {
       fs::remove_all(data_dir / settled_name);

@@ -10,6 +10,9 @@ namespace contactd::infra {
 // The directory that holds.
 std::filesystem::path projections_dir(const std::filesystem::path& data_dir);
 
+// Throws StoreUnavailable if another process has it open, to read or to write.
+void require_unused_projections(const std::filesystem::path& data_dir);
+
 // Makes `<data-dir>/projections` of the one that holds, and removes all others, such as one that a
 // crash has left half built. Whenever it is interrupted, the next call does the rest.
 // REQUIRES: nobody has any of them open. Throws StoreUnavailable.

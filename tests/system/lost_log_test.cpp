@@ -1,18 +1,26 @@
 // A log that lacks what was folded from it: an old backup, or another server's directory.
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <thread>
 
 #include "infra/embedded_event_log.hpp"
 #include "infra/writer.hpp"
+#include "projections/binary.hpp"
+#include "projections/key_layout.hpp"
+#include "tests/support/api_fixture.hpp"
 #include "tests/support/temporary_directory.hpp"
 
 namespace contactd::test {
 namespace {
 
+namespace fs = std::filesystem;
+
+using testing::HasSubstr;
 using State = infra::Writer::Status::State;
 
 constexpr std::chrono::seconds state_wait_max{30};
@@ -53,6 +61,100 @@ TEST(LostLog, StopsThePartitionUntilTheProjectionsAreMadeAnew) {
 
   std::filesystem::remove_all(store);
   EXPECT_EQ(status_after_start(other_log, store).state, State::serving);
+}
+
+fs::path table_in(const fs::path& database) {
+  for (const auto& file : fs::directory_iterator{database}) {
+    if (file.path().extension() == ".sst") return file.path();
+  }
+  throw std::runtime_error{"no table in " + database.string()};
+}
+
+void make_of_another_format(const fs::path& projections) {
+  const auto store = infra::open_read_store(projections);
+  std::string format;
+  projections::append_number(format, projections::format_version + 1);
+  const auto batch = store->begin();
+  batch->put(projections::Table::meta, std::string{projections::keys::format}, format);
+  batch->commit();
+  store->flush();
+}
+
+std::map<std::string, std::string> content_of(const fs::path& directory) {
+  std::map<std::string, std::string> files;
+  for (const auto& file : fs::directory_iterator{directory}) {
+    files[file.path().filename()] = read_whole_file(file.path());
+  }
+  return files;
+}
+
+// A server with a contact, stopped: what its data directory has lost is then another matter.
+class StartOnDamage : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    contact_ = user_.given_contact();
+    EXPECT_EQ(server_.stop(), exited(0));
+  }
+  Finished start() const {
+    return run_program({contactd_binary(), "serve", "--listen", "127.0.0.1:0", "--data-dir",
+                        server_.data_dir().string()});
+  }
+  // The start says that and changes nothing of the projections; with the log of before it shows
+  // what there was.
+  void expect_refused(const std::string& sentence) {
+    const auto before = content_of(projections_);
+    const Finished refused = start();
+    EXPECT_EQ(refused.status, exited(1)) << refused.err;
+    EXPECT_THAT(refused.err, HasSubstr(sentence));
+    EXPECT_EQ(content_of(projections_), before);
+  }
+  void expect_all_there() {
+    server_.start();
+    ApiUser{server_.port(), user_.key()}.read(contact_.id).then(200);
+    EXPECT_EQ(server_.stop(), exited(0));
+  }
+
+  ServerProcess server_{{{"--log", "embedded"}, {}}};
+  ApiUser user_ = given_user(server_);
+  Contact contact_;
+  const fs::path log_ = server_.data_dir() / "log";
+  const fs::path away_ = server_.data_dir() / "log-away";
+  const fs::path projections_ = server_.data_dir() / "projections";
+};
+
+const std::vector<std::function<void(const fs::path&)>>& damages() {
+  static const std::vector<std::function<void(const fs::path&)>> all = {
+      make_of_another_format,
+      [](const fs::path& projections) { fs::remove(table_in(projections)); },
+      [](const fs::path& projections) { fs::remove(projections / "CURRENT"); }};
+  return all;
+}
+
+TEST_F(StartOnDamage, ProjectionsThatCannotBeUsedStayWhereTheLogIsLost) {
+  for (const auto& damage : damages()) {
+    damage(projections_);
+    fs::rename(log_, away_);
+    expect_refused("there are projections but no log");
+    EXPECT_FALSE(fs::exists(log_));
+
+    fs::create_directory(log_);
+    expect_refused("it has lost records");
+
+    fs::remove_all(log_);
+    fs::rename(away_, log_);
+    expect_all_there();
+  }
+}
+
+TEST_F(StartOnDamage, ProjectionsThatCannotBeUsedStayWhereTheLogCannotBeRead) {
+  for (const auto& damage : damages()) {
+    damage(projections_);
+    fs::rename(log_ / "CURRENT", away_);
+    expect_refused("lacks the file CURRENT");
+
+    fs::rename(away_, log_ / "CURRENT");
+    expect_all_there();
+  }
 }
 
 }  // namespace
