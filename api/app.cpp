@@ -20,6 +20,7 @@
 #include "api/tls.hpp"
 #include "api/webhooks.hpp"
 #include "infra/backup.hpp"
+#include "infra/directory_lock.hpp"
 #include "infra/embedded_event_log.hpp"
 #include "infra/errors.hpp"
 #include "infra/kafka_event_log.hpp"
@@ -476,6 +477,8 @@ int serve(const ServeConfig& config) {
   const Signals signals{!config.tls_certificate.empty() || isatty(STDIN_FILENO) == 0};
   try {
     find_or_create_data_dir(config);
+    std::optional<infra::WriteLock> lock;  // also while the projections are settled at the end
+    if (!config.read_only) lock.emplace(config.data_dir);
     run(config, signals);
     if (!config.read_only) infra::settle_projections_dir(config.data_dir);
     return 0;

@@ -3,6 +3,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
+
 #include "infra/errors.hpp"
 
 namespace contactd::infra {
@@ -29,6 +32,10 @@ bool has_conflict(const std::filesystem::path& directory, short type) {
   return held;
 }
 
+[[noreturn]] void refuse_second(const std::filesystem::path& directory) {
+  throw StoreUnavailable("another contactd runs on " + directory.string() + "; stop it first");
+}
+
 }  // namespace
 
 bool is_written_to(const std::filesystem::path& directory) {
@@ -37,13 +44,28 @@ bool is_written_to(const std::filesystem::path& directory) {
 
 bool is_in_use(const std::filesystem::path& directory) { return has_conflict(directory, F_WRLCK); }
 
+WriteLock::WriteLock(const std::filesystem::path& directory)
+    : descriptor_(open((directory / "LOCK").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
+  struct flock lock = whole_file(F_WRLCK);
+  if (descriptor_ >= 0 && fcntl(descriptor_, F_OFD_SETLK, &lock) == 0) return;
+  const int error = errno;
+  if (descriptor_ >= 0) close(descriptor_);
+  if (descriptor_ >= 0 && (error == EAGAIN || error == EACCES)) refuse_second(directory);
+  throw StoreUnavailable("can't lock " + (directory / "LOCK").string() + ": " +
+                         std::strerror(error) +
+                         "; check the disk, and run contactd as the user "
+                         "whose files they are");
+}
+
+WriteLock::~WriteLock() { close(descriptor_); }
+
 ReadLock::ReadLock(const std::filesystem::path& directory) : descriptor_(open_lock(directory)) {
   if (descriptor_ < 0) return;
   struct flock lock = whole_file(F_RDLCK);
   // Of this descriptor, not of the process: closing another one keeps it.
   if (fcntl(descriptor_, F_OFD_SETLK, &lock) == 0) return;
   close(descriptor_);
-  throw StoreUnavailable("another contactd runs on " + directory.string() + "; stop it first");
+  refuse_second(directory);
 }
 
 ReadLock::~ReadLock() {

@@ -10,6 +10,20 @@ namespace contactd::infra {
 bool is_written_to(const std::filesystem::path& directory);
 bool is_in_use(const std::filesystem::path& directory);
 
+// Keeps all others who would write to `directory` out while this lives. Of a directory that isn't
+// one database: RocksDB has its own lock on each.
+class WriteLock {
+ public:
+  // Throws StoreUnavailable if somebody else has it, or if it can't be made.
+  explicit WriteLock(const std::filesystem::path& directory);
+  ~WriteLock();
+  WriteLock(const WriteLock&) = delete;
+  WriteLock& operator=(const WriteLock&) = delete;
+
+ private:
+  int descriptor_ = -1;
+};
+
 // Keeps those who write to the database in `directory` out while this lives; several may, also
 // where the file system can't be written. Where nobody has ever written, there is nothing to hold.
 class ReadLock {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <thread>
@@ -144,6 +145,36 @@ TEST_F(StartOnDamage, ProjectionsThatCannotBeUsedStayWhereTheLogIsLost) {
     fs::rename(away_, log_);
     expect_all_there();
   }
+}
+
+// A rebuild's projections are put in their place by the next start, which a crash may have left
+// to do: that start is one.
+TEST_F(StartOnDamage, OfSeveralStartsAtOnceOneGoesOnAndTheOthersSaySo) {
+  fs::rename(projections_, server_.data_dir() / "projections-1");
+  std::ofstream{server_.data_dir() / "projections.current"} << "projections-1\n";
+  std::vector<std::unique_ptr<ChildProcess>> starts;
+  const TemporaryDirectory said;
+  for (int i = 0; i < 6; ++i) {
+    starts.push_back(std::make_unique<ChildProcess>(
+        ChildProcess::Options{{contactd_binary(), "serve", "--listen", "127.0.0.1:0", "--data-dir",
+                               server_.data_dir().string()},
+                              {},
+                              said.path() / std::to_string(i),
+                              {}}));
+  }
+  int ready = 0;
+  for (std::size_t i = 0; i < starts.size(); ++i) {
+    if (starts[i]->read_line(ServerProcess::start_wait_max)) {
+      ++ready;
+      continue;
+    }
+    EXPECT_EQ(starts[i]->wait(ServerProcess::stop_wait_max), exited(1));
+    EXPECT_THAT(read_whole_file(said.path() / std::to_string(i)),
+                HasSubstr("another contactd runs on " + server_.data_dir().string()));
+  }
+  EXPECT_EQ(ready, 1);
+  starts.clear();
+  expect_all_there();
 }
 
 TEST_F(StartOnDamage, ProjectionsThatCannotBeUsedStayWhereTheLogCannotBeRead) {
