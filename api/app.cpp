@@ -117,6 +117,7 @@ class App {
 
   void start() {
     if (config_.read_only) {
+      warn_of_unread_log(config_.data_dir, *store_);
       partitions_.open_for_reading(partitions_folded());
       server_.start();
       return;

@@ -3,6 +3,7 @@
 #include "infra/backup.hpp"
 #include "infra/errors.hpp"
 #include "infra/folded_before.hpp"
+#include "infra/log.hpp"
 #include "infra/log_identity.hpp"
 #include "infra/projections_dir.hpp"
 
@@ -79,6 +80,23 @@ std::unique_ptr<infra::ReadStore> open_projections(const ServeConfig& config) {
   const fs::path directory = infra::projections_dir(config.data_dir);
   return config.read_only ? infra::open_existing_read_store(directory)
                           : infra::open_read_store(directory);
+}
+
+void warn_of_unread_log(const fs::path& data_dir, const infra::ReadStore& store) {
+  std::error_code ec;
+  const bool embedded = infra::kept_log_identity(data_dir) == infra::embedded_log_identity;
+  if (!embedded || !fs::exists(data_dir / "log" / "CURRENT", ec)) return;
+  const projections::Checkpoint folded = store.checkpoint(0);
+  const std::string shown = folded.next_offset == 0
+                                ? "which is nothing"
+                                : "up to offset " + std::to_string(folded.next_offset - 1) +
+                                      ", of " + domain::to_iso8601(folded.last_time);
+  spdlog::warn(
+      "the log in {} isn't read: what is shown is what was folded and stored of it, {}. The log "
+      "may have more, after a kill above all: to show all of it, start without --read-only, or "
+      "make "
+      "projections elsewhere with `contactd replay --to` and show those",
+      (data_dir / "log").string(), shown);
 }
 
 std::string foreign_projections(const std::filesystem::path& directory, const std::string& log) {

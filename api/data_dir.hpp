@@ -33,6 +33,10 @@ std::unique_ptr<infra::EmbeddedEventLog> open_embedded_log(const std::filesystem
 // Its projections, which it has to have if they are only to be shown.
 std::unique_ptr<infra::ReadStore> open_projections(const ServeConfig& config);
 
+// Tells what it is that is shown where a log lies beside the projections, which may go on past
+// them.
+void warn_of_unread_log(const std::filesystem::path& data_dir, const infra::ReadStore& store);
+
 // That the projections in the directory weren't folded from `log`, and what to do: a sentence.
 std::string foreign_projections(const std::filesystem::path& directory, const std::string& log);
 

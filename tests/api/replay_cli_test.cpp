@@ -266,6 +266,37 @@ TEST_F(ReplayCommand, WhatItMakesIsShownByAnyNumberOfServersAndStaysAsItIs) {
   EXPECT_EQ(first.stop(), exited(0));
 }
 
+// What a server that was killed hadn't stored yet is in its log, which isn't read.
+TEST(ReadOnly, SaysThatTheLogBesideMayHaveMore) {
+  ServerProcess server{{{"--log", "embedded"}, {}}};
+  ApiUser user = given_user(server);
+  const Contact stored = user.given_contact();
+  EXPECT_EQ(server.stop(), exited(0));
+  server.start();
+  const Contact later = ApiUser{server.port(), user.key()}.given_contact();
+  server.kill();
+  {
+    DirectoryServer shown{server.data_dir(), {"--read-only"}};
+    ApiUser reader{shown.port(), user.key()};
+    reader.read(stored.id).then(200);
+    reader.read(later.id).then(404);
+    EXPECT_EQ(shown.stop(), exited(0));
+  }
+  const std::string said = read_whole_file(server.data_dir() / "stderr.log");
+  EXPECT_THAT(said, HasSubstr("folded and stored of it, up to offset "));
+  EXPECT_THAT(said, HasSubstr("start without --read-only"));
+
+  const TemporaryDirectory directory;
+  const std::filesystem::path copy = directory.path() / "copy";
+  EXPECT_EQ(
+      contactd({"replay", "--data-dir", server.data_dir().string(), "--to", copy.string()}).status,
+      exited(0));
+  DirectoryServer all{copy, {"--read-only"}};
+  ApiUser{all.port(), user.key()}.read(later.id).then(200);
+  EXPECT_EQ(all.stop(), exited(0));
+  EXPECT_THAT(read_whole_file(copy / "stderr.log"), Not(HasSubstr("isn't read")));
+}
+
 TEST(ReadOnly, RefusesADirectoryWithoutProjections) {
   const TemporaryDirectory nothing;
   const Finished refused = contactd(
