@@ -155,7 +155,7 @@ class RocksDbEventLog final : public EmbeddedEventLog {
     // All is in tables. The WAL that is written on goes without: an empty one in its stead, since a
     // log without would be taken for damaged.
     const auto no_wals = reading_no_wals(wals_.env());
-    const RocksDb copy{directory, {{"default", record_options()}}, no_wals.get()};
+    const RocksDb copy = open_log_to_read(directory, no_wals.get());
     const std::filesystem::path wal = directory / wal_in_the_stead_of_none(copy);
     if (!std::ofstream{wal}) throw LogUnavailable("can't create " + wal.string());
   }

@@ -27,6 +27,11 @@ constexpr int write_buffers_max = 3;
 constexpr std::size_t table_block_bytes = 64U << 10U;
 
 std::uint64_t offset_of(const rocksdb::Slice& key) {
+  if (key.size() != sizeof(std::uint64_t)) {
+    throw projections::BrokenLog("the embedded log has a record whose key is no offset, 0x" +
+                                 key.ToString(true) +
+                                 ": contactd hasn't written it; restore the log from a backup");
+  }
   return projections::BinaryReader{view(key)}.number<std::uint64_t>();
 }
 
@@ -111,6 +116,13 @@ std::string key_of(std::uint64_t offset) {
   return key;
 }
 
+RocksDb open_log_to_read(const std::filesystem::path& directory, rocksdb::Env* env) {
+  return {directory,
+          {{"default", record_options()}},
+          env,
+          "; check the disk; if a file is damaged or missing, restore the log from a backup"};
+}
+
 std::uint64_t end_of(const RocksDb& db) {
   const std::unique_ptr<rocksdb::Iterator> last{db->NewIterator({})};
   last->SeekToLast();
@@ -149,7 +161,7 @@ void require_nothing_would_be_forgotten(const std::filesystem::path& directory, 
   const std::vector<WalGap> gaps = find_wal_gaps(directory);
   if (!env->FileExists((directory / "CURRENT").string()).ok() && gaps.empty()) return;
   const auto no_wals = reading_no_wals(env);
-  const RocksDb tables{directory, {{"default", record_options()}}, no_wals.get()};
+  const RocksDb tables = open_log_to_read(directory, no_wals.get());
   const std::uint64_t end_of_tables = end_of(tables);
   for (const WalGap& gap : gaps) {
     if (gap.last_offset < end_of_tables) continue;

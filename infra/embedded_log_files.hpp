@@ -19,6 +19,9 @@ std::string key_of(std::uint64_t offset);
 // "the embedded log failed to ...", with RocksDB's words and what to do.
 std::string log_failed_to(std::string_view what, const rocksdb::Status& status);
 
+// The database in `directory`, for reading alone. Throws StoreUnavailable.
+RocksDb open_log_to_read(const std::filesystem::path& directory, rocksdb::Env* env);
+
 // One past the last record. Throws LogUnavailable; BrokenLog if what is there is damaged.
 std::uint64_t end_of(const RocksDb& db);
 

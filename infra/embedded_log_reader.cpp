@@ -52,14 +52,8 @@ std::uint64_t end_of_all_files(const std::filesystem::path& directory, rocksdb::
   for (int attempt = 1;; ++attempt) {
     try {
       require_nothing_would_be_forgotten(directory, env);
-      return end_of(RocksDb{directory, {{"default", record_options()}}, env});
-    } catch (const StoreUnavailable& problem) {
-      if (attempt == open_attempts) {
-        throw LogUnavailable(std::string{problem.what()} +
-                             "; check the disk, the permissions and the limit of open files; if a "
-                             "file is damaged or missing, restore the log from a backup");
-      }
-    } catch (const LogUnavailable&) {
+      return end_of(open_log_to_read(directory, env));
+    } catch (const Unavailable&) {
       if (attempt == open_attempts) throw;
     }
     std::this_thread::sleep_for(writer_look_interval);
@@ -140,7 +134,8 @@ class EmbeddedLogReader final : public LogReader {
 }  // namespace
 
 std::unique_ptr<LogReader> open_embedded_log_reader(const std::filesystem::path& directory) {
-  if (!std::filesystem::exists(directory / "CURRENT")) {
+  std::error_code ec;  // what may not be looked at may be there
+  if (!std::filesystem::exists(directory / "CURRENT", ec) && !ec) {
     throw LogUnavailable("there is no embedded log in " + directory.string() +
                          "; give the server's data directory with --data-dir");
   }

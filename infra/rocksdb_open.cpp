@@ -4,8 +4,10 @@
 #include <rocksdb/utilities/checkpoint.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdarg>
 #include <cstdio>
+#include <cstring>
 
 #include "infra/errors.hpp"
 #include "infra/log.hpp"
@@ -52,6 +54,15 @@ std::vector<rocksdb::ColumnFamilyDescriptor> descriptors_of(
   return descriptors;
 }
 
+// RocksDB has no code of its own for most of them.
+bool tells_of(const rocksdb::Status& status, int error) {
+  return status.ToString().find(std::strerror(error)) != std::string::npos;
+}
+
+bool is_forbidden(const rocksdb::Status& status) {
+  return tells_of(status, EACCES) || tells_of(status, EPERM);
+}
+
 }  // namespace
 
 RocksDb::RocksDb(const std::filesystem::path& directory, const rocksdb::DBOptions& options,
@@ -73,21 +84,20 @@ RocksDb::RocksDb(const std::filesystem::path& directory, const rocksdb::DBOption
   rocksdb::DB* db = nullptr;
   const auto status =
       rocksdb::DB::Open(gentle, directory.string(), descriptors_of(families), &handles_, &db);
-  if (status.IsCorruption() || status.IsPathNotFound()) {
+  if ((status.IsCorruption() || status.IsPathNotFound()) && !is_forbidden(status)) {
     throw StoreDamaged(directory.string() + " is damaged: " + status.ToString() +
                        "; check the disk, and restore the directory from a backup");
   }
   if (!status.ok()) {
-    throw StoreUnavailable("can't open " + directory.string() + ": " + status.ToString() +
-                           (status.IsNoSpace()
-                                ? "; free space"
-                                : "; is another contactd running on it, or is the disk at fault?"));
+    throw StoreUnavailable(
+        "can't open " + directory.string() + ": " + status.ToString() +
+        advice_on_opening(status, "; is another contactd running on it, or is the disk at fault?"));
   }
   db_.reset(db);
 }
 
 RocksDb::RocksDb(const std::filesystem::path& directory, const std::vector<Family>& families,
-                 rocksdb::Env* env) {
+                 rocksdb::Env* env, const std::string& advice) {
   rocksdb::DBOptions options;
   if (env != nullptr) options.env = env;
   options.paranoid_checks = true;  // so that all files must be there, opened or not
@@ -97,7 +107,8 @@ RocksDb::RocksDb(const std::filesystem::path& directory, const std::vector<Famil
   const auto status = rocksdb::DB::OpenForReadOnly(options, directory.string(),
                                                    descriptors_of(families), &handles_, &db);
   if (!status.ok()) {
-    throw StoreUnavailable("can't read " + directory.string() + ": " + status.ToString());
+    throw StoreUnavailable("can't read " + directory.string() + ": " + status.ToString() +
+                           advice_on_opening(status, advice));
   }
   db_.reset(db);
 }
@@ -118,7 +129,8 @@ std::unique_ptr<RocksDb> RocksDb::beside_its_writer(const std::filesystem::path&
                                    descriptors_of(families), &opened->handles_, &db);
   if (!status.ok()) {
     throw StoreUnavailable("can't open " + directory.string() +
-                           " for reading: " + status.ToString() + "; is it a log of contactd's?");
+                           " for reading: " + status.ToString() +
+                           advice_on_opening(status, "; is it a log of contactd's?"));
   }
   opened->db_.reset(db);
   return opened;
@@ -162,14 +174,22 @@ void require_ok(const rocksdb::Status& status) {
   if (!status.ok()) throw StoreUnavailable(status.ToString());
 }
 
+std::string advice_on_opening(const rocksdb::Status& status, const std::string& otherwise) {
+  if (status.IsNoSpace()) return "; free space";
+  if (is_forbidden(status)) return "; run this as the user whose files they are";
+  if (tells_of(status, EROFS)) return "; mount its file system so that it can be written to";
+  if (tells_of(status, EMFILE)) return "; raise the limit of open files (ulimit -n)";
+  return otherwise;
+}
+
 std::string advice_on_projections(const rocksdb::Status& status) {
   return status.IsCorruption() ? "; `contactd rebuild` makes them anew from the log"
-                               : "; check the disk, then restart";
+                               : advice_on_opening(status, "; check the disk, then restart");
 }
 
 std::string advice_on_log(const rocksdb::Status& status) {
   return status.IsCorruption() ? "; restore the log from a backup"
-                               : "; check the disk, then restart";
+                               : advice_on_opening(status, "; check the disk, then restart");
 }
 
 RocksDb::~RocksDb() {

@@ -28,9 +28,10 @@ class RocksDb {
           const std::vector<Family>& families);
   // Opens those families of an existing database, as of now, and leaves its files as they are.
   // Beside a process that writes to it, files may go meanwhile. Throws StoreUnavailable, also where
-  // one is missing or damaged. Reads by `env`, or else the machine.
+  // one is missing or damaged: its message ends with `advice`, or with a better one. Reads by
+  // `env`, or else the machine.
   RocksDb(const std::filesystem::path& directory, const std::vector<Family>& families,
-          rocksdb::Env* env = nullptr);
+          rocksdb::Env* env = nullptr, const std::string& advice = {});
   // Opens an existing database beside the process that writes to it, if one does, to read what it
   // has written; TryCatchUpWithPrimary() shows what it has written since. `scratch` is a directory
   // for RocksDB's own notes. Reads by `env`. Throws StoreUnavailable.
@@ -63,6 +64,10 @@ class RocksDb {
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;
   mutable std::atomic<std::uint64_t> files_{0};
 };
+
+// What to do where the machine doesn't let a database be opened, or read: as the end of a sentence;
+// `otherwise` where the status tells of nothing like that.
+std::string advice_on_opening(const rocksdb::Status& status, const std::string& otherwise);
 
 // What to do about a failure of the projections' database, or of the log's, as the end of a
 // sentence.

@@ -124,7 +124,8 @@ std::vector<WalGap> find_wal_gaps(const std::filesystem::path& directory) {
     if (const auto number = wal_number_of(at->path())) files.emplace(*number, at->path());
   }
   if (ec && ec != std::errc::no_such_file_or_directory) {
-    throw StoreUnavailable("can't read " + directory.string() + ": " + ec.message());
+    throw StoreUnavailable("can't read " + directory.string() + ": " + ec.message() +
+                           "; check the disk, and run this as the user whose files they are");
   }
   Search search;
   for (const auto& [number, file] : files) {

@@ -6,7 +6,9 @@
 #include <fstream>
 #include <map>
 
+#include "infra/embedded_log_files.hpp"
 #include "infra/errors.hpp"
+#include "projections/fold.hpp"
 #include "tests/infra/event_log_conformance.hpp"
 #include "tests/support/temporary_directory.hpp"
 
@@ -105,6 +107,24 @@ TEST(EmbeddedEventLog, RefusesOneWithoutCurrentAndChangesNothing) {
   }
   fs::rename(directory.path() / "elsewhere", directory.path() / "CURRENT");
   EXPECT_EQ(infra::open_embedded_event_log(directory.path())->end_offset(0), 1U);
+}
+
+TEST(EmbeddedEventLog, SaysWhichKeyIsNoneOfItsOwn) {
+  const TemporaryDirectory directory;
+  infra::open_embedded_event_log(directory.path())->claim(0, claim_proposal());
+  {
+    const infra::RocksDb db{
+        directory.path(), rocksdb::DBOptions{}, {{"default", infra::record_options()}}};
+    ASSERT_TRUE(db->Put({}, "\xFF\xFF", "foreign").ok());
+  }
+  try {
+    infra::open_embedded_event_log(directory.path());
+    ADD_FAILURE() << "it is opened";
+  } catch (const projections::BrokenLog& problem) {
+    const std::string told = problem.what();
+    EXPECT_NE(told.find("0xFFFF"), std::string::npos) << told;
+    EXPECT_NE(told.find("restore the log from a backup"), std::string::npos) << told;
+  }
 }
 
 TEST(EmbeddedEventLog, RefusesADirectoryThatCannotBe) {

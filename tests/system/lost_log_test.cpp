@@ -1,6 +1,7 @@
 // A log that lacks what was folded from it: an old backup, or another server's directory.
 
 #include <gmock/gmock.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <filesystem>
@@ -21,7 +22,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 using State = infra::Writer::Status::State;
 
 constexpr std::chrono::seconds state_wait_max{30};
@@ -175,6 +178,48 @@ TEST_F(StartOnDamage, OfSeveralStartsAtOnceOneGoesOnAndTheOthersSaySo) {
   EXPECT_EQ(ready, 1);
   starts.clear();
   expect_all_there();
+}
+
+TEST_F(StartOnDamage, ADamagedLogIsRefusedWithWhatToDo) {
+  expect_all_there();  // and so it has a table
+  const fs::path table = table_in(log_);
+  fs::rename(table, away_);
+  expect_refused("restore the log from a backup");
+
+  std::ofstream{table} << "short";
+  expect_refused("restore the log from a backup");
+
+  fs::rename(away_, table);
+  expect_all_there();
+}
+
+// Root may look at everything: what it runs as somebody else may not.
+TEST_F(StartOnDamage, WhoMayNotReadTheFilesIsToldWhoMay) {
+  std::vector<std::string> other = {"/usr/bin/setpriv", "--reuid=65534", "--regid=65534",
+                                    "--clear-groups"};
+  if (geteuid() != 0) GTEST_SKIP() << "only root can run a server as somebody else";
+  other.push_back(contactd_binary());
+  const auto run = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), other.begin(), other.end());
+    return run_program(arguments);
+  };
+  if (run({"--help"}).status != exited(0)) GTEST_SKIP() << "nobody else can run the binary";
+  fs::permissions(server_.data_dir().parent_path(), fs::perms::all);
+  fs::permissions(server_.data_dir(), fs::perms::all);
+  for (const auto& entry : fs::recursive_directory_iterator{server_.data_dir()}) {
+    fs::permissions(entry.path(), fs::perms::all);
+  }
+  for (const auto& forbidden : {log_, log_ / "LOCK", projections_ / "CURRENT", projections_}) {
+    fs::permissions(forbidden, fs::perms::owner_all);
+    const Finished refused =
+        run({"serve", "--listen", "127.0.0.1:0", "--data-dir", server_.data_dir().string()});
+    EXPECT_EQ(refused.status, exited(1)) << forbidden;
+    EXPECT_THAT(refused.err,
+                AllOf(HasSubstr("Permission denied"), HasSubstr("run this as the user"),
+                      Not(HasSubstr("disk at fault"))))
+        << forbidden;
+    fs::permissions(forbidden, fs::perms::all);
+  }
 }
 
 TEST_F(StartOnDamage, ProjectionsThatCannotBeUsedStayWhereTheLogCannotBeRead) {
