@@ -22,15 +22,23 @@ std::string make_key(const std::filesystem::path& file, std::string_view what, s
   return key;
 }
 
+// And what to do.
+std::string why_unread(const std::filesystem::path& file, int error) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(file, ignored)) return "it is a directory; give a file there";
+  if (error == 0) return "it is empty; write it there, or bring the file back from a backup";
+  return std::string{std::strerror(error)} +
+         "; make it a file that the user can read whom contactd runs as";
+}
+
 }  // namespace
 
 std::string read_key(const std::filesystem::path& file, std::string_view what) {
   errno = 0;
   std::string key = first_line_of(file);
   if (key.empty()) {
-    const std::string why = errno == 0 ? "it is empty" : std::strerror(errno);
     throw infra::Unavailable("can't read " + std::string{what} + " from the first line of " +
-                             file.string() + ": " + why);
+                             file.string() + ": " + why_unread(file, errno));
   }
   warn_of_readable(file, what);
   return key;

@@ -25,6 +25,25 @@ TEST(Operations, AShortKeyInAFileOfItsOwnIsRefused) {
   }
 }
 
+TEST(Operations, AKeyFileWithoutAKeyIsRefusedWithWhatToDo) {
+  for (const std::string name : {"admin.key", "webhook.key"}) {
+    const TemporaryDirectory directory;
+    const auto start = [&] {
+      return run_program({contactd_binary(), "serve", "--data-dir", directory.path().string()});
+    };
+    std::ofstream{directory.path() / name} << "";
+    const Finished empty = start();
+    EXPECT_EQ(empty.status, exited(1));
+    EXPECT_NE(empty.err.find("it is empty; write it there"), std::string::npos) << empty.err;
+
+    fs::remove(directory.path() / name);
+    fs::create_directory(directory.path() / name);
+    const Finished no_file = start();
+    EXPECT_EQ(no_file.status, exited(1));
+    EXPECT_NE(no_file.err.find("it is a directory; give a file"), std::string::npos) << no_file.err;
+  }
+}
+
 TEST(Operations, ItsFilesAreForTheOwnerAlone) {
   const mode_t before = umask(0);
   ServerProcess server;
