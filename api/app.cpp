@@ -324,7 +324,7 @@ class App {
     operations_.start_backup = [this](const std::string& name) {
       return operations_.backup.start(name, "bytes", [this, name](auto progress, auto stop) {
         return infra::create_backup(*store_, embedded_, log_->partition_count(), log_identity_,
-                                    config_.backup_dir / name, progress, stop);
+                                    config_.data_dir, config_.backup_dir / name, progress, stop);
       });
     };
     operations_.start_rebuild = [this] {

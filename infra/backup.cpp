@@ -16,6 +16,7 @@
 #include "infra/durable_file.hpp"
 #include "infra/errors.hpp"
 #include "infra/log_identity.hpp"
+#include "infra/projections_dir.hpp"
 #include "infra/rocksdb_open.hpp"
 #include "projections/binary.hpp"
 #include "projections/checkpoint.hpp"
@@ -81,6 +82,21 @@ class Sha256 {
 
   std::unique_ptr<EVP_MD_CTX, Free> context_{EVP_MD_CTX_new()};
 };
+
+// What is damaged in a copy is so in what it shares its files with; the copy won't be there.
+void check_copy(const fs::path& copy, const fs::path& source, const std::string& advice,
+                const std::stop_token& stop) {
+  try {
+    RocksDb::check_files(copy, stop);
+  } catch (const StoreUnavailable& problem) {
+    std::string told = problem.what();
+    for (std::size_t at = 0; (at = told.find(copy.string(), at)) != std::string::npos;) {
+      told.replace(at, copy.string().size(), source.string());
+      at += source.string().size();
+    }
+    throw StoreUnavailable(told + advice);
+  }
+}
 
 // The files were synced each; this is for the directories that they are in.
 void sync_directories(const fs::path& directory) {
@@ -219,13 +235,15 @@ void remove_restored(const fs::path& data_dir, bool made) {
 }  // namespace
 
 bool create_backup(ReadStore& store, EmbeddedEventLog* log, std::uint32_t partitions,
-                   const std::string& log_identity, const fs::path& directory,
-                   const BytesProgress& progress, const std::stop_token& stop) {
+                   const std::string& log_identity, const fs::path& data_dir,
+                   const fs::path& directory, const BytesProgress& progress,
+                   const std::stop_token& stop) {
   std::error_code ec;
   fs::create_directories(directory.parent_path(), ec);
   if (!fs::create_directory(directory, ec)) {
     throw StoreUnavailable("can't create " + directory.string() + ": " +
-                           (ec ? ec.message() : std::string{"it exists"}));
+                           (ec ? ec.message() + "; check --backup-dir and its permissions"
+                               : std::string{"it exists; give another name"}));
   }
   fs::permissions(directory, fs::perms::owner_all, ec);
   try {
@@ -233,8 +251,12 @@ bool create_backup(ReadStore& store, EmbeddedEventLog* log, std::uint32_t partit
     if (log != nullptr) log->copy_to(directory / "log");  // after them, so that it has all of it
     keep_log_identity(directory, log_identity);
     // A copy of damage would take the place of a backup that is good.
-    RocksDb::check_files(directory / "projections", stop);
-    if (log != nullptr) RocksDb::check_files(directory / "log", stop);
+    check_copy(directory / "projections", projections_dir(data_dir),
+               "; `contactd rebuild` makes them anew from the log", stop);
+    if (log != nullptr) {
+      check_copy(directory / "log", data_dir / "log", "; restore the log from an earlier backup",
+                 stop);
+    }
     json::array at = positions(directory, partitions, log != nullptr);
     auto files = hash_files(directory, progress, stop);
     if (!files) {

@@ -28,8 +28,9 @@ using BytesProgress = std::function<void(std::uint64_t, std::uint64_t)>;
 // Throws StoreUnavailable, having removed what there was of it; also where a block of the copies
 // isn't as it was written.
 bool create_backup(ReadStore& store, EmbeddedEventLog* log, std::uint32_t partitions,
-                   const std::string& log_identity, const std::filesystem::path& directory,
-                   const BytesProgress& progress, const std::stop_token& stop);
+                   const std::string& log_identity, const std::filesystem::path& data_dir,
+                   const std::filesystem::path& directory, const BytesProgress& progress,
+                   const std::stop_token& stop);
 
 // Checks a backup, file by file, and copies it to `data_dir`, which must not exist, be empty, or be
 // what a restore that was cut off has left, which is removed.

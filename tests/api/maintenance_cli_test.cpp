@@ -13,7 +13,9 @@
 namespace contactd::test {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 
 class MaintenanceTest : public ::testing::Test {
  protected:
@@ -197,22 +199,28 @@ std::vector<std::filesystem::path> tables_in(const std::filesystem::path& log) {
   return tables;
 }
 
-TEST(Maintenance, ADamagedLogIsNotBackedUp) {
-  ServerProcess server{{{"--log", "embedded"}, {}}};
-  ApiUser user = given_user(server);
-  for (int i = 0; i < 100; ++i) user.given_contact();
-  server.stop();
-  server.start();
-  const auto tables = tables_in(server.data_dir() / "log");
-  ASSERT_FALSE(tables.empty());
-  std::string bytes = read_whole_file(tables.front());
-  bytes[bytes.size() / 3] ^= 0x10;
-  std::ofstream{tables.front(), std::ios::binary} << bytes;
-  const Finished refused = contactd({"backup", "--to", "one", "--url", server.url()},
-                                    {{"CONTACTD_ADMIN_KEY", server.admin_key()}});
-  EXPECT_EQ(refused.status, exited(1));
-  EXPECT_THAT(refused.err, HasSubstr("checksum"));
-  EXPECT_FALSE(std::filesystem::exists(server.data_dir() / "backups" / "one"));
+TEST(Maintenance, WhatIsDamagedIsNotBackedUpAndNamed) {
+  for (const auto& [database, advice] :
+       {std::pair{"log", "restore the log from an earlier backup"},
+        std::pair{"projections", "`contactd rebuild` makes them anew"}}) {
+    ServerProcess server{{{"--log", "embedded"}, {}}};
+    ApiUser user = given_user(server);
+    for (int i = 0; i < 100; ++i) user.given_contact();
+    server.stop();
+    server.start();
+    const std::filesystem::path damaged = server.data_dir() / database;
+    const auto tables = tables_in(damaged);
+    ASSERT_FALSE(tables.empty());
+    std::string bytes = read_whole_file(tables.front());
+    bytes[bytes.size() / 3] ^= 0x10;
+    std::ofstream{tables.front(), std::ios::binary} << bytes;
+    const Finished refused = contactd({"backup", "--to", "one", "--url", server.url()},
+                                      {{"CONTACTD_ADMIN_KEY", server.admin_key()}});
+    EXPECT_EQ(refused.status, exited(1));
+    EXPECT_THAT(refused.err, AllOf(HasSubstr("checksum"), HasSubstr(damaged.string()),
+                                   HasSubstr(advice), Not(HasSubstr("backups/one"))));
+    EXPECT_FALSE(std::filesystem::exists(server.data_dir() / "backups" / "one"));
+  }
 }
 
 TEST_F(MaintenanceTest, BackupNamesAreNewAndPlain) {
