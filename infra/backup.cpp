@@ -221,6 +221,13 @@ void restore_file(const fs::path& from, const fs::path& to, const json::value& l
 // In a directory that a restore has begun to fill.
 fs::path unfinished_mark(const fs::path& data_dir) { return data_dir / "restore.unfinished"; }
 
+std::string sentence_of(const std::exception& problem) {
+  const auto* files = dynamic_cast<const fs::filesystem_error*>(&problem);
+  if (files == nullptr) return problem.what();
+  return "can't write " + files->path1().string() + ": " + files->code().message() +
+         "; give a --data-dir that can be written to";
+}
+
 // Leaves a directory that was there before, with its owner and mode.
 void remove_restored(const fs::path& data_dir, bool made) {
   std::error_code ignored;
@@ -288,7 +295,13 @@ void restore_backup(const fs::path& directory, const fs::path& data_dir,
   const json::value manifest = read_manifest(directory);
   bool made = false;
   if (is_unfinished_restore(data_dir)) remove_restored(data_dir, made);
-  if (fs::exists(data_dir) && !fs::is_empty(data_dir)) {
+  std::error_code ec;
+  const bool empty = fs::is_empty(data_dir, ec);
+  if (ec && ec != std::errc::no_such_file_or_directory) {
+    throw StoreUnavailable("can't look into " + data_dir.string() + ": " + ec.message() +
+                           "; give a new directory");
+  }
+  if (!ec && !empty) {
     throw StoreUnavailable(data_dir.string() + " isn't empty; give a new directory");
   }
   try {
@@ -316,7 +329,7 @@ void restore_backup(const fs::path& directory, const fs::path& data_dir,
   } catch (const std::exception& problem) {
     remove_restored(data_dir, made);
     throw StoreUnavailable("the backup " + directory.string() +
-                           " can't be restored: " + problem.what());
+                           " can't be restored: " + sentence_of(problem));
   }
 }
 

@@ -103,6 +103,9 @@ TEST_F(MaintenanceTest, RestoreRefusesWhatIsNoWholeBackup) {
   EXPECT_EQ(taken.status, exited(1));
   EXPECT_THAT(taken.err, HasSubstr("isn't empty"));
   EXPECT_THAT(restore("none", "a").err, HasSubstr("No such file"));
+  const Finished nowhere =
+      contactd({"restore", "--from", backup("one").string(), "--data-dir", "/proc/none"});
+  EXPECT_THAT(nowhere.err, HasSubstr("can't write /proc/none: No such file or directory; give a "));
   std::filesystem::create_directory(backup("cut"));
   EXPECT_THAT(restore("cut", "a").err, HasSubstr("it is no backup, or one that wasn't finished"));
 
