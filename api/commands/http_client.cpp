@@ -147,7 +147,7 @@ std::string sentence_of(const Answer& refusal) {
   std::string sentence{error->as_string()};
   const auto* details = body.as_object().if_contains("details");
   const std::string violations = details == nullptr ? "" : violations_of(*details);
-  if (violations.empty()) return sentence;
+  if (violations.empty() || violations == sentence) return sentence;
   return sentence.substr(0, sentence.find(": ")) + ": " + violations;  // it names the first few
 }
 

@@ -417,6 +417,15 @@ TEST_F(ImportCommand, WithoutAServerAKeyOrAFileItSaysSo) {
   EXPECT_THAT(gone.err, HasSubstr("is the server running there?"));
 }
 
+TEST_F(ImportCommand, SaysOnceWhatIsWrongWithALine) {
+  const Finished refused = import(file("nul.csv", std::string_view{"first_name\nA\0n\n", 15}));
+  EXPECT_EQ(refused.status, exited(1)) << refused.err;
+  const std::string& told = refused.out;
+  const std::size_t at = told.find("NUL");
+  EXPECT_NE(at, std::string::npos) << told;
+  EXPECT_EQ(told.find("NUL", at + 1), std::string::npos) << told;
+}
+
 TEST_F(ImportCommand, HistoryTellsWhatHappenedToAContact) {
   const Contact contact = user.given_contact(R"({"first_name":"Ann"})");
   user.given_patched(contact.id, R"({"company":"Acme"})");
