@@ -85,7 +85,8 @@ class App {
       : config_(config),
         tls_(open_tls(config)),
         log_(open_log()),
-        store_(std::make_unique<infra::SwappableReadStore>(open_projections(config))),
+        projections_(open_projections(config)),
+        store_(std::make_unique<infra::SwappableReadStore>(std::move(projections_.store))),
         authenticator_(*store_, admin_key(config), infra::system_time),
         rate_limiter_(config.rate_limit, config.rate_window),
         feed_followers_(config.feed_followers_of_key_max, config.feed_followers_max),
@@ -352,7 +353,12 @@ class App {
     return infra::rebuild_projections(log, writers, *store_, config_.data_dir, progress, stop);
   }
 
-  void require_own_projections() const {
+  void require_own_projections() {
+    if (const auto unproven = projections_.unproven; !unproven.empty()) {
+      hold_proven_projections(config_.data_dir, unproven, *log_,
+                              "the Kafka topic " + config_.kafka.topic);
+      projections_.unproven.clear();
+    }
     for (std::uint32_t id = 0; id < log_->partition_count(); ++id) {
       if (infra::leads_to(*log_, id, store_->checkpoint(id))) continue;
       const std::string log =
@@ -424,6 +430,7 @@ class App {
   std::string log_identity_;
   infra::EmbeddedEventLog* embedded_ = nullptr;  // log_, if it is that
   std::unique_ptr<infra::EventLog> log_;         // none until it is open
+  OpenedProjections projections_;                // whose store is the next one
   std::unique_ptr<infra::SwappableReadStore> store_;
   infra::FeedHub feed_hub_;
   Partitions partitions_;

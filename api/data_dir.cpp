@@ -12,10 +12,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string emptied_log(const fs::path& log, const fs::path& projections) {
-  return "the log in " + log.string() + " is empty, and there are projections in " +
-         projections.string() +
-         ": it has lost records, or it is another one. Restore a backup with `contactd restore`: "
+std::string emptied_log(const std::string& log, const fs::path& projections) {
+  return log + " is empty, and there are projections in " + projections.string() +
+         ": it has lost records, or it is another one. Restore the log from a backup: "
          "the projections may be the last copy of what it lacks. Only if the log is right as it "
          "is, remove the projections' directory, which is then made anew";
 }
@@ -70,16 +69,32 @@ std::unique_ptr<infra::EmbeddedEventLog> open_embedded_log(const fs::path& data_
   }
   auto log = infra::open_embedded_event_log(directory);
   if (log->end_offset(0) == 0 && infra::may_have_folded(projections)) {
-    throw infra::Unavailable(emptied_log(directory, projections));
+    throw infra::Unavailable(emptied_log("the log in " + directory.string(), projections));
   }
   return log;
 }
 
-std::unique_ptr<infra::ReadStore> open_projections(const ServeConfig& config) {
+OpenedProjections open_projections(const ServeConfig& config) {
   if (!config.read_only) infra::settle_projections_dir(config.data_dir);
   const fs::path directory = infra::projections_dir(config.data_dir);
-  return config.read_only ? infra::open_existing_read_store(directory)
-                          : infra::open_read_store(directory);
+  if (config.read_only) return {infra::open_existing_read_store(directory), {}};
+  if (config.log != "kafka") return {infra::open_read_store(directory), {}};
+  if (auto store = infra::open_usable_read_store(directory)) return {std::move(store), {}};
+  const fs::path beside = infra::new_projections_dir(config.data_dir);
+  return {infra::open_read_store(beside), beside};
+}
+
+void hold_proven_projections(const fs::path& data_dir, const fs::path& unproven,
+                             infra::LogReader& log, const std::string& log_name) {
+  const fs::path old = infra::projections_dir(data_dir);
+  bool empty = true;
+  for (std::uint32_t id = 0; id < log.partition_count(); ++id) {
+    empty = empty && log.end_offset(id) == 0;
+  }
+  if (empty && infra::may_have_folded(old)) throw infra::Unavailable(emptied_log(log_name, old));
+  infra::hold_projections_dir(data_dir, unproven);
+  std::error_code ignored;  // the next start removes what is left
+  fs::remove_all(old, ignored);
 }
 
 void warn_of_unread_log(const fs::path& data_dir, const infra::ReadStore& store) {

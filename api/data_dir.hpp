@@ -30,8 +30,20 @@ void require_same_log(const std::filesystem::path& data_dir, const std::string& 
 // empty. To be called before the projections are opened, for that removes those that can't be used.
 std::unique_ptr<infra::EmbeddedEventLog> open_embedded_log(const std::filesystem::path& data_dir);
 
-// Its projections, which it has to have if they are only to be shown.
-std::unique_ptr<infra::ReadStore> open_projections(const ServeConfig& config);
+struct OpenedProjections {
+  std::unique_ptr<infra::ReadStore> store;
+  // Of new ones, while the log hasn't shown that it has what those beside them had.
+  std::filesystem::path unproven;
+};
+// Its projections, which it has to have if they are only to be shown. Those that can't be used are
+// made anew: from the embedded log, which is open by then, at once; for a topic beside them.
+OpenedProjections open_projections(const ServeConfig& config);
+
+// Puts new projections in the place of those that can't be used. Throws also where the log is empty
+// and they may have folded something; `log_name` is what it is called.
+void hold_proven_projections(const std::filesystem::path& data_dir,
+                             const std::filesystem::path& unproven, infra::LogReader& log,
+                             const std::string& log_name);
 
 // Tells what it is that is shown where a log lies beside the projections, which may go on past
 // them.

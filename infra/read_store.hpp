@@ -131,6 +131,9 @@ class ReadStore : public projections::StateReader {
 std::unique_ptr<ReadStore> open_read_store(const std::filesystem::path& directory,
                                            rocksdb::Env* env = nullptr);
 
+// The same, but one of another format, or one that is damaged, stays, and null is returned.
+std::unique_ptr<ReadStore> open_usable_read_store(const std::filesystem::path& directory);
+
 // Opens the database in `directory`, which must be there and of this release's format, for reading
 // alone: nothing there is changed, and while it is open nobody can open it to write. Throws
 // StoreUnavailable, also where somebody has it open to write.

@@ -11,6 +11,7 @@
 
 #include "infra/directory_lock.hpp"
 #include "infra/errors.hpp"
+#include "infra/folded_before.hpp"
 #include "infra/generations.hpp"
 #include "infra/large_batch.hpp"
 #include "infra/log.hpp"
@@ -426,33 +427,40 @@ void remove_database(const std::filesystem::path& directory, rocksdb::Env* env) 
   }
 }
 
-// The database in `directory`; a damaged one is removed first. RocksDB leaves one behind when the
-// disk fails while it notes which files there are, and the log has all that was in it.
-std::unique_ptr<RocksDbReadStore> open_or_repair(const std::filesystem::path& directory,
-                                                 rocksdb::Env* env) {
+// Null, and said why, where it is damaged or of another format. RocksDB leaves a damaged one behind
+// when the disk fails while it notes which files there are.
+std::unique_ptr<RocksDbReadStore> open_usable(const std::filesystem::path& directory,
+                                              rocksdb::Env* env) {
   try {
-    return std::make_unique<RocksDbReadStore>(directory, env);
+    auto store = std::make_unique<RocksDbReadStore>(directory, env);
+    const std::uint32_t format = store->stored_format();
+    if (format == 0) store->store_format();
+    if (format == 0 || format == format_version) return store;
+    spdlog::warn("projections: format {} isn't this release's {}; folding the log anew", format,
+                 format_version);
   } catch (const StoreDamaged& problem) {
-    spdlog::error("projections: {}. Removing them, and folding the log anew", problem.what());
+    spdlog::error("projections: {}. They are made anew from the log", problem.what());
   }
-  remove_database(directory, env);
-  return std::make_unique<RocksDbReadStore>(directory, env);
+  return nullptr;
 }
 
 }  // namespace
 
+std::unique_ptr<ReadStore> open_usable_read_store(const std::filesystem::path& directory) {
+  // RocksDB would make a new database of what lacks this file.
+  if (!std::filesystem::exists(directory / "CURRENT") && may_have_folded(directory)) {
+    spdlog::error("projections: {} lacks the file CURRENT; folding the log anew",
+                  directory.string());
+    return nullptr;
+  }
+  return open_usable(directory, nullptr);
+}
+
 std::unique_ptr<ReadStore> open_read_store(const std::filesystem::path& directory,
                                            rocksdb::Env* env) {
-  auto store = open_or_repair(directory, env);
-  const std::uint32_t format = store->stored_format();
-  if (format == format_version) return store;
-  if (format != 0) {
-    spdlog::warn("projections: format {} isn't this release's {}; folding the log anew", format,
-                 format_version);
-    store.reset();
-    remove_database(directory, env);
-    store = std::make_unique<RocksDbReadStore>(directory, env);
-  }
+  if (auto store = open_usable(directory, env)) return store;
+  remove_database(directory, env);
+  auto store = std::make_unique<RocksDbReadStore>(directory, env);
   store->store_format();
   return store;
 }

@@ -9,6 +9,8 @@
 #include <optional>
 #include <stdexcept>
 
+#include "infra/read_store.hpp"
+#include "projections/key_layout.hpp"
 #include "tests/kafka/topic_admin.hpp"
 #include "tests/kafka/topic_under_test.hpp"
 #include "tests/support/api_fixture.hpp"
@@ -192,6 +194,38 @@ TEST_F(KafkaServer, RefusesTheProjectionsOfATopicThatWasMadeAnew) {
   std::filesystem::remove_all(server.data_dir() / "projections");
   server.start();
   EXPECT_EQ(server.stop(), exited(0));
+}
+
+// Of another release's format; and then the topic is lost, too.
+TEST_F(KafkaServer, KeepsProjectionsThatItCannotUseUntilTheTopicHasTheirs) {
+  const infra::KafkaConfig topic = new_topic();
+  ServerProcess server{settings_on(topic.topic)};
+  ApiUser user = given_user(server, "write", "acme");
+  const Contact contact = user.given_contact();
+  EXPECT_EQ(server.stop(), exited(0));
+  const std::filesystem::path projections = server.data_dir() / "projections";
+  const auto make_of_another_format = [&] {
+    const auto store = infra::open_read_store(projections);
+    const auto batch = store->begin();
+    batch->put(projections::Table::meta, std::string{projections::keys::format},
+               std::string{"\0\0\0\x7f", 4});
+    batch->commit();
+    store->flush();
+  };
+  make_of_another_format();
+  server.start();
+  ApiUser{server.port(), user.key()}.read(contact.id).then(200);
+  EXPECT_EQ(server.stop(), exited(0));
+  EXPECT_FALSE(std::filesystem::exists(server.data_dir() / "projections-1"));
+
+  make_of_another_format();
+  TopicAdmin{topic}.remove();
+  for (int starts = 0; starts < 2; ++starts) {
+    EXPECT_THROW(server.start(), std::runtime_error);
+    EXPECT_NE(server.log().find("the Kafka topic " + topic.topic + " is empty"), std::string::npos)
+        << server.log();
+    EXPECT_EQ(infra::open_usable_read_store(projections), nullptr);
+  }
 }
 
 // A broker that takes connections, and is silent after that.
