@@ -155,9 +155,11 @@ TEST_F(StartOnDamage, ProjectionsThatCannotBeUsedStayWhereTheLogIsLost) {
 TEST_F(StartOnDamage, OfSeveralStartsAtOnceOneGoesOnAndTheOthersSaySo) {
   fs::rename(projections_, server_.data_dir() / "projections-1");
   std::ofstream{server_.data_dir() / "projections.current"} << "projections-1\n";
+  constexpr std::size_t at_once = 6;
   std::vector<std::unique_ptr<ChildProcess>> starts;
+  starts.reserve(at_once);
   const TemporaryDirectory said;
-  for (int i = 0; i < 6; ++i) {
+  for (std::size_t i = 0; i < at_once; ++i) {
     starts.push_back(std::make_unique<ChildProcess>(
         ChildProcess::Options{{contactd_binary(), "serve", "--listen", "127.0.0.1:0", "--data-dir",
                                server_.data_dir().string()},
