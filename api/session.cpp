@@ -420,9 +420,10 @@ class Session::Impl final : public FeedPeer {
   Awaitable<void> refuse_and_close(ProtocolRefusal refusal) {
     overdue_ = false;
     Response response = protocol_error(reader_.refused_format(), refusal);
-    lane_.note({"OTHER", {}, "none", response.status, reader_.refused_request_id(), {}});
-    body_ = append_response(out_, std::move(response), 1, false, lane_.date(),
-                            reader_.refused_request_id(), tls_.has_value());
+    const std::string request_id = reader_.refused_request_id();
+    lane_.note({"OTHER", {}, "none", response.status, request_id, {}});
+    body_ = append_response(out_, std::move(response), 1, false, lane_.date(), request_id,
+                            tls_.has_value());
     // Not `if (co_await ...) co_await ...`: GCC 12 compiles that into a trap.
     const bool sent = co_await flush();
     if (!sent) co_return;

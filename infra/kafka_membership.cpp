@@ -201,15 +201,19 @@ class Membership final : public KafkaMembership {
       const unsigned assignment = assignments_;
       if (looked - alive_.load() > standstill_max_) {
         callbacks_.out_of_touch();
-        ask_to_join_anew(assignment);
+        left_ = assignment;
+        must_join_anew_ = true;
       }
-      if (doubted != assignment && lease_is_over(looked)) {
-        spdlog::warn("kafka group: the coordinator has not answered for {} ms",
-                     session_timeout_.count());
+      const auto answered = answered_.load();
+      // Each time: a doubt that was settled meanwhile was settled by who knew no more than this.
+      if (lease_is_over(now())) {
         callbacks_.out_of_touch();
-        doubted = assignment;
+        if (std::exchange(doubted, assignment) != assignment) {
+          spdlog::warn("kafka group: the coordinator has not answered for {} ms",
+                       session_timeout_.count());
+        }
       }
-      lease_ = answered_.load();
+      lease_ = answered;
       // It may have given the partitions away, or not, and librdkafka may not have noticed either.
       if (doubted == assignment && !lease_is_over(now())) ask_to_join_anew(assignment);
       alive_ = looked;

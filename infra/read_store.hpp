@@ -25,7 +25,7 @@ namespace contactd::infra {
 
 // One page of an organization's contacts in the order of their last update, oldest first.
 struct ListQuery {
-  std::uint32_t partition = 0;  // the organization's
+  std::optional<std::uint32_t> partition;  // the organization's; none where nothing is folded on
   std::size_t page_size = 0;
   std::uint64_t skip = 0;                                  // page mode: the contacts before it
   std::optional<projections::keys::UpdatePosition> after;  // cursor mode: what was seen last

@@ -160,8 +160,12 @@ class Lister {
 
   // No contact has changed after this, and each change that is yet to come lies after it.
   UpdatePosition last_folded() const {
+    if (!query_.partition) {
+      return {Instant{std::numeric_limits<std::int64_t>::max()},
+              std::numeric_limits<std::uint64_t>::max()};
+    }
     const auto row =
-        generations_.at_rest([&] { return get(Table::meta, keys::checkpoint(query_.partition)); });
+        generations_.at_rest([&] { return get(Table::meta, keys::checkpoint(*query_.partition)); });
     const Checkpoint checkpoint = row ? read_checkpoint(*row) : Checkpoint{};
     return {checkpoint.last_time, std::max<std::uint64_t>(checkpoint.next_offset, 1) - 1};
   }

@@ -237,6 +237,7 @@ class Writer {
   bool fold_next();
   bool fold_next_or_throw();
   bool fold_and_tell();
+  void note_folded();
   void keep_what_was_folded();
   void tell_progress();
   void fold_to(std::uint64_t sequence);

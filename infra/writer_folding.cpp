@@ -170,18 +170,34 @@ bool Writer::fold_next_or_throw() {
 bool Writer::fold_and_tell() {
   std::vector<domain::OrganizationId> followed;  // those that somebody may want to be told of
   std::vector<FeedHub::WebhookChange> webhooks;
-  const bool folded = projector_.fold_next([&](const auto& event, const auto& result) {
-    confirm(event, result);
-    if (feed_hub_ == nullptr) return;
-    if (auto change = webhook_change(event)) webhooks.push_back(*std::move(change));
-    if (!feed_hub_->followed()) return;
-    if (followed.empty() || followed.back() != event.organization) {
-      followed.push_back(event.organization);
-    }
-  });
-  if (!webhooks.empty()) feed_hub_->tell_webhooks(webhooks);
-  if (!followed.empty()) feed_hub_->tell(followed);
-  return folded;
+  const auto tell = [&] {
+    if (!webhooks.empty()) feed_hub_->tell_webhooks(webhooks);
+    if (!followed.empty()) feed_hub_->tell(followed);
+  };
+  try {
+    const bool folded = projector_.fold_next([&](const auto& event, const auto& result) {
+      confirm(event, result);
+      if (feed_hub_ == nullptr) return;
+      if (auto change = webhook_change(event)) webhooks.push_back(*std::move(change));
+      if (!feed_hub_->followed()) return;
+      if (followed.empty() || followed.back() != event.organization) {
+        followed.push_back(event.organization);
+      }
+    });
+    tell();
+    return folded;
+  } catch (const projections::BrokenLog&) {
+    tell();  // of what comes before, which is folded
+    note_folded();
+    throw;
+  }
+}
+
+// Called with fold_mutex_ held.
+void Writer::note_folded() {
+  const std::lock_guard lock{mutex_};
+  folded_ = projector_.checkpoint();
+  folding_at_ = projector_.position();
 }
 
 // So that the next start begins there.
@@ -250,6 +266,7 @@ void Writer::fold_to_or_throw(std::uint64_t sequence) {
 std::unique_lock<std::mutex> Writer::hold_folding() {
   std::unique_lock held{fold_mutex_};
   projector_.settle();
+  note_folded();
   return held;
 }
 

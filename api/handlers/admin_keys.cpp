@@ -37,7 +37,7 @@ OrResponse<domain::ApiKey> find_key(const Call& call) {
   return overloaded(
       call.format,
       "This instance has no such API key, but another one may have made it meanwhile; nothing was "
-      "changed. Ask the one that serves the key's organization, or try again");
+      "changed. Check the id; if it is right, try again");
 }
 
 struct KeyRequest {

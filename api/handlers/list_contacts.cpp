@@ -118,7 +118,9 @@ Handled list_contacts(const Call& call) {
     return invalid_query(call.format, bad->sentence, bad->errors);
   }
   auto& request = std::get<ListRequest>(read);
-  request.query.partition = call.services.partitions.partition_of(call.key->organization);
+  if (!call.services.read_only) {
+    request.query.partition = call.services.partitions.partition_of(call.key->organization);
+  }
   return SlowRead{[request = std::move(request), params = call.target.params,
                    organization = call.key->organization, &store = call.services.store] {
     return list_response(request, read_page(store, organization, request), params);

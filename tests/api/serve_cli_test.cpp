@@ -40,8 +40,12 @@ TEST(RequestLog, HasALineOfEachRequestAtTheLevelDebug) {
   user.send("GET", contact_path("ann%40x.example"), {{"X-Request-Id", "reads-nobody"}}).then(404);
   user.send("GET", "/api/v1/events", {{"X-Request-Id", "reads-events"}}).then(200);
   send_raw(server.port(), "GET /healthz HTTP/1.1\r\nX-Request-Id: no-host\r\n\r\n");
+  const auto named =
+      send_raw(server.port(), "GET /healthz HTTP/1.1\r\n\r\n").header("X-Request-Id");
+  ASSERT_TRUE(named);
   EXPECT_EQ(server.stop(), exited(0));
   const std::string log = server.log();
+  EXPECT_THAT(log, HasSubstr("request " + std::string{*named} + ": OTHER -: 400 after "));
   EXPECT_THAT(log, HasSubstr("request reads-ann: GET " + contact_path(ann.id) + ": 200 after "));
   EXPECT_THAT(log, HasSubstr("request reads-nobody: GET /api/v1/contacts/...: 404 after "));
   EXPECT_THAT(log, HasSubstr("request reads-events: GET /api/v1/events: 200 after "));
