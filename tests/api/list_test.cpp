@@ -106,6 +106,7 @@ TEST_F(List, APageOfLargeContactsHasFewerByCursorAndNoneIsLeftOut) {
   constexpr std::size_t page_bytes_max = (1U << 20U) + 1'024;  // with what isn't contacts
   constexpr std::size_t count = 20;                            // of 76 kB each
   std::vector<Contact> contacts;
+  contacts.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
     contacts.push_back(user.given_contact(large_patch(large_characters[i % 2])));
   }
