@@ -243,8 +243,7 @@ class Membership final : public KafkaMembership {
   void join_anew() {
     spdlog::warn(
         "kafka group: this instance stood still, or was not answered, for so long that the group "
-        "may "
-        "have given its partitions to others; joining anew");
+        "may have given its partitions to others; joining anew");
     if (const auto error = rd_kafka_subscribe(client_.get(), topics_.get())) {
       spdlog::warn("kafka group: can't join anew: {}", text_of(error));
     }

@@ -85,6 +85,15 @@ class Instance {
   std::unique_ptr<infra::KafkaMembership> membership_;  // last: it calls the above
 };
 
+// A topic that is there, at a broker that others don't need.
+infra::KafkaConfig topic_of(const KafkaBroker& broker) {
+  infra::KafkaConfig config = new_topic();
+  config.bootstrap = broker.bootstrap();
+  infra::Metrics metrics;
+  infra::open_kafka_event_log(config, metrics);  // creates it
+  return config;
+}
+
 // Also where one has all partitions, and the other none.
 TEST(KafkaMembership, TellsWhetherOneIsAlone) {
   infra::KafkaConfig config = new_topic();
@@ -152,10 +161,7 @@ TEST(KafkaMembership, OneWhoseIdAnotherHadGoesOnOnceThatIsGone) {
 // waited for must do no harm.
 TEST(KafkaMembership, OneWhoseCoordinatorAnswersTooLateGoesOn) {
   KafkaBroker broker;
-  infra::KafkaConfig config = new_topic();
-  config.bootstrap = broker.bootstrap();
-  infra::Metrics metrics;
-  infra::open_kafka_event_log(config, metrics);  // creates the topic
+  const infra::KafkaConfig config = topic_of(broker);
   std::once_flag first;
   Instance instance{config, [&] { std::call_once(first, [&] { broker.pause(); }); }};
   ASSERT_TRUE(instance.wait_for(2));
@@ -168,10 +174,7 @@ TEST(KafkaMembership, OneWhoseCoordinatorAnswersTooLateGoesOn) {
 // The other may have had its partition before librdkafka notices, which counts from the answer.
 TEST(KafkaMembership, OneThatIsNotAnsweredIsSilentBeforeItIsToldUnlessItIsAlone) {
   KafkaBroker broker;
-  infra::KafkaConfig config = new_topic();
-  config.bootstrap = broker.bootstrap();
-  infra::Metrics metrics;
-  infra::open_kafka_event_log(config, metrics);  // creates the topic
+  const infra::KafkaConfig config = topic_of(broker);
   Instance first{config};
   ASSERT_TRUE(first.wait_until_alone(true));
   broker.pause();
